@@ -1,0 +1,90 @@
+"""The app: its commands, and the one edge where every error becomes a line and an exit code."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from mnistcli import __version__
+from mnistcli.cli import presets
+from mnistcli.cli.evaluate import evaluate
+from mnistcli.cli.output import write
+from mnistcli.cli.summary import summary
+from mnistcli.cli.train import train
+from mnistcli.errors import ExitCode, MnistcliError
+
+app = typer.Typer(
+    name="mnistcli",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(summary)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(presets.app, name="presets")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        write(f"mnistcli {__version__}\n")
+        raise typer.Exit()
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Prints it."),
+    ] = False,
+) -> None:
+    """Trains very small networks on MNIST to meet a budget, and says PASS or FAIL.
+
+    Exit codes: 0 ok, 1 internal fault, 2 usage or preset, 3 a budget check failed,
+    4 data, run or weights unreadable, 5 training diverged, 130 / 143 interrupted.
+    """
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the program was, so that the terminal is left in order."""
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        return int(app(prog_name="mnistcli", standalone_mode=False) or ExitCode.OK)
+    except MnistcliError as error:
+        return _fail(error.exit_code, str(error))
+    except TyperException as error:
+        return _fail(error.exit_code, error.format_message())
+    except KeyboardInterrupt:
+        return _fail(ExitCode.INTERRUPTED, "interrupted")
+    except Terminated:
+        return _fail(ExitCode.TERMINATED, "terminated")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return _fail(ExitCode.INTERNAL, f"internal fault, please report it: {reason}")
+
+
+def _fail(code: int, message: str) -> int:
+    """One line, without control characters, whatever the message quotes."""
+    line = "".join(c if c.isprintable() else " " for c in " ".join(message.split()))
+    if line:
+        print(f"mnistcli: {line}", file=sys.stderr)
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

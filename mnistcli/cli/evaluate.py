@@ -1,0 +1,31 @@
+"""`mnistcli evaluate`: how right a trained network is."""
+
+from mnistcli.cli.options import (
+    DataOption,
+    DeviceName,
+    DeviceOption,
+    JsonOption,
+    RunArgument,
+    SplitName,
+    SplitOption,
+    ThreadsOption,
+)
+
+
+def evaluate(
+    run: RunArgument,
+    split: SplitOption = SplitName.test,
+    device: DeviceOption = DeviceName.auto,
+    threads: ThreadsOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accuracy with interval, loss, confusion matrix and digits of a run's network."""
+    from mnistcli.cli.output import show
+    from mnistcli.display.tables import evaluation_view
+    from mnistcli.experiment import Options, evaluate_run
+    from mnistcli.records.store import find_run
+
+    options = Options(device=device.value, threads=threads, data=data)
+    document = evaluate_run(find_run(run), split.value, options)
+    show(document, evaluation_view(document), as_json=as_json)

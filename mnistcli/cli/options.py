@@ -1,0 +1,109 @@
+"""The options that commands share, each once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class DeviceName(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class PrecisionName(StrEnum):
+    """What to compute in."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class SplitName(StrEnum):
+    """Which images."""
+
+    train = "train"
+    test = "test"
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """The bundled presets that begin so."""
+    from mnistcli.preset.loading import list_presets
+
+    return [name for name in list_presets() if name.startswith(incomplete)]
+
+
+PresetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET",
+        help="A bundled preset's name, or the path of a TOML file.",
+        autocompletion=complete_preset,
+    ),
+]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run folder, or its record.json.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=C", help="Overrides a field of the preset; repeatable."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Prints one JSON document on stdout, and nothing else.")
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", envvar="MNISTCLI_QUIET", help="No progress and no warnings."),
+]
+NoFailOption = Annotated[
+    bool, typer.Option("--no-fail", help="Exits 0 even where a budget check failed.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Prints the resolved preset as JSON and stops.")
+]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", envvar="MNISTCLI_SEED", min=0, max=2**63 - 1, help="What chance is."),
+]
+DeviceOption = Annotated[
+    DeviceName, typer.Option("--device", envvar="MNISTCLI_DEVICE", help="Where to compute.")
+]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        "--precision",
+        envvar="MNISTCLI_PRECISION",
+        help="What to train in; auto is bfloat16 where the processor has it.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        envvar="MNISTCLI_THREADS",
+        min=1,
+        max=1_024,
+        help="CPU threads.",
+        show_default="one a core",
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="MNISTCLI_DATA",
+        metavar="DIR",
+        help="A folder of four IDX files in MNIST's format, gzip-compressed or not.",
+        show_default="the embedded MNIST",
+    ),
+]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", envvar="MNISTCLI_OUT", metavar="DIR", help="Where run folders go."),
+]
+SplitOption = Annotated[SplitName, typer.Option("--split", help="Which images to answer to.")]

@@ -1,0 +1,58 @@
+"""The only place that prints results: a view or a JSON document on stdout, whatever becomes of it."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from mnistcli.errors import ExitCode, FileError
+
+if TYPE_CHECKING:  # `--help` needs none of these
+    from pydantic import BaseModel
+    from rich.console import RenderableType
+
+    from mnistcli.preset.schema import Preset
+
+
+def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> None:
+    """Prints the document's JSON, or its view for a person."""
+    from rich.console import Console
+
+    if as_json:
+        write(document.model_dump_json(indent=2) + "\n")
+    else:
+        console = Console(highlight=False)
+        with console.capture() as captured:
+            console.print(view)
+        write("\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n")
+
+
+def show_preset(preset: "Preset") -> None:
+    """Prints a preset with all of its fields, as JSON."""
+    from mnistcli.records.documents import PresetDocument
+
+    write(PresetDocument(preset=preset).model_dump_json(indent=2) + "\n")
+
+
+def write(text: str) -> None:
+    """Writes to stdout. A reader that has gone (`| head -1`) has all it wanted: no error.
+
+    Raises:
+        FileError: stdout cannot be written, as on a full disk.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What Python itself still flushes on its way out goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise FileError(f"cannot write to stdout: {error.strerror}") from error
+
+
+def finish(passed: bool, *, no_fail: bool) -> None:
+    """Ends the command with 3 if a check failed, unless the user does not want that."""
+    if not passed and not no_fail:
+        raise typer.Exit(ExitCode.CHECK_FAILED)

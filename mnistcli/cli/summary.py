@@ -1,0 +1,20 @@
+"""`mnistcli summary`: what a preset's network is."""
+
+from mnistcli.cli.options import JsonOption, NoFailOption, PresetArgument, SetOption
+
+
+def summary(
+    preset: PresetArgument,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    no_fail: NoFailOption = False,
+) -> None:
+    """Layers, parameters, multiply-adds, memory, published claims and the parameter budget."""
+    from mnistcli.cli.output import finish, show
+    from mnistcli.display.tables import summary_view
+    from mnistcli.experiment import summarize
+    from mnistcli.preset.loading import load_preset
+
+    document = summarize(load_preset(preset, overrides or ()))
+    show(document, summary_view(document), as_json=as_json)
+    finish(document.passed, no_fail=no_fail)

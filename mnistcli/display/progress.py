@@ -1,0 +1,135 @@
+"""Training events → a live display on a terminal, or one plain line an epoch."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from mnistcli.display.text import percent, seconds
+from mnistcli.engine.events import Emit, EpochFinished, Event, StepFinished, TrainingStarted
+
+
+@contextmanager
+def show_progress(console: Console, *, quiet: bool) -> Iterator[Emit]:
+    """Shows the events it is given on `console`, until the end of the `with` block."""
+    if quiet:
+        yield lambda event: None
+    elif is_live(console):
+        with LiveProgress(console) as live:
+            yield live.show
+    else:
+        yield PlainProgress(console).show
+
+
+def is_live(console: Console) -> bool:
+    """Whether the console is a terminal that can redraw: FORCE_COLOR alone does not make one."""
+    return console.file.isatty() and not console.is_dumb_terminal
+
+
+class PlainProgress:
+    """One line an epoch, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._file = console.file
+        self._epochs = 0
+
+    def show(self, event: Event) -> None:
+        """Prints an epoch's line."""
+        if isinstance(event, TrainingStarted):
+            self._epochs = len(event.epoch_steps)
+        if isinstance(event, EpochFinished):
+            line = "  ".join(f"{name} {value}" for name, value in _figures(event).items() if value)
+            print(f"epoch {event.epoch}/{self._epochs}  {line}", file=self._file, flush=True)
+
+
+class LiveProgress:
+    """A bar for the epoch, a bar for the run, and above them a table that grows by epochs."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f} %"),
+            ImageRateColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+        )
+        self._plan = TrainingStarted((), ())
+        self._epoch = self._progress.add_task("", visible=False)
+        self._run = self._progress.add_task("run", visible=False)
+
+    def __enter__(self) -> "LiveProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        """Moves the bars, or adds an epoch to the table."""
+        match event:
+            case TrainingStarted():
+                self._plan = event
+                self._progress.update(self._run, total=sum(event.epoch_images), visible=True)
+                self._start_epoch(1)
+            case StepFinished():
+                self._progress.advance(self._epoch, event.images)
+                self._progress.advance(self._run, event.images)
+            case EpochFinished():
+                self._add_row(event)
+                self._start_epoch(event.epoch + 1)
+
+    def _start_epoch(self, epoch: int) -> None:
+        epochs = len(self._plan.epoch_images)
+        if epoch <= epochs:
+            self._progress.reset(
+                self._epoch,
+                total=self._plan.epoch_images[epoch - 1],
+                description=f"epoch {epoch}/{epochs}",
+                visible=True,
+            )
+
+    def _add_row(self, event: EpochFinished) -> None:
+        widths = {"loss": 8, "train": 9, "valid": 9, "rate": 9, "time": 9}
+        figures = {name: value for name, value in _figures(event).items() if value}
+        if event.epoch == 1:
+            titles = "".join(f"{name:>{widths[name]}}" for name in figures)
+            self._progress.console.print(Text(f"{'epoch':>6}{titles}", style="bold"))
+        row = "".join(f"{value:>{widths[name]}}" for name, value in figures.items())
+        self._progress.console.print(Text(f"{event.epoch:>6}{row}"))
+
+
+class ImageRateColumn(ProgressColumn):
+    """Images a second."""
+
+    def render(self, task: Task) -> Text:
+        """As in "14,900 images/s"."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:>7,.0f} images/s" if speed else "")
+
+
+def _figures(event: EpochFinished) -> dict[str, str]:
+    judged = event.validation_accuracy
+    return {
+        "loss": f"{event.train_loss:.4f}",
+        "train": percent(event.train_accuracy),
+        "valid": "" if judged is None else percent(judged),
+        "rate": f"{event.learning_rate:.2g}",
+        "time": seconds(event.seconds),
+    }
+
+
+def standard_error() -> Console:
+    """The console of progress, warnings and errors."""
+    return Console(file=sys.stderr, highlight=False)

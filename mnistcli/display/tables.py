@@ -1,0 +1,179 @@
+"""Results → what rich prints. Nothing here computes a result."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnistcli.display.text import (
+    SIGNS,
+    VERDICT_STYLE,
+    figure,
+    figure_name,
+    percent,
+    size,
+    verdict,
+)
+from mnistcli.records.documents import (
+    Check,
+    ClaimAudit,
+    EvaluationDocument,
+    PresetList,
+    RunRecord,
+    Summary,
+)
+
+CLAIM_STYLE = {"agrees": "green", "differs": "red", "not measured here": "dim"}
+
+
+def summary_view(summary: Summary) -> RenderableType:
+    """Layers, totals, published figures and the parameter budget."""
+    parts: list[RenderableType] = [
+        Text(f"{summary.preset.name} · {summary.preset.title}", style="bold"),
+        Text(),
+        _layer_table(summary),
+        Text(),
+        Text(
+            f" {summary.parameters:,} parameters   {summary.macs:,} multiply-adds an image\n"
+            f" memory: parameters {size(summary.memory.parameters)}, "
+            f"an image forward {size(summary.memory.forward)}, "
+            f"backward {size(summary.memory.backward)}"
+        ),
+    ]
+    if summary.published:
+        parts += [Text(), _claim_table(summary.published)]
+    if summary.checks:
+        parts += [Text(), _check_table(summary.checks)]
+    return Group(*parts)
+
+
+def run_view(record: RunRecord) -> RenderableType:
+    """The test result, the budget, and where the run is."""
+    test = record.test
+    low, high = test.interval
+    ending = Text.assemble(" ", _word(record.passed), "  written to ", record.path)
+    measured = {
+        "parameters": record.parameters,
+        "test_accuracy": test.accuracy,
+        "epochs": len(record.epochs),
+        "train_seconds": record.train_seconds,
+        "train_fraction": record.train_fraction,
+    }
+    return Group(
+        Text(
+            f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} right   "
+            f"95 % interval {100 * low:.2f} – {percent(high)}"
+        ),
+        Text(),
+        _check_table(record.checks, measured),
+        ending,
+    )
+
+
+def evaluation_view(document: EvaluationDocument) -> RenderableType:
+    """Accuracy, confusion and digits."""
+    low, high = document.interval
+    parts: list[RenderableType] = [
+        Text(f"{document.run_id} · {document.split} · {document.data}", style="bold"),
+        Text(),
+        Text(
+            f" accuracy {percent(document.accuracy)}   {document.correct:,} of "
+            f"{document.total:,} right   95 % interval {100 * low:.2f} – {percent(high)}\n"
+            f" loss {document.loss:.4f}"
+        ),
+        Text(),
+        _confusion_table(document),
+    ]
+    if document.matches_record is not None:
+        note = "agrees with" if document.matches_record else "DIFFERS from"
+        style = "" if document.matches_record else VERDICT_STYLE["fail"]
+        parts += [Text(f" {note} the run's record", style=style)]
+    return Group(*parts)
+
+
+def presets_view(presets: PresetList) -> RenderableType:
+    """Names and titles."""
+    table = _table("preset", "title", right=())
+    for row in presets.presets:
+        table.add_row(row.name, Text(row.title))
+    return table
+
+
+def _layer_table(summary: Summary) -> Table:
+    table = _table(
+        "layer",
+        "kind",
+        "output",
+        "parameters",
+        "multiply-adds",
+        "field",
+        right=("parameters", "multiply-adds", "field", "layer", "output"),
+    )
+    for layer in summary.layers:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            " × ".join(str(extent) for extent in layer.output_shape),
+            f"{layer.parameters:,}" if layer.parameters else "",
+            f"{layer.macs:,}" if layer.macs else "",
+            str(layer.receptive_field),
+        )
+    return table
+
+
+def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
+    table = _table("published", "claimed", "built", "verdict", "where", right=("claimed", "built"))
+    for audit in audits:
+        table.add_row(
+            figure_name(audit.figure),
+            figure(audit.figure, audit.claimed),
+            "" if audit.built is None else figure(audit.figure, audit.built),
+            Text(audit.verdict, style=CLAIM_STYLE[audit.verdict]),
+            Text(audit.where, style="dim"),
+        )
+    return table
+
+
+def _check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:
+    """Every check; figures of `measured` without a limit stand there without a verdict."""
+    table = _table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
+    limits = {check.name: check for check in checks}
+    values = measured or {check.name: check.value for check in checks}
+    for name, value in values.items():
+        row = [figure_name(name), figure(name, value)]
+        if check := limits.get(name):
+            limit = f"{SIGNS[check.comparison]} {figure(name, check.limit)}"
+            table.add_row(*row, limit, verdict(check.verdict))
+        else:
+            table.add_row(*row, Text("–", style="dim"), "")
+    return table
+
+
+def _confusion_table(document: EvaluationDocument) -> Table:
+    """Rows are true digits; what is right is green, what is wrong red."""
+    digits = [str(digit) for digit in range(len(document.confusion))]
+    table = _table("true", *digits, "right", right=("true", *digits, "right"))
+    for row in document.per_class:
+        cells = [
+            Text(
+                f"{count:,}" if count else "·",
+                style="green" if column == row.digit else "red" if count else "dim",
+            )
+            for column, count in enumerate(document.confusion[row.digit])
+        ]
+        share = "–" if row.accuracy is None else percent(row.accuracy)
+        table.add_row(str(row.digit), *cells, share)
+    return table
+
+
+def _table(*columns: str, right: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
+def _word(is_passed: bool) -> Text:
+    return verdict("pass" if is_passed else "fail")

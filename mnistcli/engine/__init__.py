@@ -1,0 +1,1 @@
+"""The network learns: data, model, augmentation, optimizers, the loop, evaluation."""

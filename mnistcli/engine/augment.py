@@ -1,0 +1,216 @@
+"""Augmentation specs → one function on a batch, in which every image has parameters of its own.
+
+Each kind is a pair: `draw_…` takes the batch's random parameters from a generator, a plain function
+applies them. Images are float (n, 1, h, w) in [0, 1]; parameters are float (n,) unless said
+otherwise; black comes in from outside.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, NamedTuple, assert_never
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mnistcli.preset import augmentation as spec
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class AffineParameters(NamedTuple):
+    """One affine map an image; y points down, and a positive angle turns clockwise."""
+
+    degrees: Tensor
+    shift_x: Tensor
+    """Pixels to the right."""
+    shift_y: Tensor
+    """Pixels down."""
+    scale: Tensor
+    shear_degrees: Tensor
+    """Along x."""
+
+
+class Boxes(NamedTuple):
+    """One rectangle of pixels an image, int64 (n,) each; an empty one has no height."""
+
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+
+
+def build_augment(specs: Sequence[spec.Augmentation]) -> Augment:
+    """All of `specs` in their order, as one function of images and generator.
+
+    Returns:
+        float (n, 1, h, w) in [0, 1] → the same shape and range; the input may be overwritten.
+    """
+    steps = [_build_step(one) for one in specs]
+
+    def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+        for step in steps:
+            images = step(images, generator)
+        return images
+
+    return augment
+
+
+def _build_step(settings: spec.Augmentation) -> Augment:
+    match settings:
+        case spec.Affine():
+            return partial(_augment_affine, settings)
+        case spec.CenterCropResize():
+            return partial(_augment_crop, settings)
+        case spec.ColorJitter():
+            return partial(_augment_jitter, settings)
+        case spec.HorizontalFlip() | spec.VerticalFlip():
+            return partial(_augment_flip, settings)
+        case spec.RandomErasing():
+            return partial(_augment_erasing, settings)
+        case _:
+            assert_never(settings)
+
+
+def _augment_affine(settings: spec.Affine, images: Tensor, generator: torch.Generator) -> Tensor:
+    return affine(images, draw_affine(settings, images, generator), settings.interpolation)
+
+
+def draw_affine(
+    settings: spec.Affine, images: Tensor, generator: torch.Generator
+) -> AffineParameters:
+    """Angle, shifts, scale and shear for every image."""
+    symmetric = _uniform(images, generator, 4).mul_(2).sub_(1)
+    low, high = settings.scale
+    return AffineParameters(
+        degrees=symmetric[0] * settings.degrees,
+        shift_x=symmetric[1] * settings.shift_pixels,
+        shift_y=symmetric[2] * settings.shift_pixels,
+        scale=_uniform(images, generator, 1)[0].mul_(high - low).add_(low),
+        shear_degrees=symmetric[3] * settings.shear_degrees,
+    )
+
+
+def affine(
+    images: Tensor, parameters: AffineParameters, interpolation: Literal["bilinear", "nearest"]
+) -> Tensor:
+    """Shears, scales and rotates every image about its centre, then shifts it.
+
+    The map is inverted in closed form, since what is sampled is the input at every output pixel.
+    """
+    angle = torch.deg2rad(parameters.degrees)
+    shear = torch.tan(torch.deg2rad(parameters.shear_degrees))
+    cosine, sine = torch.cos(angle) / parameters.scale, torch.sin(angle) / parameters.scale
+    # Inverse of rotation · shear: x' = x + tan(shear) · y undone after the rotation is.
+    rows = [[cosine + shear * sine, sine - shear * cosine], [-sine, cosine]]
+    half = images.shape[-1] / 2
+    shift_x, shift_y = parameters.shift_x / half, parameters.shift_y / half
+    theta = torch.stack(
+        [torch.stack([a, b, -a * shift_x - b * shift_y], dim=1) for a, b in rows], dim=1
+    )
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode=interpolation, align_corners=False)
+
+
+def _augment_crop(
+    settings: spec.CenterCropResize, images: Tensor, generator: torch.Generator
+) -> Tensor:
+    (chosen,) = torch.nonzero(
+        _uniform(images, generator, 1)[0] < settings.probability, as_tuple=True
+    )
+    images[chosen] = center_crop_resize(images[chosen], settings.size)
+    return images
+
+
+def center_crop_resize(images: Tensor, size: int) -> Tensor:
+    """The middle `size` × `size` pixels, enlarged to the whole image by bilinear interpolation."""
+    height, width = images.shape[-2:]
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    middle = images[..., top : top + size, left : left + size]
+    return functional.interpolate(middle, (height, width), mode="bilinear", align_corners=False)
+
+
+def _augment_jitter(
+    settings: spec.ColorJitter, images: Tensor, generator: torch.Generator
+) -> Tensor:
+    brightness, contrast, order = _uniform(images, generator, 3)
+    return color_jitter(
+        images,
+        brightness.mul_(2).sub_(1).mul_(settings.brightness).add_(1),
+        contrast.mul_(2).sub_(1).mul_(settings.contrast).add_(1),
+        contrast_first=order < 0.5,
+    )
+
+
+def color_jitter(
+    images: Tensor, brightness: Tensor, contrast: Tensor, *, contrast_first: Tensor
+) -> Tensor:
+    """Multiplies every image by `brightness`, and its distance from its mean by `contrast`.
+
+    Values are clamped to [0, 1] after each of the two; `contrast_first`, bool (n,), tells the order.
+    """
+    by_image = (-1, 1, 1, 1)
+    brightness, contrast = brightness.view(by_image), contrast.view(by_image)
+    first = contrast_first.view(by_image)
+    one = torch.ones_like(brightness)
+    brightened = (images * torch.where(first, one, brightness)).clamp_(0, 1)
+    mean = brightened.mean(dim=(1, 2, 3), keepdim=True)
+    contrasted = torch.lerp(mean, brightened, contrast).clamp_(0, 1)
+    return contrasted.mul_(torch.where(first, brightness, one)).clamp_(0, 1)
+
+
+def _augment_flip(
+    settings: spec.HorizontalFlip | spec.VerticalFlip, images: Tensor, generator: torch.Generator
+) -> Tensor:
+    axis = 3 if isinstance(settings, spec.HorizontalFlip) else 2
+    return flip(images, _uniform(images, generator, 1)[0] < settings.probability, axis)
+
+
+def flip(images: Tensor, chosen: Tensor, axis: int) -> Tensor:
+    """Mirrors the images `chosen`, bool (n,), along `axis`: 3 for left and right, 2 for up and down."""
+    return torch.where(chosen.view(-1, 1, 1, 1), images.flip(axis), images)
+
+
+def _augment_erasing(
+    settings: spec.RandomErasing, images: Tensor, generator: torch.Generator
+) -> Tensor:
+    return erase(images, draw_boxes(settings, images, generator))
+
+
+def draw_boxes(settings: spec.RandomErasing, images: Tensor, generator: torch.Generator) -> Boxes:
+    """A rectangle for every image, without height where nothing is to be erased.
+
+    Source: Zhong et al. 2020. A rectangle too tall or too wide is cut to the image rather than
+    drawn again.
+    """
+    rows, columns = images.shape[-2:]
+    chosen, share, aspect, down, right = _uniform(images, generator, 5)
+    area = rows * columns * _between(share, settings.area)
+    low, high = settings.aspect_ratio
+    ratio = torch.exp(_between(aspect, (math.log(low), math.log(high))))
+    height = torch.sqrt(area * ratio).round().clamp_(max=rows).long()
+    width = torch.sqrt(area / ratio).round().clamp_(max=columns).long()
+    height = torch.where(chosen < settings.probability, height, 0)
+    top = (down * (rows - height + 1)).long()
+    left = (right * (columns - width + 1)).long()
+    return Boxes(top, left, height, width)
+
+
+def erase(images: Tensor, boxes: Boxes) -> Tensor:
+    """Makes every image black inside its box."""
+    rows, columns = images.shape[-2:]
+    row = torch.arange(rows, device=images.device).view(1, 1, rows, 1)
+    column = torch.arange(columns, device=images.device).view(1, 1, 1, columns)
+    top, left, height, width = (values.view(-1, 1, 1, 1) for values in boxes)
+    inside = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
+    return images.masked_fill(inside, 0)
+
+
+def _uniform(images: Tensor, generator: torch.Generator, rows: int) -> Tensor:
+    """Float (rows, n) in [0, 1)."""
+    return torch.rand(rows, len(images), generator=generator, device=images.device)
+
+
+def _between(unit: Tensor, bounds: tuple[float, float]) -> Tensor:
+    return unit * (bounds[1] - bounds[0]) + bounds[0]

@@ -1,0 +1,68 @@
+"""Network + examples → how right it is."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mnistcli.engine.data import CLASSES, Examples
+from mnistcli.preset.schema import Normalization
+
+BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network answered to a set of examples."""
+
+    predictions: Tensor
+    """int64 (n,), on the CPU."""
+    confusion: Tensor
+    """int64 (10, 10): rows are true digits, columns predicted ones."""
+    loss: float
+    """Mean cross entropy, without label smoothing."""
+
+    @property
+    def total(self) -> int:
+        """How many examples there were."""
+        return len(self.predictions)
+
+    @property
+    def correct(self) -> int:
+        """How many of them were recognized."""
+        return int(self.confusion.diagonal().sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The share recognized."""
+        return self.correct / self.total
+
+
+def to_inputs(images: Tensor) -> Tensor:
+    """uint8 (n, 1, h, w) in 0 … 255 → float32 in [0, 1], a fresh tensor."""
+    return images.to(torch.float32).div_(255)
+
+
+def normalize(images: Tensor, normalization: Normalization) -> Tensor:
+    """Float in [0, 1] → (value - mean) / std, in place."""
+    return images.sub_(normalization.mean).div_(normalization.std)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, examples: Examples, normalization: Normalization) -> Evaluation:
+    """Lets the network answer to all examples, in float32 whatever it was trained in.
+
+    So that a record can be checked, to the last image, on a machine without bfloat16.
+    """
+    model.eval()
+    predictions, loss = [], 0.0
+    for images, labels in zip(
+        examples.images.split(BATCH), examples.labels.split(BATCH), strict=True
+    ):
+        logits = model(normalize(to_inputs(images), normalization))
+        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+        predictions.append(logits.argmax(dim=1))
+    answers, labels = torch.cat(predictions).cpu(), examples.labels.cpu()
+    confusion = torch.bincount(labels * CLASSES + answers, minlength=CLASSES**2)
+    return Evaluation(answers, confusion.view(CLASSES, CLASSES), loss / len(labels))

@@ -1,0 +1,40 @@
+"""What training tells whoever listens: plain data, without torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingStarted:
+    """Before the first batch: how many images and batches every epoch has."""
+
+    epoch_images: tuple[int, ...]
+    epoch_steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StepFinished:
+    """After a batch; `step` and `epoch` count from 1."""
+
+    epoch: int
+    step: int
+    images: int
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """After an epoch: means over its batches as they were trained on, augmented."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    learning_rate: float
+    """Of the last batch."""
+    seconds: float
+    images: int
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+Event = TrainingStarted | StepFinished | EpochFinished
+Emit = Callable[[Event], None]

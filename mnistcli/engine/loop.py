@@ -1,0 +1,172 @@
+"""The one training loop: it knows indices and events, no preset, file, screen or coreset."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+from mnistcli.engine.augment import Augment
+from mnistcli.engine.data import Examples
+from mnistcli.engine.device import make_generator
+from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
+from mnistcli.engine.events import Emit, EpochFinished, StepFinished, TrainingStarted
+from mnistcli.engine.model import seed_dropout
+from mnistcli.engine.optim import Schedule
+from mnistcli.errors import DivergedError
+from mnistcli.preset.schema import Normalization
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns: a network, the optimizer over its parameters, and that optimizer's schedule."""
+
+    model: nn.Module
+    """Float (n, 1, 28, 28) → logits (n, 10), on the examples' device."""
+    optimizer: optim.Optimizer
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How batches are made and learned from."""
+
+    batch_size: int
+    drop_last: bool
+    label_smoothing: float
+    normalization: Normalization
+    augment: Augment
+    precision: torch.dtype
+    seed: int
+
+    def batches(self, indices: Tensor) -> Sequence[Tensor]:
+        """Cuts an epoch's indices, int64 (k,), into batches of them."""
+        batches = indices.split(self.batch_size)
+        short = len(batches[-1]) < self.batch_size
+        return batches[:-1] if self.drop_last and short and len(batches) > 1 else batches
+
+
+class Clock:
+    """Seconds since it was made, less those spent in `stopped`."""
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """What the clock shows."""
+        return time.perf_counter() - self._begin
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Lets the time inside not count."""
+        stop = time.perf_counter()
+        yield
+        self._begin += time.perf_counter() - stop
+
+
+def train(
+    learner: Learner,
+    examples: Examples,
+    plan: Sequence[Tensor],
+    recipe: Recipe,
+    validation: Examples | None,
+    emit: Emit,
+) -> list[EpochFinished]:
+    """Trains the learner's network in place, an epoch for every entry of `plan`.
+
+    Args:
+        learner: the network and what moves it.
+        examples: all images there are to train on.
+        plan: for each epoch the indices of its examples, int64 (k,), in any order: they are
+            shuffled by (seed, epoch) alone.
+        recipe: how batches are made.
+        validation: judged after every epoch, if there is any; never learned from.
+        emit: told of every batch and epoch. Its time, and validation's, do not count.
+
+    Raises:
+        DivergedError: an epoch's loss is not finite.
+    """
+    batches = [recipe.batches(indices) for indices in plan]
+    emit(
+        TrainingStarted(
+            epoch_images=tuple(sum(map(len, epoch)) for epoch in batches),
+            epoch_steps=tuple(map(len, batches)),
+        )
+    )
+    history = []
+    for epoch, indices in enumerate(plan, start=1):
+        finished = _train_epoch(learner, examples, indices, recipe, epoch, emit)
+        if not math.isfinite(finished.train_loss):
+            raise DivergedError(
+                f"the loss of epoch {epoch} is not finite; lower train.optimizer.learning_rate "
+                "or the schedule's max_learning_rate"
+            )
+        if validation:
+            judged = evaluate(learner.model, validation, recipe.normalization)
+            finished = replace(
+                finished, validation_loss=judged.loss, validation_accuracy=judged.accuracy
+            )
+        history.append(finished)
+        emit(finished)
+    return history
+
+
+def _train_epoch(
+    learner: Learner,
+    examples: Examples,
+    indices: Tensor,
+    recipe: Recipe,
+    epoch: int,
+    emit: Emit,
+) -> EpochFinished:
+    """One pass over `indices`, in an order of its own."""
+    clock = Clock()
+    device = examples.images.device
+    learner.model.train()
+    seed_dropout(learner.model, make_generator(recipe.seed, "dropout", epoch, device))
+    randomness = make_generator(recipe.seed, "augmentation", epoch, device)
+    order = torch.randperm(len(indices), generator=make_generator(recipe.seed, "order", epoch))
+    # Sums stay tensors: reading one at every batch would make a GPU wait.
+    loss_sum = torch.zeros((), device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    seen, rate = 0, 0.0
+    for step, batch in enumerate(recipe.batches(indices[order]), start=1):
+        part = examples.take(batch.to(device))
+        inputs = normalize(recipe.augment(to_inputs(part.images), randomness), recipe.normalization)
+        loss, logits = _learn(learner, inputs, part.labels, recipe)
+        loss_sum += loss * len(batch)
+        correct += (logits.argmax(dim=1) == part.labels).sum()
+        seen += len(batch)
+        rate = float(learner.optimizer.param_groups[0]["lr"])
+        if learner.schedule.every == "batch":
+            learner.schedule.scheduler.step()
+        with clock.stopped():
+            emit(StepFinished(epoch, step, len(batch)))
+    if learner.schedule.every == "epoch":
+        learner.schedule.scheduler.step()
+    return EpochFinished(
+        epoch=epoch,
+        train_loss=float(loss_sum) / seen,
+        train_accuracy=int(correct) / seen,
+        learning_rate=rate,
+        seconds=clock.seconds,
+        images=seen,
+    )
+
+
+def _learn(
+    learner: Learner, inputs: Tensor, labels: Tensor, recipe: Recipe
+) -> tuple[Tensor, Tensor]:
+    """One step of the optimizer; the batch's mean loss and its logits, without their history."""
+    with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
+        logits = learner.model(inputs)
+    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    learner.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    learner.optimizer.step()
+    return loss.detach(), logits.detach()

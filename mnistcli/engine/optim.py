@@ -1,0 +1,84 @@
+"""Optimizer and schedule specs → PyTorch's optimizer and schedule."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from torch import nn, optim
+from torch.optim import lr_scheduler
+
+from mnistcli.preset import training as spec
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate scheduler and when it takes its step."""
+
+    scheduler: lr_scheduler.LRScheduler
+    every: Literal["batch", "epoch"]
+
+
+def build_optimizer(
+    settings: spec.Optimizer, parameters: Iterable[nn.Parameter]
+) -> optim.Optimizer:
+    """The optimizer over `parameters`, in its fused form: one kernel for all of a tensor's step."""
+    match settings:
+        case spec.Adam():
+            return optim.Adam(
+                parameters,
+                lr=settings.learning_rate,
+                betas=settings.betas,
+                weight_decay=settings.weight_decay,
+                fused=True,
+            )
+        case spec.AdamW():
+            return optim.AdamW(
+                parameters,
+                lr=settings.learning_rate,
+                betas=settings.betas,
+                weight_decay=settings.weight_decay,
+                fused=True,
+            )
+        case spec.SGD():
+            return optim.SGD(
+                parameters,
+                lr=settings.learning_rate,
+                momentum=settings.momentum,
+                nesterov=settings.nesterov,
+                weight_decay=settings.weight_decay,
+                fused=True,
+            )
+        case _:
+            assert_never(settings)
+
+
+def build_schedule(
+    settings: spec.Schedule, optimizer: optim.Optimizer, *, epochs: int, total_steps: int
+) -> Schedule:
+    """The schedule of `optimizer` over `epochs` epochs of `total_steps` batches in all."""
+    match settings:
+        case spec.Constant():
+            return Schedule(lr_scheduler.ConstantLR(optimizer, factor=1.0), "epoch")
+        case spec.Step():
+            scheduler = lr_scheduler.StepLR(optimizer, settings.every_epochs, gamma=settings.factor)
+            return Schedule(scheduler, "epoch")
+        case spec.Cosine():
+            return Schedule(
+                lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs or epochs), "epoch"
+            )
+        case spec.OneCycle():
+            return Schedule(
+                lr_scheduler.OneCycleLR(
+                    optimizer,
+                    max_lr=settings.max_learning_rate,
+                    # PyTorch's phases need at least two steps; a third costs a tiny run nothing.
+                    total_steps=max(total_steps, 3),
+                    pct_start=settings.warmup_fraction,
+                    anneal_strategy=settings.anneal,
+                    div_factor=settings.start_divisor,
+                    final_div_factor=settings.end_divisor,
+                ),
+                "batch",
+            )
+        case _:
+            assert_never(settings)

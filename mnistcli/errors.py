@@ -1,0 +1,60 @@
+"""Exit codes, and the exceptions that end a command with one of them.
+
+    MnistcliError            1  internal fault
+    ├── UsageError           2  the command line, a preset or an option is wrong
+    │   └── PresetError         … and it is the preset
+    ├── FileError            4  data, a run or weights cannot be read or written
+    └── DivergedError        5  training reached a loss that is not finite
+
+A message is one line: what is wrong, then what to do about it.
+"""
+
+from difflib import get_close_matches
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process answers to whoever started it."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    CHECK_FAILED = 3
+    UNREADABLE = 4
+    DIVERGED = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class MnistcliError(Exception):
+    """Anything that ends a command with one clear line."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class UsageError(MnistcliError):
+    """The command line or an option asks for something that is not there."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PresetError(UsageError):
+    """A preset does not say what a preset must say, or asks for an impossible network."""
+
+
+class FileError(MnistcliError):
+    """Data, a run or weights are missing, damaged, or cannot be written."""
+
+    exit_code = ExitCode.UNREADABLE
+
+
+class DivergedError(MnistcliError):
+    """Training reached a loss that is not finite."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Says `did you mean "…"?` for the known name nearest to `name`, or lists what there is."""
+    near = get_close_matches(name, known, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"there is: {', '.join(known)}"

@@ -1,0 +1,102 @@
+"""The augmentations of the training images, applied in the order a preset lists them.
+
+Every image draws parameters of its own. All act on pixel values in [0, 1], before they are
+normalized; what comes in from outside the image is black.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from mnistcli.preset.layers import STRICT
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Degrees = Annotated[float, Field(ge=0, le=180)]
+Jitter = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[Annotated[float, Field(gt=0, le=10)], Annotated[float, Field(gt=0, le=10)]]
+
+
+def _check_order(name: str, bounds: tuple[float, float]) -> None:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{name} must be [least, greatest]")
+
+
+class Affine(BaseModel):
+    """Rotation, shift, scale and shear about the centre, in one resampling.
+
+    Each is drawn uniformly: an angle from ±degrees, shifts along x and y from ±shift_pixels, a
+    factor from scale, a shear along x from ±shear_degrees.
+    """
+
+    model_config = STRICT
+    kind: Literal["affine"]
+    degrees: Degrees = 0
+    shift_pixels: Annotated[float, Field(ge=0, le=28)] = 0
+    scale: Range = (1.0, 1.0)
+    shear_degrees: Annotated[float, Field(ge=0, le=60)] = 0
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order("scale", self.scale)
+        return self
+
+
+class CenterCropResize(BaseModel):
+    """With `probability`, the middle `size` × `size` pixels enlarged to the whole image."""
+
+    model_config = STRICT
+    kind: Literal["center_crop_resize"]
+    size: Annotated[int, Field(ge=1, le=28)]
+    probability: Probability
+
+
+class ColorJitter(BaseModel):
+    """Brightness and contrast factors, each drawn from 1 ± its value, in a random order."""
+
+    model_config = STRICT
+    kind: Literal["color_jitter"]
+    brightness: Jitter = 0
+    contrast: Jitter = 0
+
+
+class HorizontalFlip(BaseModel):
+    """Mirrors left and right with `probability`."""
+
+    model_config = STRICT
+    kind: Literal["horizontal_flip"]
+    probability: Probability = 0.5
+
+
+class VerticalFlip(BaseModel):
+    """Mirrors top and bottom with `probability`."""
+
+    model_config = STRICT
+    kind: Literal["vertical_flip"]
+    probability: Probability = 0.5
+
+
+class RandomErasing(BaseModel):
+    """With `probability`, makes a rectangle black.
+
+    Its share of the image is drawn from `area`, its height over its width log-uniformly from
+    `aspect_ratio`.
+    """
+
+    model_config = STRICT
+    kind: Literal["random_erasing"]
+    probability: Probability = 0.5
+    area: tuple[Probability, Probability] = (0.02, 0.33)
+    aspect_ratio: Range = (0.3, 3.3)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order("area", self.area)
+        _check_order("aspect_ratio", self.aspect_ratio)
+        return self
+
+
+Augmentation = Annotated[
+    Affine | CenterCropResize | ColorJitter | HorizontalFlip | VerticalFlip | RandomErasing,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,92 @@
+"""Turns pydantic's findings into one line: the field's path, what is wrong, what is allowed."""
+
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mnistcli.errors import suggest
+
+TAG = "kind"
+
+
+def describe_fault(error: ValidationError, model: type[BaseModel], data: Any) -> str:
+    """One line for the first fault of `data` against `model`, with the number of further ones."""
+    faults = error.errors(include_url=False)
+    first = faults[0]
+    text = f"{_path(first, data)}: {_reason(first, model)}".removeprefix(": ")
+    return text if len(faults) == 1 else f"{text} (and {len(faults) - 1} more)"
+
+
+def _path(fault: ErrorDetails, data: Any) -> str:
+    """The path as its author wrote it: pydantic puts the chosen kind between a field's names."""
+    keys: list[str] = []
+    here = data
+    for key in fault["loc"]:
+        if isinstance(here, dict) and key not in here and here.get(TAG) == key:
+            continue
+        keys.append(str(key))
+        try:
+            here = here[key]
+        except (KeyError, IndexError, TypeError):
+            here = None
+    return ".".join(keys)
+
+
+def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    context = fault.get("ctx", {})
+    got = fault["input"]
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"unknown key; {suggest(str(fault['loc'][-1]), _allowed(fault, model))}"
+        case "missing":
+            return "this is required"
+        case "union_tag_invalid":
+            kinds = [tag.strip().strip("'") for tag in context["expected_tags"].split(",")]
+            return f'unknown kind "{context["tag"]}"; {suggest(context["tag"], kinds)}'
+        case "union_tag_not_found":
+            return f'this needs a "{TAG}"'
+        case "literal_error":
+            return f"{got!r} is not allowed; use {context['expected']}"
+        case "value_error":
+            return str(context["error"])
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    return message if isinstance(got, dict | list) else f"{message}, got {_shorten(got)}"
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _allowed(fault: ErrorDetails, model: type[BaseModel]) -> list[str]:
+    """The names of the fields where the fault is."""
+    here: Any = model
+    for key in fault["loc"][:-1]:
+        here = _enter(here, key)
+    return list(here.model_fields)
+
+
+def _enter(annotation: Any, key: int | str) -> Any:
+    """The type below `annotation` at `key`: a field, a list's item, or a union's kind."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _strip(annotation.model_fields[str(key)].annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        return next(a for a in get_args(annotation) if key in get_args(_tag_of(a)))
+    return _strip(get_args(annotation)[0])
+
+
+def _tag_of(model: type[BaseModel]) -> Any:
+    return model.model_fields[TAG].annotation
+
+
+def _strip(annotation: Any) -> Any:
+    """Without `Annotated` and without `| None`."""
+    if get_origin(annotation) is Annotated:
+        return _strip(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        options = [a for a in get_args(annotation) if a is not type(None)]
+        if len(options) == 1:
+            return _strip(options[0])
+    return annotation

@@ -1,0 +1,155 @@
+"""Finds a preset by name or path, applies overrides, and says clearly what is wrong with it."""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mnistcli.errors import FileError, PresetError, suggest
+from mnistcli.preset.faults import describe_fault
+from mnistcli.preset.schema import Preset
+
+PACKAGE = Path(__file__).parent.parent
+SIZE_LIMIT = 1_048_576
+
+Json = dict[str, Any]
+
+
+def presets_folder() -> Path:
+    """Where the bundled presets are: inside an installed package, beside it in a checkout."""
+    shipped = PACKAGE / "_presets"
+    return shipped if shipped.is_dir() else PACKAGE.parent / "presets"
+
+
+def list_presets() -> list[str]:
+    """The names of the bundled presets, in order."""
+    return sorted(path.stem for path in presets_folder().glob("*.toml"))
+
+
+def find_preset(reference: str) -> Path:
+    """The file of a bundled preset's name, or of a path: one with a separator or ending in .toml.
+
+    Raises:
+        PresetError: there is no such preset.
+    """
+    if reference.endswith(".toml") or "/" in reference or "\\" in reference:
+        return Path(reference)
+    known = list_presets()
+    if reference not in known:
+        raise PresetError(f'no preset is named "{reference}"; {suggest(reference, known)}')
+    return presets_folder() / f"{reference}.toml"
+
+
+def read_preset_text(path: Path) -> str:
+    """The text of a preset's file.
+
+    Raises:
+        PresetError: it is missing, unreadable, too large, or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PresetError(f'cannot read the preset "{path}": {reason}') from error
+    if len(content) > SIZE_LIMIT:
+        raise PresetError(f'the preset "{path}" is larger than {SIZE_LIMIT:,} bytes')
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PresetError(f'the preset "{path}" is not a UTF-8 text file') from error
+
+
+def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
+    """Reads, overrides and validates one preset.
+
+    Args:
+        reference: a bundled name or the path of a TOML file.
+        overrides: `a.b=c` each, where c is written as in TOML; a bare word is taken as a string.
+
+    Raises:
+        PresetError: naming the file, the field's path, and what is allowed there.
+    """
+    path = find_preset(reference)
+    try:
+        data = tomllib.loads(read_preset_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise PresetError(f'the preset "{path}" is not TOML: {error}') from error
+    data.setdefault("name", path.stem)
+    for override in overrides:
+        _apply_override(data, override)
+    return validate_preset(data, reference)
+
+
+def validate_preset(data: Json, origin: str) -> Preset:
+    """The preset that `data` describes.
+
+    Raises:
+        PresetError: naming `origin`, the field's path, and what is allowed there.
+    """
+    try:
+        return Preset.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        raise PresetError(f"preset {origin}: {describe_fault(error, Preset, data)}") from error
+    except (ValueError, RecursionError) as error:
+        raise PresetError(f"preset {origin}: {error}") from error
+
+
+def copy_preset(reference: str, destination: Path) -> Path:
+    """Copies a preset's text to `destination`, or into it if it is a folder; never overwrites.
+
+    Raises:
+        PresetError: there is no such preset.
+        FileError: the destination exists or cannot be written.
+    """
+    source = find_preset(reference)
+    text = read_preset_text(source)
+    target = destination / source.name if destination.is_dir() else destination
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise FileError(f'"{target}" exists already; choose another name') from error
+    except OSError as error:
+        raise FileError(f'cannot write "{target}": {error.strerror}') from error
+    return target
+
+
+def _apply_override(data: Json, override: str) -> None:
+    path, separator, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not separator or not all(keys):
+        raise PresetError(f'--set wants "a.b=c", as in train.epochs=5; got "{override}"')
+    target: Any = data
+    for depth, key in enumerate(keys[:-1]):
+        target = _descend(target, key, ".".join(keys[: depth + 1]))
+    if isinstance(target, list):
+        target[_list_index(target, keys[-1], path)] = _parse_value(text)
+    else:
+        target[keys[-1]] = _parse_value(text)
+
+
+def _descend(target: Any, key: str, path: str) -> Any:
+    if isinstance(target, list):
+        child = target[_list_index(target, key, path)]
+    else:
+        child = target.setdefault(key, {})
+    if not isinstance(child, dict | list):
+        raise PresetError(f"--set {path}: this is a single value and has no fields")
+    return child
+
+
+def _list_index(target: list[Any], key: str, path: str) -> int:
+    if not (key.isascii() and key.isdigit()) or int(key) >= len(target):
+        raise PresetError(f"--set {path}: give a number from 0 to {len(target) - 1}")
+    return int(key)
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,115 @@
+"""A preset: a network, how it is trained, the budget it must meet, and what others claim of it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from mnistcli.preset.augmentation import Augmentation
+from mnistcli.preset.layers import STRICT, Layer
+from mnistcli.preset.training import Train
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=1e9)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Text = Annotated[str, Field(max_length=1_000)]
+
+
+class Budget(BaseModel):
+    """The limits a run is judged by; a limit that is not given is not checked.
+
+    `max_…` and `min_…` allow the limit itself, `…_below` does not.
+    """
+
+    model_config = STRICT
+    parameters_below: Count | None = None
+    max_parameters: Count | None = None
+    min_test_accuracy: Share | None = None
+    epochs_below: Count | None = None
+    max_epochs: Count | None = None
+    train_seconds_below: Seconds | None = None
+    max_train_seconds: Seconds | None = None
+    max_train_fraction: Share | None = None
+    """Training images used, as a share of all the training images there are."""
+
+    @model_validator(mode="after")
+    def _one_limit_a_figure(self) -> Self:
+        for figure in ("parameters", "epochs", "train_seconds"):
+            pair = (f"{figure}_below", f"max_{figure}")
+            if all(getattr(self, name) is not None for name in pair):
+                raise ValueError(f"give {pair[0]} or {pair[1]}, not both")
+        return self
+
+
+class Claim(BaseModel):
+    """One published figure and where it stands, right or wrong."""
+
+    model_config = STRICT
+    figure: Literal[
+        "parameters",
+        "test_accuracy",
+        "train_accuracy",
+        "test_loss",
+        "train_loss",
+        "train_seconds",
+        "epoch_seconds",
+        "first_epoch_at_99_4",
+    ]
+    value: float
+    """Fractions in [0, 1], seconds, or a count."""
+    where: Text
+
+
+class Published(BaseModel):
+    """What a document claims of this network: never taken for a fact."""
+
+    model_config = STRICT
+    claims: tuple[Claim, ...]
+
+
+class Model(BaseModel):
+    """The network, from an image of 1 × 28 × 28 to 10 logits."""
+
+    model_config = STRICT
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=1_000)]
+
+
+class Normalization(BaseModel):
+    """Pixels in [0, 1] become (pixel - mean) / std; by default MNIST's own."""
+
+    model_config = STRICT
+    mean: Annotated[float, Field(ge=0, le=1)] = 0.1307
+    std: Annotated[float, Field(gt=0, le=1)] = 0.3081
+
+
+class Reference(BaseModel):
+    """What this project measured: a mean over seeds, on the test set, after the last epoch."""
+
+    model_config = STRICT
+    seeds: tuple[int, ...]
+    mean_test_accuracy: Share
+    sd_test_accuracy: Annotated[float, Field(ge=0)]
+    median_train_seconds: Seconds
+    machine: Text
+    """The class of machine, the precision and the threads."""
+    version: Text
+    """Of mnistcli."""
+    date: Text
+
+
+class Preset(BaseModel):
+    """A network, its training, its budget, and the claims about it."""
+
+    model_config = STRICT
+    name: Name = "unnamed"
+    """By default the file's name."""
+    title: Text
+    source: Text = ""
+    """Where the network comes from."""
+    published: Published | None = None
+    budget: Budget = Budget()
+    model: Model
+    normalization: Normalization = Normalization()
+    augment: tuple[Augmentation, ...] = ()
+    train: Train
+    reference: Reference | None = None

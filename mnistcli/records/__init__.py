@@ -1,0 +1,1 @@
+"""What a run leaves: the JSON documents, the run folder, the weights."""

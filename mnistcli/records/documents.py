@@ -1,0 +1,207 @@
+"""The JSON contract: every document that a command writes or prints, as frozen models.
+
+Fractions are in [0, 1], times in seconds, sizes in bytes. A document says which it is in `schema`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mnistcli.preset.schema import Preset
+
+DOCUMENT = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+    serialize_by_alias=True,
+    validate_by_name=True,
+)
+
+Interval = tuple[float, float]
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+
+class Check(BaseModel):
+    """One limit of a budget and the figure that was held against it."""
+
+    model_config = DOCUMENT
+    name: str
+    comparison: Literal["<", "<=", ">="]
+    limit: int | float
+    value: int | float
+    verdict: Verdict
+
+
+class ClaimAudit(BaseModel):
+    """A published figure beside the one of the built network."""
+
+    model_config = DOCUMENT
+    figure: str
+    claimed: int | float
+    where: str
+    built: int | float | None
+    """Absent where only a training can tell."""
+    verdict: Literal["agrees", "differs", "not measured here"]
+
+
+class LayerRow(BaseModel):
+    """One layer of the built network, for one image."""
+
+    model_config = DOCUMENT
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    receptive_field: int
+    """Side in pixels; 28 or more is the whole image."""
+
+
+class Memory(BaseModel):
+    """Bytes in float32, for one image where it concerns images."""
+
+    model_config = DOCUMENT
+    parameters: int
+    forward: int
+    """Inference: the largest sum of one layer's input and output."""
+    backward: int
+    """Training: every layer's output, kept for the gradient, and that output's gradient."""
+
+
+class Summary(BaseModel):
+    """What `summary` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.summary/1"], Field(alias="schema")] = "mnistcli.summary/1"
+    preset: Preset
+    parameters: int
+    macs: int
+    layers: tuple[LayerRow, ...]
+    memory: Memory
+    published: tuple[ClaimAudit, ...]
+    checks: tuple[Check, ...]
+    passed: bool
+
+
+class EpochRecord(BaseModel):
+    """One epoch: means over its batches as they were trained on, augmented."""
+
+    model_config = DOCUMENT
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    learning_rate: float
+    seconds: float
+    images: int
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+class TestResult(BaseModel):
+    """How many of the test images were recognized, after the last epoch."""
+
+    model_config = DOCUMENT
+    __test__ = False
+    accuracy: float
+    correct: int
+    total: int
+    loss: float
+    interval: Interval
+    """Wilson's, 95 %."""
+
+
+class DataSource(BaseModel):
+    """Which images a run saw."""
+
+    model_config = DOCUMENT
+    source: str
+    train_sha256: str
+    test_sha256: str
+
+
+class RunRecord(BaseModel):
+    """What `train` prints and a run folder keeps as record.json."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.run/1"], Field(alias="schema")] = "mnistcli.run/1"
+    run_id: str
+    path: str
+    started: str
+    preset: Preset
+    seed: int
+    device: str
+    precision: str
+    threads: int
+    versions: dict[str, str]
+    data: DataSource
+    parameters: int
+    train_examples: int
+    """Images learned from; the share of all of them is what max_train_fraction limits."""
+    train_fraction: float
+    validation_examples: int
+    epochs: tuple[EpochRecord, ...]
+    train_seconds: float
+    test: TestResult
+    weights_sha256: str
+    checks: tuple[Check, ...]
+    passed: bool
+
+
+class DigitResult(BaseModel):
+    """One true digit."""
+
+    model_config = DOCUMENT
+    digit: int
+    total: int
+    correct: int
+    accuracy: float | None
+    """Absent where the data has no such digit."""
+
+
+class EvaluationDocument(BaseModel):
+    """What `evaluate` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.evaluation/1"], Field(alias="schema")] = (
+        "mnistcli.evaluation/1"
+    )
+    run_id: str
+    preset: str
+    split: Literal["train", "test"]
+    data: str
+    accuracy: float
+    correct: int
+    total: int
+    loss: float
+    interval: Interval
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true digits, columns predicted ones."""
+    per_class: tuple[DigitResult, ...]
+    matches_record: bool | None
+    """Whether as many test images are right as the record says; absent on other images."""
+
+
+class PresetDocument(BaseModel):
+    """What `--dry-run` and `presets show --json` print."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.preset/1"], Field(alias="schema")] = "mnistcli.preset/1"
+    preset: Preset
+
+
+class PresetRow(BaseModel):
+    """One bundled preset."""
+
+    model_config = DOCUMENT
+    name: str
+    title: str
+    path: str
+
+
+class PresetList(BaseModel):
+    """What `presets list` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.presets/1"], Field(alias="schema")] = "mnistcli.presets/1"
+    presets: tuple[PresetRow, ...]

@@ -1,0 +1,132 @@
+"""Run folders: their names, what is in them, and writing it so that it is whole or not there."""
+
+import contextlib
+import dataclasses
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from mnistcli.errors import FileError
+from mnistcli.preset.faults import describe_fault
+from mnistcli.records.documents import RunRecord
+
+RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
+SIZE_LIMIT = 64 * 1_048_576
+
+
+def create_run_folder(out: Path, preset: str, seed: int, now: datetime) -> Path:
+    """Makes a new folder below `out`, named after preset, time and seed; never an existing one.
+
+    Raises:
+        FileError: it cannot be made.
+    """
+    name = f"{preset}-{now:%Y%m%d-%H%M%S}-s{seed}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix in ["", *(f"-{number}" for number in range(2, 1_000))]:
+            with contextlib.suppress(FileExistsError):
+                (folder := out / f"{name}{suffix}").mkdir()
+                return folder
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f'cannot write runs to "{out}": {reason}; choose another --out') from error
+    raise FileError(f'"{out}" has a thousand runs named {name}; choose another --out')
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that, whatever happens, it has either all of its content or does not change.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise FileError(f'cannot write "{path}": {error.strerror}') from error
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Writes record.json."""
+    write_atomically(folder / RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+
+
+def find_run(reference: str) -> Path:
+    """The run folder that `reference` names, itself or by its record.json.
+
+    Raises:
+        FileError: there is none.
+    """
+    path = Path(reference)
+    folder = path.parent if path.name == RECORD else path
+    try:
+        found = (folder / RECORD).is_file()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise FileError(f'"{reference}" is not a run: it has no {RECORD}')
+    return folder
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Reads and checks record.json.
+
+    Raises:
+        FileError: it is unreadable, or not what a record must be.
+    """
+    path = folder / RECORD
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+        if len(content) > SIZE_LIMIT:
+            raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
+        return RunRecord.model_validate_json(content)
+    except ValidationError as error:
+        fault = describe_fault(error, RunRecord, None)
+        raise FileError(f'"{path}" is not a run record: {fault}') from error
+    except OSError as error:
+        raise FileError(f'cannot read "{path}": {error.strerror}') from error
+
+
+class EventLog:
+    """Writes events, frozen dataclasses, as one line of JSON each, as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / EVENTS
+        try:
+            self._file = self._path.open("x", encoding="utf-8")
+        except OSError as error:
+            raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
+
+    def __call__(self, event: Any) -> None:
+        """Writes one event."""
+        line = json.dumps(
+            {"event": type(event).__name__, **dataclasses.asdict(event)}, allow_nan=False
+        )
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()

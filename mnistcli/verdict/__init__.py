@@ -1,0 +1,1 @@
+"""Does it hold: intervals and budget checks. Nothing here imports torch."""

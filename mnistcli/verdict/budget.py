@@ -1,0 +1,91 @@
+"""Limits × figures → checks, and published claims × figures → an audit."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from mnistcli.preset.schema import Budget, Published
+from mnistcli.records.documents import Check, ClaimAudit
+
+Comparison = Literal["<", "<=", ">="]
+
+
+class Rule(NamedTuple):
+    """A field of the budget: the figure that it limits, and how."""
+
+    field: str
+    figure: str
+    comparison: Comparison
+
+
+RULES = (
+    Rule("parameters_below", "parameters", "<"),
+    Rule("max_parameters", "parameters", "<="),
+    Rule("min_test_accuracy", "test_accuracy", ">="),
+    Rule("epochs_below", "epochs", "<"),
+    Rule("max_epochs", "epochs", "<="),
+    Rule("train_seconds_below", "train_seconds", "<"),
+    Rule("max_train_seconds", "train_seconds", "<="),
+    Rule("max_train_fraction", "train_fraction", "<="),
+)
+
+
+def check_budget(budget: Budget, figures: Mapping[str, int | float]) -> tuple[Check, ...]:
+    """A check for every limit of the budget whose figure is known."""
+    checks = []
+    for rule in RULES:
+        limit = getattr(budget, rule.field)
+        if limit is None or rule.figure not in figures:
+            continue
+        value = figures[rule.figure]
+        verdict: Literal["pass", "fail"] = "pass" if _holds(value, rule, limit) else "fail"
+        checks.append(
+            Check(
+                name=rule.figure,
+                comparison=rule.comparison,
+                limit=limit,
+                value=value,
+                verdict=verdict,
+            )
+        )
+    return tuple(checks)
+
+
+def audit_claims(
+    published: Published | None, figures: Mapping[str, int | float]
+) -> tuple[ClaimAudit, ...]:
+    """Every published claim beside the figure known of the built network."""
+    audits = []
+    for claim in published.claims if published else ():
+        built = figures.get(claim.figure)
+        verdict: Literal["agrees", "differs", "not measured here"] = (
+            "not measured here"
+            if built is None
+            else "agrees"
+            if built == claim.value
+            else "differs"
+        )
+        audits.append(
+            ClaimAudit(
+                figure=claim.figure,
+                claimed=claim.value,
+                where=claim.where,
+                built=built,
+                verdict=verdict,
+            )
+        )
+    return tuple(audits)
+
+
+def passed(checks: tuple[Check, ...]) -> bool:
+    """Whether no check failed."""
+    return all(check.verdict == "pass" for check in checks)
+
+
+def _holds(value: float, rule: Rule, limit: float) -> bool:
+    match rule.comparison:
+        case "<":
+            return value < limit
+        case "<=":
+            return value <= limit
+        case ">=":
+            return value >= limit
