@@ -145,7 +145,7 @@ def prepare(preset: Preset, options: Options) -> Experiment:
         device=device,
         precision=devices.choose_precision(options.precision, device),
         threads=threads,
-        model=model.to(device, memory_format=torch.channels_last),
+        model=model.to(device).to(memory_format=torch.channels_last),
         parameters=count_parameters(model),
         train=examples.to(device),
         validation=validation.to(device) if validation else None,

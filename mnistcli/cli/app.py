@@ -49,8 +49,12 @@ def common(
     """
 
 
-class Terminated(BaseException):
-    """SIGTERM, raised where the program was, so that the terminal is left in order."""
+class Stopped(BaseException):
+    """A signal, raised where the program was, so that the terminal is left in order.
+
+    Not KeyboardInterrupt: raised inside exec(), as imports do, that one lets CPython 3.11 kill
+    itself with SIGINT at exit even though it was caught.
+    """
 
 
 def main() -> NoReturn:
@@ -58,7 +62,8 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     sys.exit(_run())
 
 
@@ -69,10 +74,9 @@ def _run() -> int:
         return _fail(error.exit_code, str(error))
     except TyperException as error:
         return _fail(error.exit_code, error.format_message())
-    except KeyboardInterrupt:
-        return _fail(ExitCode.INTERRUPTED, "interrupted")
-    except Terminated:
-        return _fail(ExitCode.TERMINATED, "terminated")
+    except Stopped as signalled:
+        word = "interrupted" if signalled.args[0] == signal.SIGINT else "terminated"
+        return _fail(128 + signalled.args[0], word)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         return _fail(ExitCode.INTERNAL, f"internal fault, please report it: {reason}")
@@ -86,5 +90,5 @@ def _fail(code: int, message: str) -> int:
     return code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)

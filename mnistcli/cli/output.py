@@ -1,7 +1,8 @@
-"""The only place that prints results: a view or a JSON document on stdout, whatever becomes of it."""
+"""The only place that prints results: a view for a person or a JSON document, on stdout."""
 
 import os
 import sys
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,15 +18,25 @@ if TYPE_CHECKING:  # `--help` needs none of these
 
 def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> None:
     """Prints the document's JSON, or its view for a person."""
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.text import Text
 
     if as_json:
         write(document.model_dump_json(indent=2) + "\n")
-    else:
-        console = Console(highlight=False)
-        with console.capture() as captured:
-            console.print(view)
-        write("\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n")
+        return
+    stdout = Console()
+    page = StringIO()
+    console = Console(
+        file=page,
+        width=stdout.width,
+        force_terminal=stdout.is_terminal,
+        color_system="auto" if stdout.is_terminal else None,
+        highlight=False,
+    )
+    for part in view.renderables if isinstance(view, Group) else [view]:
+        # A table is fitted to the width; a line of text is not broken, so that paths stay whole.
+        console.print(part, soft_wrap=isinstance(part, Text))
+    write("\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n")
 
 
 def show_preset(preset: "Preset") -> None:

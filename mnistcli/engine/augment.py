@@ -102,8 +102,8 @@ def affine(
     angle = torch.deg2rad(parameters.degrees)
     shear = torch.tan(torch.deg2rad(parameters.shear_degrees))
     cosine, sine = torch.cos(angle) / parameters.scale, torch.sin(angle) / parameters.scale
-    # Inverse of rotation · shear: x' = x + tan(shear) · y undone after the rotation is.
-    rows = [[cosine + shear * sine, sine - shear * cosine], [-sine, cosine]]
+    # The inverse of rotation · shear, where the shear is x' = x - tan(shear) · y.
+    rows = [[cosine - shear * sine, sine + shear * cosine], [-sine, cosine]]
     half = images.shape[-1] / 2
     shift_x, shift_y = parameters.shift_x / half, parameters.shift_y / half
     theta = torch.stack(
@@ -148,7 +148,8 @@ def color_jitter(
 ) -> Tensor:
     """Multiplies every image by `brightness`, and its distance from its mean by `contrast`.
 
-    Values are clamped to [0, 1] after each of the two; `contrast_first`, bool (n,), tells the order.
+    Values are clamped to [0, 1] after each of the two, whose order `contrast_first`, bool (n,),
+    tells.
     """
     by_image = (-1, 1, 1, 1)
     brightness, contrast = brightness.view(by_image), contrast.view(by_image)
@@ -168,7 +169,7 @@ def _augment_flip(
 
 
 def flip(images: Tensor, chosen: Tensor, axis: int) -> Tensor:
-    """Mirrors the images `chosen`, bool (n,), along `axis`: 3 for left and right, 2 for up and down."""
+    """Mirrors the images `chosen`, bool (n,), along `axis`: 3 is left to right, 2 top to bottom."""
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(axis), images)
 
 

@@ -58,7 +58,7 @@ def evaluate(model: nn.Module, examples: Examples, normalization: Normalization)
     model.eval()
     predictions, loss = [], 0.0
     for images, labels in zip(
-        examples.images.split(BATCH), examples.labels.split(BATCH), strict=True
+        torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
     ):
         logits = model(normalize(to_inputs(images), normalization))
         loss += float(functional.cross_entropy(logits, labels, reduction="sum"))

@@ -45,7 +45,7 @@ class Recipe:
 
     def batches(self, indices: Tensor) -> Sequence[Tensor]:
         """Cuts an epoch's indices, int64 (k,), into batches of them."""
-        batches = indices.split(self.batch_size)
+        batches = torch.split(indices, self.batch_size)
         short = len(batches[-1]) < self.batch_size
         return batches[:-1] if self.drop_last and short and len(batches) > 1 else batches
 
@@ -167,6 +167,6 @@ def _learn(
         logits = learner.model(inputs)
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
     learner.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     learner.optimizer.step()
     return loss.detach(), logits.detach()

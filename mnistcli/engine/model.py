@@ -1,24 +1,26 @@
 """Layer specs → network, and the network's description layer by layer.
 
-Shapes and counts are never computed from formulas: the network is built on the meta device, one
-image is pushed through, and what comes out is read off.
+Shapes and counts are not computed from formulas: the network is built, one image is pushed through,
+and what comes out is read off. (On the meta device that would cost no memory, but a second of
+imports; sizes that nobody can mean are refused before a layer is built.)
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import assert_never
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mnistcli.engine.data import CLASSES, SIDE
 from mnistcli.engine.layers import GlobalAveragePool, GlobalMaxPool, SeededDropout
 from mnistcli.errors import PresetError
 from mnistcli.preset import layers as spec
 
-PARAMETER_LIMIT = 100_000_000
-ACTIVATION_LIMIT = 100_000_000
+PARAMETER_LIMIT = 20_000_000
+ACTIVATION_LIMIT = 20_000_000
+MAC_LIMIT = 5_000_000_000
 
 
 @dataclass(frozen=True)
@@ -43,25 +45,22 @@ def build_model(layers: Sequence[spec.Layer], generator: torch.Generator) -> nn.
         float (n, 1, 28, 28) → logits float (n, 10); float32, on the CPU.
 
     Raises:
-        PresetError: a layer does not fit what the layers before it put out.
+        PresetError: a layer does not fit what the layers before it put out, or is too large.
     """
-    model = trace_model(layers)[0].to_empty(device="cpu")
     # PyTorch's own initializers take no generator: they get a seed, and the global one is put back.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())
-        for module in model:
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-    return model
+        return _trace(layers)[0].train()
 
 
 def describe_model(layers: Sequence[spec.Layer]) -> list[LayerDescription]:
     """Every layer's output shape, parameters, multiply-adds and receptive field.
 
     Raises:
-        PresetError: a layer does not fit what the layers before it put out.
+        PresetError: a layer does not fit what the layers before it put out, or is too large.
     """
-    return trace_model(layers)[1]
+    with torch.random.fork_rng(devices=[]):
+        return _trace(layers)[1]
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -76,71 +75,91 @@ def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:
             module.generator = generator
 
 
-def trace_model(layers: Sequence[spec.Layer]) -> tuple[nn.Sequential, list[LayerDescription]]:
-    """The network on the meta device (shapes without memory), and its description.
-
-    Raises:
-        PresetError: a layer does not fit, or the network is too large to be meant.
-    """
+@torch.no_grad()
+def _trace(layers: Sequence[spec.Layer]) -> tuple[nn.Sequential, list[LayerDescription]]:
+    """The network, initialized from the global random generator, and its description."""
     model = nn.Sequential()
     descriptions: list[LayerDescription] = []
-    values = torch.empty(1, 1, SIDE, SIDE, device="meta")
-    field, jump = 1, 1
+    values = torch.zeros(1, 1, SIDE, SIDE)
+    field, jump, parameters = 1, 1, 0
     for index, layer in enumerate(layers):
-        name = f"{index}"
-        module = _build_on_meta(layer, values, name)
-        output, macs = _push(module, values, name)
+        try:
+            module, output = _push(layer, values)
+        except (PresetError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise PresetError(f"model.layers.{index}: {layer.kind}: {reason}") from error
         kernel, stride = _reach(layer, values)
         field, jump = field + (kernel - 1) * jump, jump * stride
-        parameters = count_parameters(module)
+        parameters += count_parameters(module)
+        if parameters > PARAMETER_LIMIT:
+            raise PresetError(f"model.layers: more than {PARAMETER_LIMIT:,} parameters")
         descriptions.append(
-            LayerDescription(name, layer.kind, tuple(output.shape[1:]), parameters, macs, field)
+            LayerDescription(
+                name=str(index),
+                kind=layer.kind,
+                output_shape=tuple(output.shape[1:]),
+                parameters=count_parameters(module),
+                macs=_count_macs(module, output),
+                receptive_field=field,
+            )
         )
-        _check_size(descriptions, name)
-        model.add_module(name, module)
+        model.append(module)
         values = output
     if values.shape != (1, CLASSES):
-        shape = " × ".join(str(extent) for extent in values.shape[1:])
-        raise PresetError(f"model.layers: the network ends with {shape} values; it must end in 10")
+        raise PresetError(f"model.layers: the network ends with {_shape(values)} values, not 10")
     return model, descriptions
 
 
-def _build_on_meta(layer: spec.Layer, values: Tensor, name: str) -> nn.Module:
-    """The module for `layer` whose input is `values`, checked for the input's dimensions."""
-    wants_image = isinstance(
-        layer,
-        spec.Conv
-        | spec.BatchNorm
-        | spec.MaxPool
-        | spec.Dropout2d
-        | spec.GlobalAveragePool
-        | spec.GlobalMaxPool,
-    )
-    wants_features = isinstance(layer, spec.Linear)
-    if (wants_image and values.dim() != 4) or (wants_features and values.dim() != 2):
-        needed = "channels × height × width" if wants_image else "features; flatten or pool first"
-        raise PresetError(f"model.layers.{name}: {layer.kind} needs {needed}")
-    if isinstance(layer, spec.Conv | spec.Linear) and _weight_count(layer, values) > (
-        PARAMETER_LIMIT
-    ):
-        raise PresetError(f"model.layers.{name}: more than {PARAMETER_LIMIT:,} parameters")
-    try:
-        with torch.device("meta"):
-            return _build_layer(layer, values.shape[1])
-    except (ValueError, RuntimeError) as error:
-        raise PresetError(f"model.layers.{name}: {_first_line(error)}") from error
+def _push(layer: spec.Layer, values: Tensor) -> tuple[nn.Module, Tensor]:
+    """The layer's module for an input like `values`, and what it puts out."""
+    _check_input(layer, values)
+    module = _build_layer(layer, values.shape[1]).eval()
+    return module, module(values.clone())
+
+
+def _check_input(layer: spec.Layer, values: Tensor) -> None:
+    match layer:
+        case spec.Linear() if values.dim() != 2:
+            raise PresetError(f"the input is {_shape(values)}; flatten or pool it first")
+        case (
+            spec.Conv()
+            | spec.BatchNorm()
+            | spec.MaxPool()
+            | spec.Dropout2d()
+            | spec.GlobalAveragePool()
+            | spec.GlobalMaxPool()
+        ) if values.dim() != 4:
+            raise PresetError("the input has no height and width any more")
+    weights, positions, outputs = _size_bound(layer, values)
+    if weights > PARAMETER_LIMIT:
+        raise PresetError(f"more than {PARAMETER_LIMIT:,} parameters")
+    if outputs > ACTIVATION_LIMIT or weights * positions > MAC_LIMIT:
+        raise PresetError("too large: no network for 28 by 28 pixels needs this")
+
+
+def _size_bound(layer: spec.Layer, values: Tensor) -> tuple[int, int, int]:
+    """Weights, positions and values of the output: never less than there will be."""
+    match layer:
+        case spec.Linear():
+            return values.shape[1] * layer.out_features, 1, layer.out_features
+        case spec.Conv():
+            padded = values.shape[-1] + 2 * _padding(layer)
+            positions = (padded // layer.stride + 1) ** 2
+            weights = values.shape[1] * layer.out_channels * layer.kernel_size**2 // layer.groups
+            return weights, positions, layer.out_channels * positions
+        case _:
+            return 0, 1, values.numel()
 
 
 def _build_layer(layer: spec.Layer, inputs: int) -> nn.Module:
     match layer:
         case spec.Conv():
-            padding = layer.kernel_size // 2 if layer.padding is None else layer.padding
             return nn.Conv2d(
                 inputs,
                 layer.out_channels,
                 layer.kernel_size,
                 stride=layer.stride,
-                padding=padding,
+                padding=_padding(layer),
                 groups=layer.groups,
                 bias=layer.bias,
             )
@@ -166,18 +185,15 @@ def _build_layer(layer: spec.Layer, inputs: int) -> nn.Module:
             assert_never(layer)
 
 
-def _push(module: nn.Module, values: Tensor, name: str) -> tuple[Tensor, int]:
-    """The output for `values`, and the multiply-adds it took."""
-    counter = FlopCounterMode(display=False)
-    try:
-        with counter, torch.no_grad():
-            output: Tensor = module.eval()(values)
-    except (RuntimeError, ValueError) as error:
-        raise PresetError(
-            f"model.layers.{name}: it does not fit an input of "
-            f"{' × '.join(map(str, values.shape[1:]))}: {_first_line(error)}"
-        ) from error
-    return output, counter.get_total_flops() // 2
+def _padding(layer: spec.Conv) -> int:
+    return layer.kernel_size // 2 if layer.padding is None else layer.padding
+
+
+def _count_macs(module: nn.Module, output: Tensor) -> int:
+    """Every weight of a convolution is used once at every position of the output."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        return module.weight.numel() * prod(output.shape[2:])
+    return 0
 
 
 def _reach(layer: spec.Layer, values: Tensor) -> tuple[int, int]:
@@ -193,22 +209,5 @@ def _reach(layer: spec.Layer, values: Tensor) -> tuple[int, int]:
             return 1, 1
 
 
-def _weight_count(layer: spec.Conv | spec.Linear, values: Tensor) -> int:
-    inputs = values.shape[1]
-    if isinstance(layer, spec.Linear):
-        return inputs * layer.out_features
-    return inputs * layer.out_channels * layer.kernel_size**2 // layer.groups
-
-
-def _check_size(descriptions: list[LayerDescription], name: str) -> None:
-    values = 1
-    for extent in descriptions[-1].output_shape:
-        values *= extent
-    if values > ACTIVATION_LIMIT:
-        raise PresetError(f"model.layers.{name}: more than {ACTIVATION_LIMIT:,} values an image")
-    if sum(description.parameters for description in descriptions) > PARAMETER_LIMIT:
-        raise PresetError(f"model.layers: more than {PARAMETER_LIMIT:,} parameters")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+def _shape(values: Tensor) -> str:
+    return " × ".join(str(extent) for extent in values.shape[1:])

@@ -14,4 +14,5 @@ def wilson_interval(correct: int, total: int, z: float = Z95) -> tuple[float, fl
     weight = 1 + z * z / total
     centre = (share + z * z / (2 * total)) / weight
     half = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / weight
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At 0 and 1 rounding would leave the share itself outside.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

@@ -1,0 +1,160 @@
+"""What every command keeps to: exit codes, one line of error, stdout and stderr."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnistcli import __version__
+
+COMMAND = [sys.executable, "-m", "mnistcli"]
+
+
+def test_version_and_help(cli: Callable) -> None:
+    assert cli("--version").out == f"mnistcli {__version__}\n"
+    for command in ("summary", "train", "evaluate", "presets"):
+        answer = cli(command, "--help")
+        assert answer.code == 0
+        assert "Usage" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train", "sprnt"], 2, 'did you mean "sprint"'),
+        (["train", "--set", "train.epohcs=1"], 2, "train.epohcs"),
+        (["train", "--set", "train.epochs=-1"], 2, "train.epochs"),
+        (["train", "--set", "model.layers.0.kernel_size='x'"], 2, "model.layers.0.kernel_size"),
+        (["train", "--set", "model.layers.0.stride=99"], 2, "model.layers.4: max_pool"),
+        (["train", "--data", "/"], 4, "train-images-idx3-ubyte"),
+        (["train", "--out", "/dev/null/x"], 4, "/dev/null/x"),
+        (["train", "--device", "gpu"], 2, "'gpu'"),
+        (["train", "--seed", "-1"], 2, "--seed"),
+        (["train", "--threads", "0"], 2, "--threads"),
+        (["train", "--set", "train.validation_examples=59990", "--data", "TINY"], 2, "600"),
+        (["train", "--nope"], 2, "--nope"),
+        (["nope"], 2, "nope"),
+        (["summary"], 2, "PRESET"),
+        (["summary", "[/bold]\x1b[31m"], 2, "[/bold]"),
+        (["summary", "x" * 5_000], 2, "no preset"),
+        (["evaluate", "nowhere"], 4, "nowhere"),
+        (["presets", "copy", "sprint", "/nowhere/x.toml"], 4, "/nowhere/x.toml"),
+        (["presets", "validate", "missing.toml"], 2, "missing.toml"),
+    ],
+)
+def test_a_mistake_is_one_line_and_the_right_code(
+    cli: Callable, tiny_data: Path, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    arguments = [str(tiny_data) if word == "TINY" else word for word in arguments]
+    if arguments[0] == "train" and "--out" not in arguments:
+        arguments += ["--out", str(tmp_path / "runs")]
+    answer = cli(*arguments)
+    assert answer.code == code, answer.err
+    assert answer.out == ""
+    assert answer.err.startswith("mnistcli: ")
+    assert answer.err.count("\n") == 1
+    assert answer.err[:-1].isprintable()
+    assert words in answer.err
+    assert not (tmp_path / "runs").exists(), "nothing is left by a command that could not start"
+
+
+def test_a_fault_of_the_program_is_one_line_too(
+    cli: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnistcli.preset.loading.load_preset", lambda *_: 1 / 0)
+    answer = cli("summary", "sprint")
+    assert answer.code == 1
+    assert answer.err == (
+        "mnistcli: internal fault, please report it: ZeroDivisionError: division by zero\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["summary", "sprint"], ["presets", "schema"]])
+def test_a_reader_that_leaves_is_no_error(arguments: list[str]) -> None:
+    command = " ".join([*COMMAND, *arguments])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | head -c 1"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "presets", "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 4
+    assert done.stderr == "mnistcli: cannot write to stdout: No space left on device\n"
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def test_json_is_strict_and_stderr_plain(
+    tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    done = run(
+        "train", tiny_preset, "--data", tiny_data, "--out", tmp_path / "runs", "--json",
+        FORCE_COLOR="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads(done.stdout, parse_constant=refuse)["schema"] == "mnistcli.run/1"
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("tiny · 4,154 parameters · 600 images · 2 epochs · seed 0 · cpu")
+    assert [line.split("  ")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "80"}])
+def test_tables_fit_80_columns_without_control_bytes(environment: dict[str, str]) -> None:
+    for command in (("summary", "journey-v2"), ("presets", "list"), ("--help",)):
+        done = run(*command, **environment)
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_training_says_so(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "train", "sprint", "--out", str(tmp_path)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        process.stderr.readline()
+        time.sleep(0.5)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert out == ""
+    assert err.splitlines()[-1].startswith("mnistcli: ")
+
+
+def test_an_output_that_cannot_show_every_character_is_no_fault() -> None:
+    done = run("presets", "list", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "sprint" in done.stdout
+
+
+def test_completion_is_offered_for_the_shell(tmp_path: Path) -> None:
+    done = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "mnistcli" in done.stdout
+    words = run(_MNISTCLI_COMPLETE="complete_bash", COMP_WORDS="mnistcli train spr", COMP_CWORD="2")
+    assert words.stdout.split() == ["sprint"]

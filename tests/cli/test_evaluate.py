@@ -1,0 +1,56 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def run(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> dict:
+    answer = cli("train", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--json", "-q")
+    return dict(json.loads(answer.out))
+
+
+def test_it_agrees_with_the_record_to_the_last_image(
+    cli: Callable, run: dict, tiny_data: Path
+) -> None:
+    for reference in (run["path"], f"{run['path']}/record.json"):
+        found = json.loads(cli("evaluate", reference, "--data", tiny_data, "--json").out)
+        assert found["correct"] == run["test"]["correct"]
+        assert found["loss"] == pytest.approx(run["test"]["loss"], rel=1e-5)
+        assert found["matches_record"] is True
+
+
+def test_confusion_and_digits_add_up(cli: Callable, run: dict, tiny_data: Path) -> None:
+    found = json.loads(
+        cli("evaluate", run["path"], "--data", tiny_data, "--split", "train", "--json").out
+    )
+    assert found["matches_record"] is None
+    assert found["total"] == sum(map(sum, found["confusion"])) == 600
+    assert found["correct"] == sum(row["correct"] for row in found["per_class"])
+    for digit in found["per_class"]:
+        assert digit["total"] == sum(found["confusion"][digit["digit"]]) == 60
+
+
+def test_other_data_is_not_held_against_the_record(cli: Callable, run: dict) -> None:
+    found = json.loads(cli("evaluate", run["path"], "--json").out)
+    assert found["total"] == 10_000
+    assert found["matches_record"] is None
+
+
+def test_a_person_reads_a_matrix(cli: Callable, run: dict, tiny_data: Path) -> None:
+    answer = cli("evaluate", run["path"], "--data", tiny_data)
+    assert "agrees with the run's record" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("record.json", "{}"), ("weights.safetensors", "x"), ("record.json", None)],
+)
+def test_a_damaged_run_exits_4(cli: Callable, run: dict, file: str, content: str | None) -> None:
+    path = Path(run["path"]) / file
+    path.unlink() if content is None else path.write_text(content)
+    answer = cli("evaluate", run["path"])
+    assert answer.code == 4
+    assert answer.err.count("\n") == 1

@@ -1,0 +1,109 @@
+import gzip
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mnistcli.cli.app import main
+
+TINY_PRESET = """
+title = "A network for tests"
+
+[published]
+claims = [{ figure = "parameters", value = 250, where = "nowhere" }]
+
+[budget]
+parameters_below = 5_000
+max_epochs = 3
+
+[model]
+layers = [
+  { kind = "conv", out_channels = 8, kernel_size = 5, stride = 4 },
+  { kind = "batch_norm" },
+  { kind = "relu" },
+  { kind = "dropout", probability = 0.05 },
+  { kind = "flatten" },
+  { kind = "linear", out_features = 10 },
+]
+
+[[augment]]
+kind = "affine"
+shift_pixels = 1
+
+[train]
+epochs = 2
+batch_size = 64
+
+[train.optimizer]
+kind = "adamw"
+learning_rate = 0.05
+
+[train.schedule]
+kind = "one_cycle"
+max_learning_rate = 0.05
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable:
+    """Runs one command line in this process, as its entry point would."""
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["mnistcli", *map(str, arguments)])
+        threads = torch.get_num_threads()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        with pytest.raises(SystemExit) as ending:
+            main()
+        torch.set_num_threads(threads)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        captured = capsys.readouterr()
+        return Answer(int(ending.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in MNIST's format: 600 and 200 images that a small network can learn."""
+    folder = tmp_path_factory.mktemp("digits")
+    rng = np.random.default_rng(0)
+    shapes = np.kron(rng.random((10, 7, 7)) > 0.6, np.ones((4, 4)))
+    for prefix, count in (("train", 600), ("t10k", 200)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        noise = rng.normal(0, 0.1, (count, 28, 28))
+        images = (255 * (shapes[labels] * 0.8 + noise).clip(0, 1)).astype(np.uint8)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+    return folder
+
+
+@pytest.fixture
+def tiny_preset(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_PRESET)
+    return path
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    header = (2048 + values.ndim).to_bytes(4) + b"".join(n.to_bytes(4) for n in values.shape)
+    content = header + values.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)

@@ -1,0 +1,174 @@
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mnistcli.engine.augment import build_augment
+from mnistcli.engine.data import Examples, load_examples
+from mnistcli.engine.device import make_generator
+from mnistcli.engine.evaluation import evaluate
+from mnistcli.engine.events import EpochFinished, Event, StepFinished, TrainingStarted
+from mnistcli.engine.loop import Learner, Recipe, train
+from mnistcli.engine.model import build_model
+from mnistcli.engine.optim import build_optimizer, build_schedule
+from mnistcli.errors import DivergedError
+from mnistcli.preset.loading import load_preset
+from mnistcli.preset.schema import Preset
+from mnistcli.preset.training import Adam, Constant
+
+
+@pytest.fixture
+def preset(tiny_preset: Path) -> Preset:
+    return load_preset(str(tiny_preset))
+
+
+@pytest.fixture(scope="session")
+def examples(tiny_data: Path) -> Examples:
+    return load_examples("train", tiny_data)
+
+
+def make(preset: Preset, seed: int = 0, **changes: object) -> tuple[Learner, Recipe]:
+    model = build_model(preset.model.layers, make_generator(seed, "weights"))
+    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
+    schedule = build_schedule(preset.train.schedule, optimizer, epochs=2, total_steps=80)
+    settings: dict = {
+        "batch_size": 64,
+        "drop_last": False,
+        "label_smoothing": 0.0,
+        "normalization": preset.normalization,
+        "augment": build_augment(preset.augment),
+        "precision": torch.float32,
+        "seed": seed,
+    }
+    return Learner(model, optimizer, schedule), Recipe(**(settings | changes))
+
+
+def run(
+    preset: Preset, examples: Examples, plan: list[Tensor], seed: int = 0, **changes: object
+) -> tuple[dict[str, Tensor], list[EpochFinished], list[Event]]:
+    learner, recipe = make(preset, seed, **changes)
+    events: list[Event] = []
+    history = train(learner, examples, plan, recipe, None, events.append)
+    return learner.model.state_dict(), history, events
+
+
+def test_it_learns(preset: Preset, examples: Examples) -> None:
+    learner, recipe = make(preset)
+    before = evaluate(learner.model, examples, preset.normalization)
+    history = train(learner, examples, [torch.arange(600)] * 8, recipe, None, lambda event: None)
+    after = evaluate(learner.model, examples, preset.normalization)
+    assert before.accuracy < 0.3
+    assert after.accuracy > 0.9
+    assert history[-1].train_loss < history[0].train_loss
+
+
+def test_events_tell_what_happened(preset: Preset, examples: Examples) -> None:
+    plan = [torch.arange(600), torch.arange(100)]
+    _, history, events = run(preset, examples, plan)
+    assert events[0] == TrainingStarted((600, 100), (10, 2))
+    steps = [event for event in events if isinstance(event, StepFinished)]
+    assert [step.images for step in steps] == [64] * 9 + [24, 64, 36]
+    assert [event for event in events if isinstance(event, EpochFinished)] == history
+    assert [epoch.images for epoch in history] == [600, 100]
+
+
+def test_drop_last_leaves_only_full_batches(preset: Preset, examples: Examples) -> None:
+    plan = [torch.arange(600), torch.arange(50)]
+    _, history, _ = run(preset, examples, plan, drop_last=True)
+    assert [epoch.images for epoch in history] == [576, 50]
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_same_seed_gives_the_same_bits(
+    preset: Preset, examples: Examples, precision: torch.dtype
+) -> None:
+    plan = [torch.arange(600)] * 2
+    first, history, _ = run(preset, examples, plan, precision=precision)
+    torch.manual_seed(99)
+    second, again, _ = run(preset, examples, plan, precision=precision)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert [epoch.train_loss for epoch in history] == [epoch.train_loss for epoch in again]
+    other, _, _ = run(preset, examples, plan, seed=1, precision=precision)
+    assert not torch.equal(first["0.weight"], other["0.weight"])
+
+
+def test_only_the_planned_examples_are_seen(preset: Preset, examples: Examples) -> None:
+    plan = [torch.arange(100, 164)]
+    first, _, _ = run(preset, examples, plan)
+    changed = Examples(examples.images.clone(), examples.labels.clone())
+    changed.images[:100], changed.images[164:] = 0, 255
+    second, _, _ = run(preset, changed, plan)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_clock_stops_while_listeners_work(preset: Preset, examples: Examples) -> None:
+    learner, recipe = make(preset)
+
+    def slow(event: Event) -> None:
+        if isinstance(event, StepFinished):
+            time.sleep(0.2)
+
+    (epoch,) = train(learner, examples, [torch.arange(320)], recipe, None, slow)
+    assert epoch.seconds < 0.9
+
+
+def test_validation_is_judged_and_changes_nothing(preset: Preset, examples: Examples) -> None:
+    plan = [torch.arange(300)] * 2
+    without, _, _ = run(preset, examples, plan)
+    learner, recipe = make(preset)
+    held = examples.take(torch.arange(300, 600))
+    history = train(learner, examples, plan, recipe, held, lambda event: None)
+    judged = evaluate(learner.model, held, preset.normalization)
+    assert history[-1].validation_accuracy == judged.accuracy
+    assert history[-1].validation_loss == judged.loss
+    assert all(torch.equal(without[k], v) for k, v in learner.model.state_dict().items())
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: Examples) -> None:
+    learner, recipe = make(preset)
+    with torch.no_grad():
+        next(learner.model.parameters())[:] = float("inf")
+    with pytest.raises(DivergedError, match="epoch 1 is not finite"):
+        train(learner, examples, [torch.arange(64)], recipe, None, lambda event: None)
+
+
+def test_label_smoothing_is_the_loss_reported(preset: Preset, examples: Examples) -> None:
+    plan = [torch.arange(600)] * 4
+    _, plain, _ = run(preset, examples, plan)
+    _, smooth, _ = run(preset, examples, plan, label_smoothing=0.3)
+    assert smooth[-1].train_loss > plain[-1].train_loss + 0.2
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.01), ("bfloat16", 0.1)])
+@pytest.mark.parametrize("name", ["onebyone", "sprint"])
+def test_losses_are_those_of_plain_pytorch(
+    examples: Examples, name: str, precision: str, tolerance: float
+) -> None:
+    """Fifty steps of this loop against the textbook's in float32, on the same batches."""
+    preset = load_preset(name)
+    layers = tuple(layer for layer in preset.model.layers if layer.kind != "dropout")
+    batches = list(torch.arange(600).split(12))
+    model = build_model(layers, make_generator(0, "weights")).to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(Adam(kind="adam", learning_rate=0.001), model.parameters())
+    schedule = build_schedule(Constant(kind="constant"), optimizer, epochs=50, total_steps=50)
+    _, recipe = make(
+        preset, batch_size=12, augment=build_augment([]), precision=getattr(torch, precision)
+    )
+    learner = Learner(model, optimizer, schedule)
+    history = train(learner, examples, batches, recipe, None, lambda event: None)
+
+    plain = build_model(layers, make_generator(0, "weights"))
+    textbook = torch.optim.Adam(plain.parameters(), lr=0.001)
+    losses = []
+    for batch in batches:
+        inputs = (examples.images[batch].float() / 255 - 0.1307) / 0.3081
+        loss = torch.nn.functional.cross_entropy(plain(inputs), examples.labels[batch])
+        textbook.zero_grad()
+        loss.backward()
+        textbook.step()
+        losses.append(loss.item())
+    found = [epoch.train_loss for epoch in history]
+    assert found == pytest.approx(losses, rel=tolerance, abs=tolerance / 10)
+    assert losses[-1] < losses[0] - 1

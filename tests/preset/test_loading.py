@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistcli.errors import FileError, PresetError
+from mnistcli.preset.loading import copy_preset, find_preset, list_presets, load_preset
+
+NAMES = list_presets()
+
+
+def fault(reference: str, *overrides: str) -> str:
+    with pytest.raises(PresetError) as raised:
+        load_preset(reference, overrides)
+    return str(raised.value)
+
+
+def test_every_documented_system_is_bundled() -> None:
+    documented = "dualblock journey-v1 journey-v2 onebyone optimizednet optimizednet-published"
+    assert {*documented.split(), "sevenconv", "sprint"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundled_preset_takes_its_name_from_its_file(name: str) -> None:
+    assert load_preset(name).name == name
+
+
+def test_a_copy_is_a_preset_of_its_own(tmp_path: Path) -> None:
+    path = copy_preset("sevenconv", tmp_path / "mine.toml")
+    mine = load_preset(str(path))
+    assert mine.name == "mine"
+    assert mine.model == load_preset("sevenconv").model
+    assert copy_preset("sevenconv", tmp_path) == tmp_path / "sevenconv.toml"
+
+
+def test_a_copy_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("precious")
+    with pytest.raises(FileError, match="exists already"):
+        copy_preset("sevenconv", tmp_path / "mine.toml")
+    assert (tmp_path / "mine.toml").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("train.epochs=7", ("train", "epochs"), 7),
+        ("train.epochs = 7", ("train", "epochs"), 7),
+        ("augment.0.degrees=3.5", ("augment", 0, "degrees"), 3.5),
+        ("title=A word", ("title",), "A word"),
+        ("model.layers.0.out_channels=9", ("model", "layers", 0, "out_channels"), 9),
+        ("budget.max_train_seconds=3", ("budget", "max_train_seconds"), 3),
+        ("train.optimizer={kind='sgd', learning_rate=0.5}", ("train", "optimizer", "kind"), "sgd"),
+    ],
+)
+def test_set_overrides_any_field(override: str, path: tuple, value: object) -> None:
+    found: object = load_preset("sprint", [override])
+    for key in path:
+        found = found[key] if isinstance(key, int) else getattr(found, key)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("train.epohcs=5", ["train.epohcs", 'did you mean "epochs"']),
+        ("train.epochs=-1", ["train.epochs", "greater than or equal to 1", "-1"]),
+        ("train.epochs=two", ["train.epochs", "integer", "two"]),
+        ("train.epochs=true", ["train.epochs", "integer"]),
+        ("train.optimizer.kind=adm", ["train.optimizer", 'did you mean "adam"']),
+        ("train.optimizer.lr=1", ["train.optimizer.lr", "learning_rate"]),
+        ("train.optimizer.learning_rate=nan", ["train.optimizer.learning_rate", "finite"]),
+        ("model.layers.0.out_chanels=3", ["model.layers.0.out_chanels", '"out_channels"']),
+        ("model.layers.99.kind=relu", ["model.layers.99", "0 to 14"]),
+        ("model.layers=[]", ["model.layers", "at least 1"]),
+        ("train.schedule={kind='step'}", ["train.schedule.every_epochs", "required"]),
+        ("augment.0.interpolation=cubic", ["augment.0.interpolation", "'nearest'"]),
+        ("augment.0.scale=[1.2, 1.0]", ["augment.0", "[least, greatest]"]),
+        ("budget.max_parameters=5", ["budget", "not both"]),
+        ("train.epochs.x=1", ["train.epochs", "no fields"]),
+        ("name=../../x", ["name", "pattern"]),
+        ("epochs", ["--set", "a.b=c"]),
+        ("=5", ["--set", "a.b=c"]),
+    ],
+)
+def test_a_wrong_override_is_one_line_that_names_the_field(override: str, parts: list[str]) -> None:
+    message = fault("sprint", override)
+    assert "\n" not in message
+    assert all(part in message for part in parts), message
+
+
+def test_an_unknown_name_is_corrected_or_all_are_listed() -> None:
+    assert 'did you mean "sevenconv"?' in fault("sevencon")
+    assert all(name in fault("zzz") for name in NAMES)
+
+
+@pytest.mark.parametrize("reference", ["missing.toml", "folder/", "../x", "a\0b.toml"])
+def test_an_unreadable_file_is_said(reference: str) -> None:
+    assert "cannot read" in fault(reference)
+
+
+def test_a_file_that_is_no_preset_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    for content, word in (
+        (b"title = ", "not TOML"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"#" * 2_000_000, "larger"),
+        (b"", "required"),
+        (b"a = " + b"[" * 5_000, "not TOML"),
+    ):
+        path.write_bytes(content)
+        assert word in fault(str(path))
+
+
+@given(
+    keys=st.lists(
+        st.sampled_from("train model layers 0 1 augment budget kind x".split()), min_size=1
+    ),
+    value=st.one_of(
+        st.integers(), st.floats().map(repr), st.text(), st.just("[1, {a = 2}]"), st.just("true")
+    ),
+)
+def test_no_override_does_anything_but_fit_or_be_refused(keys: list[str], value: object) -> None:
+    try:
+        load_preset("onebyone", [f"{'.'.join(keys)}={value}"])
+    except PresetError as error:
+        assert str(error)
+
+
+def test_a_name_is_never_a_path() -> None:
+    for name in ("../presets/sprint", "/etc/passwd", "sprint/../sprint"):
+        assert find_preset(name) == Path(name)
+    with pytest.raises(PresetError):
+        find_preset("..")

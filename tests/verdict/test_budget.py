@@ -1,0 +1,50 @@
+import pytest
+
+from mnistcli.preset.schema import Budget, Claim, Published
+from mnistcli.verdict.budget import RULES, audit_claims, check_budget, passed
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "verdict"),
+    [
+        ({"parameters_below": 20_000}, 19_999, "pass"),
+        ({"parameters_below": 20_000}, 20_000, "fail"),
+        ({"max_parameters": 20_000}, 20_000, "pass"),
+        ({"max_parameters": 20_000}, 20_001, "fail"),
+        ({"min_test_accuracy": 0.994}, 0.994, "pass"),
+        ({"min_test_accuracy": 0.994}, 0.9939, "fail"),
+        ({"epochs_below": 20}, 20, "fail"),
+        ({"max_epochs": 20}, 20, "pass"),
+        ({"train_seconds_below": 600.0}, 600.0, "fail"),
+        ({"max_train_seconds": 600.0}, 600.0, "pass"),
+        ({"max_train_fraction": 0.2}, 0.2, "pass"),
+        ({"max_train_fraction": 0.2}, 0.21, "fail"),
+    ],
+)
+def test_a_limit_holds_or_not(limit: dict, value: float, verdict: str) -> None:
+    (name,) = limit
+    figure = next(rule.figure for rule in RULES if rule.field == name)
+    (check,) = check_budget(Budget(**limit), {figure: value})
+    assert (check.name, check.value, check.verdict) == (figure, value, verdict)
+    assert passed((check,)) is (verdict == "pass")
+
+
+def test_every_limit_of_a_budget_is_checked() -> None:
+    assert {rule.field for rule in RULES} == set(Budget.model_fields)
+
+
+def test_what_is_not_limited_or_not_known_is_not_checked() -> None:
+    assert check_budget(Budget(), {"parameters": 5}) == ()
+    assert check_budget(Budget(max_parameters=5), {"epochs": 5}) == ()
+
+
+def test_claims_agree_differ_or_wait() -> None:
+    claims = (
+        Claim(figure="parameters", value=10, where="a"),
+        Claim(figure="parameters", value=11, where="b"),
+        Claim(figure="test_accuracy", value=0.99, where="c"),
+    )
+    audits = audit_claims(Published(claims=claims), {"parameters": 10})
+    assert [audit.verdict for audit in audits] == ["agrees", "differs", "not measured here"]
+    assert [audit.built for audit in audits] == [10, 10, None]
+    assert audit_claims(None, {}) == ()
