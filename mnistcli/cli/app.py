@@ -76,7 +76,7 @@ def _run() -> int:
         return _fail(error.exit_code, error.format_message())
     except Stopped as signalled:
         word = "interrupted" if signalled.args[0] == signal.SIGINT else "terminated"
-        return _fail(128 + signalled.args[0], word)
+        return _fail(ExitCode(128 + signalled.args[0]), word)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         return _fail(ExitCode.INTERNAL, f"internal fault, please report it: {reason}")

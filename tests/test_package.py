@@ -1,0 +1,88 @@
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mnistcli import __version__
+from mnistcli.engine.data import FILES
+from mnistcli.preset.loading import list_presets
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    found = re.search(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert found
+    assert found[1] == __version__
+
+
+def test_help_answers_within_0_3_seconds() -> None:
+    """The best of ten: what the machine does beside it is not this program's."""
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "mnistcli", "--help"], check=True, capture_output=True
+        )
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, capture_output=True
+    )
+    return folder
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_has_all_it_needs(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    target = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, wheel],
+        check=True,
+    )
+
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(target)},
+        ).stdout
+
+    assert run("-c", "import mnistcli; print(mnistcli.__file__)").startswith(str(target))
+    for name in list_presets():
+        assert (
+            run("-m", "mnistcli", "presets", "show", name)
+            == (ROOT / "presets" / f"{name}.toml").read_text()
+        )
+    one_batch = ["--set", "train.epochs=1", "--set", "train.validation_examples=59000"]
+    out = run("-m", "mnistcli", "train", *one_batch, "--no-fail", "--json")
+    assert '"mnistcli.run/1"' in out
+
+
+@pytest.mark.slow
+def test_sdist_and_wheel_hold_data_presets_and_licences(built: Path) -> None:
+    (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
+    data = {f"mnistcli/mnist/{name}.gz" for pair in FILES.values() for name in pair}
+    with zipfile.ZipFile(wheel) as file:
+        names = set(file.namelist())
+    assert data | {f"mnistcli/_presets/{name}.toml" for name in list_presets()} <= names
+    assert {"mnistcli/py.typed", "mnistcli/mnist/README.md"} <= names
+    assert not [name for name in names if name.startswith("tests")]
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert data | {"LICENSE", "README.md", "presets/sprint.toml", "tests/conftest.py"} <= names
