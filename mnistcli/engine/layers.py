@@ -1,7 +1,13 @@
-"""The modules that PyTorch lacks or that draw from the global random generator there."""
+"""The modules that PyTorch lacks, or that cost more there than they have to."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+LANES = 64
+WORTH_FOLDING = 1 << 16
 
 
 class SeededDropout(nn.Module):
@@ -10,6 +16,9 @@ class SeededDropout(nn.Module):
     Zeroes values, or whole channels of (n, c, h, w) if `channels`, with `probability` in
     training, and scales the others by 1 / (1 - probability). Source: Srivastava et al. 2014;
     whole channels: Tompson et al. 2015.
+
+    A value is kept if 16 random bits say so: a draw of 64 bits decides four of them, which takes
+    a fifth of the time that bernoulli_ does, and the probability is exact to 1 / 65,536.
     """
 
     def __init__(self, probability: float, *, channels: bool) -> None:
@@ -22,9 +31,109 @@ class SeededDropout(nn.Module):
         """Float (n, ...) to the same shape."""
         if not self.training or self.keep == 1:
             return values
-        shape = values.shape[:2] + (1,) * (values.dim() - 2) if self.channels else values.shape
-        mask = torch.empty(shape, dtype=values.dtype, device=values.device)
-        return values * mask.bernoulli_(self.keep, generator=self.generator).div_(self.keep)
+        like = values[:, :, :1, :1] if self.channels and values.dim() == 4 else values
+        draws = torch.empty((like.numel() + 3) // 4, dtype=torch.int64, device=values.device)
+        bits = draws.random_(-(2**63), None, generator=self.generator).view(torch.int16)
+        kept = bits[: like.numel()] < round(self.keep * 65_536) - 32_768
+        mask = torch.empty_like(like)
+        # In the order of the memory, whichever that is: what is random has no other order.
+        torch.mul(kept, 1 / self.keep, out=mask.as_strided((like.numel(),), (1,)))
+        return values * mask
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """nn.BatchNorm2d, several times as fast where few channels lie beside each other in memory.
+
+    With channels last, PyTorch's kernel works along the channels: with 8 of them most of a vector
+    register stays empty. Here neighbouring pixels are taken for further channels, up to 64, and
+    their statistics are put together afterwards: the same mean and variance, in another order.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Float (n, c, h, w) to the same shape."""
+        if self.training and _can_fold(values):
+            output: Tensor = _FoldedBatchNorm.apply(values, self.weight, self.bias, self)
+            return output
+        return super().forward(values)
+
+
+def _can_fold(values: Tensor) -> bool:
+    channels = values.shape[1]
+    return (
+        values.device.type == "cpu"
+        and channels < LANES
+        and LANES % channels == 0
+        and values.numel() >= WORTH_FOLDING
+        and values.numel() % LANES == 0
+        and values.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _fold(values: Tensor) -> Tensor:
+    """(n, c, h, w) with channels last, seen as (m, 64, 1, 1): 64 / c pixels side by side."""
+    return values.as_strided((values.numel() // LANES, LANES, 1, 1), (LANES, 1, LANES, LANES))
+
+
+def _spread(by_channel: Tensor) -> Tensor:
+    """(c,) to (64,): the same for every pixel that was taken for further channels."""
+    return by_channel.expand(LANES // len(by_channel), -1).flatten().contiguous()
+
+
+class _FoldedBatchNorm(torch.autograd.Function):
+    """Source: Ioffe & Szegedy 2015; the gradient is theirs, written as a sum of two terms."""
+
+    @staticmethod
+    def forward(
+        context: Any, values: Tensor, weight: Tensor, bias: Tensor, module: BatchNorm
+    ) -> Tensor:
+        channels, count = len(weight), values.numel() // len(weight)
+        unread = torch.zeros(LANES)
+        means, variances = (
+            each.view(-1, channels)
+            for each in torch.batch_norm_update_stats(_fold(values), unread, unread, 0.0)
+        )
+        mean = means.mean(dim=0)
+        variance = (means - mean).square_().add_(variances).mean(dim=0)
+        if module.running_mean is not None and module.running_var is not None and module.momentum:
+            module.running_mean.lerp_(mean, module.momentum)
+            module.running_var.lerp_(variance * (count / (count - 1)), module.momentum)
+        context.save_for_backward(values, weight, mean, variance)
+        context.epsilon = module.eps
+        return _normalize(values, weight, bias, mean, variance, module.eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        values, weight, mean, variance = context.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        # What the gradient would be if mean and variance were constants …
+        direct, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            _fold(gradient), _fold(values), _spread(weight), _spread(mean), _spread(variance),
+            None, None, False, context.epsilon, [True, True, True],
+        )  # fmt: skip
+        by_weight = by_weight.view(-1, len(weight)).sum(dim=0)
+        by_bias = by_bias.view(-1, len(weight)).sum(dim=0)
+        # … and what comes from their depending on the values: linear in the normalized value.
+        share = weight * torch.rsqrt(variance + context.epsilon)
+        share *= -len(weight) / values.numel()
+        through_statistics = _normalize(
+            values, share * by_weight, share * by_bias, mean, variance, context.epsilon
+        )
+        through_statistics += direct.as_strided(values.shape, values.stride())
+        return through_statistics, by_weight, by_bias, None
+
+
+def _normalize(
+    values: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+) -> Tensor:
+    """(values - mean) / sqrt(variance + epsilon) · weight + bias, a channel each."""
+    by_channel = (_spread(each) for each in (weight, bias, mean, variance))
+    output, unused = torch.empty_like(values), torch.empty(0)
+    torch.ops.aten.native_batch_norm.out(
+        _fold(values), *by_channel, False, 0.0, epsilon,
+        out=_fold(output), save_mean=unused, save_invstd=unused,
+    )  # fmt: skip
+    return output
 
 
 class GlobalAveragePool(nn.Module):
