@@ -16,7 +16,7 @@ ALLOWED = {
     "engine": {"preset", "errors"},
     "verdict": {"records", "preset", "errors"},
     "display": {"records", "preset", "errors", "verdict"},
-    "experiment": {"engine", "records", "verdict", "preset", "errors", "display"} - {"display"},
+    "experiment": {"engine", "records", "verdict", "preset", "errors"},
     "cli": {"experiment", "display", "engine", "records", "verdict", "preset", "errors"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -12,6 +12,7 @@ from mnistcli import __version__
 from mnistcli.cli import presets
 from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.output import write
+from mnistcli.cli.process import tune_process
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, MnistcliError
@@ -59,6 +60,7 @@ class Stopped(BaseException):
 
 def main() -> NoReturn:
     """Runs the command line and exits with its code."""
+    tune_process()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

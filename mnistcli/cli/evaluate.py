@@ -23,7 +23,8 @@ def evaluate(
     """Accuracy with interval, loss, confusion matrix and digits of a run's network."""
     from mnistcli.cli.output import show
     from mnistcli.display.tables import evaluation_view
-    from mnistcli.experiment import Options, evaluate_run
+    from mnistcli.experiment.evaluation import evaluate_run
+    from mnistcli.experiment.options import Options
     from mnistcli.records.store import find_run
 
     options = Options(device=device.value, threads=threads, data=data)

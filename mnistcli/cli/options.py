@@ -66,6 +66,9 @@ NoFailOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Prints the resolved preset as JSON and stops.")
 ]
+ProfileOption = Annotated[
+    bool, typer.Option("--profile", help="Says where the time went; takes some seconds more.")
+]
 SeedOption = Annotated[
     int,
     typer.Option("--seed", envvar="MNISTCLI_SEED", min=0, max=2**63 - 1, help="What chance is."),

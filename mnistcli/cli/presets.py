@@ -61,7 +61,7 @@ def validate(
 ) -> None:
     """Checks presets, and that their networks can be built."""
     from mnistcli.cli.output import write
-    from mnistcli.experiment import summarize
+    from mnistcli.experiment.summary import summarize
     from mnistcli.preset.loading import load_preset
 
     for preset in presets:

@@ -12,7 +12,7 @@ def summary(
     """Layers, parameters, multiply-adds, memory, published claims and the parameter budget."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.tables import summary_view
-    from mnistcli.experiment import summarize
+    from mnistcli.experiment.summary import summarize
     from mnistcli.preset.loading import load_preset
 
     document = summarize(load_preset(preset, overrides or ()))

@@ -14,6 +14,7 @@ from mnistcli.cli.options import (
     PrecisionName,
     PrecisionOption,
     PresetArgument,
+    ProfileOption,
     QuietOption,
     SeedOption,
     SetOption,
@@ -21,7 +22,7 @@ from mnistcli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mnistcli.experiment import Experiment
+    from mnistcli.experiment.training import Experiment
 
 
 def train(
@@ -37,6 +38,7 @@ def train(
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
     dry_run: DryRunOption = False,
+    profile: ProfileOption = False,
 ) -> None:
     """Trains a preset's network, tests it once, and says PASS or FAIL to its budget."""
     from mnistcli.cli.output import finish, show, show_preset
@@ -48,7 +50,8 @@ def train(
     if dry_run:
         show_preset(loaded)
         return
-    from mnistcli.experiment import Options, prepare, run
+    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.training import prepare, run
 
     options = Options(seed, device.value, precision.value, threads, data, out)
     experiment = prepare(loaded, options)
@@ -56,23 +59,25 @@ def train(
     if not quiet:
         print(headline(experiment), file=console.file, flush=True)
     with show_progress(console, quiet=quiet) as emit:
-        record = run(experiment, emit)
+        record = run(experiment, emit, profile=profile)
     show(record, run_view(record), as_json=as_json)
     finish(record.passed, no_fail=no_fail)
 
 
 def headline(experiment: "Experiment") -> str:
-    """What is about to be trained, in one line; a second one if its size already fails."""
+    """What is about to be trained and where, and whether its size fails already."""
     preset = experiment.preset
-    line = " · ".join(
-        (
-            preset.name,
-            f"{experiment.parameters:,} parameters",
-            f"{len(experiment.train):,} images",
-            f"{preset.train.epochs} epoch{'s' if preset.train.epochs > 1 else ''}",
-            f"seed {experiment.seed}",
-            f"{experiment.device.type} {experiment.precision_name}",
-            f"{experiment.threads} thread{'s' if experiment.threads > 1 else ''}",
-        )
-    )
-    return line if experiment.fits else f"{line}\nthe network is too large for its budget already"
+    lines = [
+        f"{preset.name} · {_count(experiment.parameters, 'parameter')} · "
+        f"{_count(len(experiment.train), 'image')} · "
+        f"{_count(preset.train.epochs, 'epoch')} · seed {experiment.seed}",
+        f"on {experiment.device.type} in {experiment.precision_name} "
+        f"with {_count(experiment.threads, 'thread')}",
+    ]
+    if not experiment.fits:
+        lines.append("the network is too large for its budget already")
+    return "\n".join(lines)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -21,6 +21,7 @@ from mnistcli.records.documents import (
     ClaimAudit,
     EvaluationDocument,
     PresetList,
+    Profile,
     RunRecord,
     Summary,
 )
@@ -61,15 +62,16 @@ def run_view(record: RunRecord) -> RenderableType:
         "train_seconds": record.train_seconds,
         "train_fraction": record.train_fraction,
     }
-    return Group(
+    parts: list[RenderableType] = [
         Text(
             f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} right   "
             f"95 % interval {100 * low:.2f} – {percent(high)}"
         ),
         Text(),
-        _check_table(record.checks, measured),
-        ending,
-    )
+    ]
+    if record.profile:
+        parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
+    return Group(*parts, _check_table(record.checks, measured), ending)
 
 
 def evaluation_view(document: EvaluationDocument) -> RenderableType:
@@ -149,6 +151,26 @@ def _check_table(checks: Sequence[Check], measured: dict[str, float] | None = No
         else:
             table.add_row(*row, Text("–", style="dim"), "")
     return table
+
+
+def _profile_table(profile: Profile) -> Table:
+    table = _table("stage", "seconds", "share", right=("seconds", "share"))
+    total = sum(profile.stages.values())
+    for stage, spent in profile.stages.items():
+        table.add_row(stage, f"{spent:.2f}", percent(spent / total, 1))
+    return table
+
+
+def _speed(record: RunRecord) -> str:
+    profile = record.profile
+    if profile is None:
+        return ""
+    memory = "" if record.peak_memory is None else f"; peak memory {size(record.peak_memory)}"
+    share, ceiling = percent(profile.share_of_ceiling, 0), profile.ceiling_images_per_second
+    return (
+        f" {profile.images_per_second:,.0f} images/s, {share} of the {ceiling:,.0f} "
+        f"that the network alone reaches{memory}"
+    )
 
 
 def _confusion_table(document: EvaluationDocument) -> Table:

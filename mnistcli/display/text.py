@@ -23,7 +23,9 @@ def seconds(value: float) -> str:
 
 def size(count: int) -> str:
     """Bytes, as in "66.1 KiB"."""
-    return f"{count:,} B" if count < 1024 else f"{count / 1024:,.1f} KiB"
+    if count < 1024:
+        return f"{count:,} B"
+    return f"{count / 1024:,.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):,.1f} MiB"
 
 
 def figure(name: str, value: float) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import sys
 from typing import Literal
 
 import torch
@@ -51,6 +52,16 @@ def make_generator(
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     generator = torch.Generator(device=device or torch.device("cpu"))
     return generator.manual_seed(int.from_bytes(digest[:8]) >> 1)
+
+
+def measure_peak_memory() -> int | None:
+    """The largest resident size of this process so far, in bytes, where the system tells it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else 1024 * largest
 
 
 def _has_native_bfloat16(device: torch.device) -> bool:

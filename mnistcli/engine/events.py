@@ -32,6 +32,8 @@ class EpochFinished:
     """Of the last batch."""
     seconds: float
     images: int
+    stages: dict[str, float]
+    """Seconds by stage: data, forward, backward, optimizer, other."""
     validation_loss: float | None = None
     validation_accuracy: float | None = None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from mnistcli.engine.augment import Augment
 from mnistcli.engine.data import Examples
@@ -29,6 +30,13 @@ class Learner:
     """Float (n, 1, 28, 28) → logits (n, 10), on the examples' device."""
     optimizer: optim.Optimizer
     schedule: Schedule
+    average: AveragedModel | None = None
+    """Follows the network after every batch, if there is one."""
+
+    @property
+    def result(self) -> nn.Module:
+        """The network to judge and to keep: the averaged one where there is one."""
+        return self.average.module if self.average else self.model
 
 
 @dataclass(frozen=True)
@@ -51,22 +59,31 @@ class Recipe:
 
 
 class Clock:
-    """Seconds since it was made, less those spent in `stopped`."""
+    """Seconds since it was made, by stage, less those spent in `stopped`."""
 
     def __init__(self) -> None:
-        self._begin = time.perf_counter()
+        self._begin = self._lap = time.perf_counter()
+        self.stages: dict[str, float] = {}
 
     @property
     def seconds(self) -> float:
         """What the clock shows."""
         return time.perf_counter() - self._begin
 
+    def lap(self, stage: str) -> None:
+        """Puts the time since the last lap down to `stage`."""
+        now = time.perf_counter()
+        self.stages[stage] = self.stages.get(stage, 0.0) + now - self._lap
+        self._lap = now
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Lets the time inside not count."""
         stop = time.perf_counter()
         yield
-        self._begin += time.perf_counter() - stop
+        pause = time.perf_counter() - stop
+        self._begin += pause
+        self._lap += pause
 
 
 def train(
@@ -77,7 +94,7 @@ def train(
     validation: Examples | None,
     emit: Emit,
 ) -> list[EpochFinished]:
-    """Trains the learner's network in place, an epoch for every entry of `plan`.
+    """Trains the learner in place, an epoch for every entry of `plan`.
 
     Args:
         learner: the network and what moves it.
@@ -107,7 +124,7 @@ def train(
                 "or the schedule's max_learning_rate"
             )
         if validation:
-            judged = evaluate(learner.model, validation, recipe.normalization)
+            judged = evaluate(learner.result, validation, recipe.normalization)
             finished = replace(
                 finished, validation_loss=judged.loss, validation_accuracy=judged.accuracy
             )
@@ -138,15 +155,18 @@ def _train_epoch(
     for step, batch in enumerate(recipe.batches(indices[order]), start=1):
         part = examples.take(batch.to(device))
         inputs = normalize(recipe.augment(to_inputs(part.images), randomness), recipe.normalization)
-        loss, logits = _learn(learner, inputs, part.labels, recipe)
-        loss_sum += loss * len(batch)
-        correct += (logits.argmax(dim=1) == part.labels).sum()
-        seen += len(batch)
+        clock.lap("data")
+        loss, logits = learn(learner, inputs, part.labels, recipe, clock)
         rate = float(learner.optimizer.param_groups[0]["lr"])
         if learner.schedule.every == "batch":
             learner.schedule.scheduler.step()
+        clock.lap("optimizer")
+        loss_sum += loss * len(batch)
+        correct += (logits.argmax(dim=1) == part.labels).sum()
+        seen += len(batch)
         with clock.stopped():
             emit(StepFinished(epoch, step, len(batch)))
+        clock.lap("other")
     if learner.schedule.every == "epoch":
         learner.schedule.scheduler.step()
     return EpochFinished(
@@ -156,17 +176,34 @@ def _train_epoch(
         learning_rate=rate,
         seconds=clock.seconds,
         images=seen,
+        stages=clock.stages,
     )
 
 
-def _learn(
-    learner: Learner, inputs: Tensor, labels: Tensor, recipe: Recipe
+def learn(
+    learner: Learner, inputs: Tensor, labels: Tensor, recipe: Recipe, clock: Clock
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimizer; the batch's mean loss and its logits, without their history."""
+    """One step of the optimizer.
+
+    Args:
+        learner: is moved in place.
+        inputs: float (n, 1, 28, 28), normalized.
+        labels: int64 (n,).
+        recipe: for its precision and label smoothing.
+        clock: told what forward, backward and optimizer took.
+
+    Returns:
+        The batch's mean loss (), and its logits (n, 10), without their history.
+    """
     with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
         logits = learner.model(inputs)
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    clock.lap("forward")
     learner.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    clock.lap("backward")
     learner.optimizer.step()
+    if learner.average:
+        learner.average.update_parameters(learner.model)
+    clock.lap("optimizer")
     return loss.detach(), logits.detach()

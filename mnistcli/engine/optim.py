@@ -6,6 +6,7 @@ from typing import Literal, assert_never
 
 from torch import nn, optim
 from torch.optim import lr_scheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnistcli.preset import training as spec
 
@@ -52,6 +53,14 @@ def build_optimizer(
             assert_never(settings)
 
 
+def build_average(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """A copy of the network that follows it: weights, and running statistics too."""
+    if decay is None:
+        return None
+    move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+
+
 def build_schedule(
     settings: spec.Schedule, optimizer: optim.Optimizer, *, epochs: int, total_steps: int
 ) -> Schedule:
@@ -75,6 +84,7 @@ def build_schedule(
                     total_steps=max(total_steps, 3),
                     pct_start=settings.warmup_fraction,
                     anneal_strategy=settings.anneal,
+                    cycle_momentum=settings.cycle_momentum,
                     div_factor=settings.start_divisor,
                     final_div_factor=settings.end_divisor,
                 ),

@@ -77,9 +77,9 @@ class Cosine(BaseModel):
 
 
 class OneCycle(BaseModel):
-    """Warm-up to `max_learning_rate`, then down to nearly 0, a step a batch (Smith & Topin 2018).
+    """Warm-up to `max_learning_rate`, then down to nearly 0, a step a batch.
 
-    Adam's first beta, or the momentum, goes the other way: 0.95 to 0.85 and back.
+    Source: Smith & Topin 2018.
     """
 
     model_config = STRICT
@@ -91,6 +91,8 @@ class OneCycle(BaseModel):
     """max_learning_rate over the first learning rate."""
     end_divisor: Annotated[float, Field(ge=1, le=1e12)] = 1e4
     """The first learning rate over the last."""
+    cycle_momentum: bool = True
+    """Whether Adam's first beta, or the momentum, goes from 0.95 to 0.85 and back meanwhile."""
 
 
 Schedule = Annotated[Constant | Step | Cosine | OneCycle, Field(discriminator="kind")]
@@ -105,6 +107,9 @@ class Train(BaseModel):
     drop_last: bool = False
     """Leaves out the last batch of an epoch when it is not full."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """If given, what is judged and kept is an exponential moving average of the weights, and
+    after every batch this is the share of the average that stays (Polyak & Juditsky 1992)."""
     validation_examples: Annotated[int, Field(ge=0, le=59_990)] = 0
     """Training images held out, equally often from every digit, and judged after every epoch."""
     optimizer: Optimizer

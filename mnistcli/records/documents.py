@@ -94,6 +94,8 @@ class EpochRecord(BaseModel):
     learning_rate: float
     seconds: float
     images: int
+    stages: dict[str, float]
+    """Seconds by stage: data, forward, backward, optimizer, other."""
     validation_loss: float | None
     validation_accuracy: float | None
 
@@ -120,6 +122,18 @@ class DataSource(BaseModel):
     test_sha256: str
 
 
+class Profile(BaseModel):
+    """Where a run's time went, and how near its loop came to the network's own speed."""
+
+    model_config = DOCUMENT
+    stages: dict[str, float]
+    """Seconds: data, forward, backward, optimizer, other (together the training), evaluation."""
+    images_per_second: float
+    ceiling_images_per_second: float
+    """Of forward, backward and optimizer on one batch that is there already."""
+    share_of_ceiling: float
+
+
 class RunRecord(BaseModel):
     """What `train` prints and a run folder keeps as record.json."""
 
@@ -144,6 +158,9 @@ class RunRecord(BaseModel):
     train_seconds: float
     test: TestResult
     weights_sha256: str
+    peak_memory: int | None
+    """The largest resident size of the process so far, where the system tells it."""
+    profile: Profile | None
     checks: tuple[Check, ...]
     passed: bool
 

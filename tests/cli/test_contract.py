@@ -31,7 +31,7 @@ def test_version_and_help(cli: Callable) -> None:
         (["train", "--set", "train.epohcs=1"], 2, "train.epohcs"),
         (["train", "--set", "train.epochs=-1"], 2, "train.epochs"),
         (["train", "--set", "model.layers.0.kernel_size='x'"], 2, "model.layers.0.kernel_size"),
-        (["train", "--set", "model.layers.0.stride=99"], 2, "model.layers.4: max_pool"),
+        (["train", "--set", "model.layers.0.stride=99"], 2, "model.layers.1: max_pool"),
         (["train", "--data", "/"], 4, "train-images-idx3-ubyte"),
         (["train", "--out", "/dev/null/x"], 4, "/dev/null/x"),
         (["train", "--device", "gpu"], 2, "'gpu'"),
@@ -118,8 +118,9 @@ def test_json_is_strict_and_stderr_plain(
 
     assert json.loads(done.stdout, parse_constant=refuse)["schema"] == "mnistcli.run/1"
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("tiny · 4,154 parameters · 600 images · 2 epochs · seed 0 · cpu")
-    assert [line.split("  ")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[0] == "tiny · 4,154 parameters · 600 images · 2 epochs · seed 0"
+    assert lines[1].startswith("on cpu in ")
+    assert [line.split("  ")[0] for line in lines[2:]] == ["epoch 1/2", "epoch 2/2"]
     assert all(line.isprintable() for line in lines)
 
 

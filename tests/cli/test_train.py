@@ -91,7 +91,7 @@ def test_the_exit_code_is_the_verdict(train: Callable, limit: str, code: int) ->
 
 def test_a_network_too_large_for_its_budget_is_told_before_training(train: Callable) -> None:
     answer, _ = train("--set", "budget.parameters_below=10")
-    assert "too large for its budget" in answer.err.splitlines()[1]
+    assert "too large for its budget" in answer.err.splitlines()[2]
 
 
 def test_validation_is_reported_and_counts_as_not_trained_on(train: Callable) -> None:
@@ -128,6 +128,29 @@ def test_dry_run_prints_the_resolved_preset_and_does_nothing(
     assert printed["preset"]["train"]["epochs"] == 9
     assert printed["preset"]["train"]["optimizer"]["betas"] == [0.9, 0.999]
     assert not (tmp_path / "runs").exists()
+
+
+def test_profile_says_where_the_time_went(
+    train: Callable, cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    plain = train()[1]
+    assert plain["profile"] is None
+    assert plain["peak_memory"] > 50_000_000
+    profile = train("--profile")[1]["profile"]
+    assert list(profile["stages"]) == [
+        "data", "forward", "backward", "optimizer", "other", "evaluation",
+    ]  # fmt: skip
+    ratio = profile["images_per_second"] / profile["ceiling_images_per_second"]
+    assert profile["share_of_ceiling"] == pytest.approx(ratio)
+    text = cli("train", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--profile").out
+    assert "that the network alone reaches; peak memory" in text
+
+
+def test_averaged_weights_are_those_kept(train: Callable, cli: Callable, tiny_data: Path) -> None:
+    averaged = train("--set", "train.ema_decay=0.9")[1]
+    assert averaged["weights_sha256"] != train()[1]["weights_sha256"]
+    again = json.loads(cli("evaluate", averaged["path"], "--data", tiny_data, "--json").out)
+    assert again["matches_record"] is True
 
 
 def test_quiet_says_nothing_on_stderr(train: Callable) -> None:

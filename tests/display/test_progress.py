@@ -11,10 +11,10 @@ EVENTS = (
     TrainingStarted((600, 600), (2, 2)),
     StepFinished(1, 1, 300),
     StepFinished(1, 2, 300),
-    EpochFinished(1, 0.5, 0.875, 0.01, 1.25, 600, 0.4, 0.9),
+    EpochFinished(1, 0.5, 0.875, 0.01, 1.25, 600, {}, 0.4, 0.9),
     StepFinished(2, 1, 300),
     StepFinished(2, 2, 300),
-    EpochFinished(2, 0.25, 0.9375, 0.001, 1.5, 600, 0.3, 0.95),
+    EpochFinished(2, 0.25, 0.9375, 0.001, 1.5, 600, {}, 0.3, 0.95),
 )
 
 

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished, TrainingStarted
 from mnistcli.engine.loop import Learner, Recipe, train
 from mnistcli.engine.model import build_model
-from mnistcli.engine.optim import build_optimizer, build_schedule
+from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
+from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.errors import DivergedError
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset
@@ -132,6 +134,36 @@ def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: 
         next(learner.model.parameters())[:] = float("inf")
     with pytest.raises(DivergedError, match="epoch 1 is not finite"):
         train(learner, examples, [torch.arange(64)], recipe, None, lambda event: None)
+
+
+def test_stages_add_up_to_the_time(preset: Preset, examples: Examples) -> None:
+    _, (epoch,), _ = run(preset, examples, [torch.arange(600)])
+    assert set(epoch.stages) == {"data", "forward", "backward", "optimizer", "other"}
+    assert sum(epoch.stages.values()) <= epoch.seconds
+    assert sum(epoch.stages.values()) == pytest.approx(epoch.seconds, abs=0.02)
+
+
+def test_averaged_weights_are_the_moving_average(preset: Preset, examples: Examples) -> None:
+    learner, recipe = make(preset)
+    learner = replace(learner, average=build_average(learner.model, 0.9))
+    seen: list[Tensor] = []
+
+    def remember(event: Event) -> None:
+        if isinstance(event, StepFinished):
+            seen.append(learner.model.state_dict()["0.weight"].clone())
+
+    train(learner, examples, [torch.arange(600)], recipe, None, remember)
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.9 * expected + 0.1 * weights
+    assert torch.allclose(learner.result.state_dict()["0.weight"], expected, atol=1e-6)
+    assert not torch.allclose(seen[-1], expected, atol=1e-4)
+
+
+def test_the_ceiling_is_not_below_the_loop(preset: Preset, examples: Examples) -> None:
+    learner, recipe = make(preset)
+    (epoch,) = train(learner, examples, [torch.arange(600)], recipe, None, lambda event: None)
+    assert measure_ceiling(learner, examples, recipe, 0.05) > 0.5 * epoch.images / epoch.seconds
 
 
 def test_label_smoothing_is_the_loss_reported(preset: Preset, examples: Examples) -> None:

@@ -71,7 +71,7 @@ def test_set_overrides_any_field(override: str, path: tuple, value: object) -> N
         ("train.optimizer.lr=1", ["train.optimizer.lr", "learning_rate"]),
         ("train.optimizer.learning_rate=nan", ["train.optimizer.learning_rate", "finite"]),
         ("model.layers.0.out_chanels=3", ["model.layers.0.out_chanels", '"out_channels"']),
-        ("model.layers.99.kind=relu", ["model.layers.99", "0 to 14"]),
+        ("model.layers.99.kind=relu", ["model.layers.99", "0 to 11"]),
         ("model.layers=[]", ["model.layers", "at least 1"]),
         ("train.schedule={kind='step'}", ["train.schedule.every_epochs", "required"]),
         ("augment.0.interpolation=cubic", ["augment.0.interpolation", "'nearest'"]),

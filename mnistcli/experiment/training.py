@@ -1,56 +1,40 @@
-"""The one place where all meet: preset → network → data → loop → evaluation → record."""
+"""Preset → network → data → loop → evaluation → record."""
 
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from math import prod
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mnistcli import __version__
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
-from mnistcli.engine.data import Examples, Split, fingerprint, load_examples, split_validation
+from mnistcli.engine.data import Examples, fingerprint, load_examples, split_validation
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.loop import Learner, Recipe, train
-from mnistcli.engine.model import build_model, count_parameters, describe_model
-from mnistcli.engine.optim import build_optimizer, build_schedule
+from mnistcli.engine.model import build_model, count_parameters
+from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
+from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.errors import PresetError
+from mnistcli.experiment.options import Options
 from mnistcli.preset.schema import Preset
-from mnistcli.records.checkpoint import load_weights, save_weights
+from mnistcli.records.checkpoint import save_weights
 from mnistcli.records.documents import (
     DataSource,
-    DigitResult,
     EpochRecord,
-    EvaluationDocument,
-    LayerRow,
-    Memory,
+    Profile,
     RunRecord,
-    Summary,
     TestResult,
 )
-from mnistcli.records.store import EventLog, create_run_folder, read_record, write_record
-from mnistcli.verdict.budget import audit_claims, check_budget, passed
+from mnistcli.records.store import EventLog, create_run_folder, write_record
+from mnistcli.verdict.budget import check_budget, passed
 from mnistcli.verdict.stats import wilson_interval
-
-BYTES_PER_VALUE = 4
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user says beside the preset."""
-
-    seed: int = 0
-    device: devices.DeviceChoice = "auto"
-    precision: devices.PrecisionChoice = "auto"
-    threads: int | None = None
-    data: Path | None = None
-    out: Path = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -80,34 +64,6 @@ class Experiment:
     def fits(self) -> bool:
         """Whether the network's size meets the budget."""
         return passed(check_budget(self.preset.budget, {"parameters": self.parameters}))
-
-
-def summarize(preset: Preset) -> Summary:
-    """Builds the network and says what it is, what it costs, and which claims about it agree.
-
-    Raises:
-        PresetError: the network cannot be built.
-    """
-    layers = describe_model(preset.model.layers)
-    parameters = sum(layer.parameters for layer in layers)
-    outputs = [prod(layer.output_shape) for layer in layers]
-    inputs = [28 * 28, *outputs[:-1]]
-    figures = {"parameters": parameters}
-    checks = check_budget(preset.budget, figures)
-    return Summary(
-        preset=preset,
-        parameters=parameters,
-        macs=sum(layer.macs for layer in layers),
-        layers=tuple(LayerRow(**asdict(layer)) for layer in layers),
-        memory=Memory(
-            parameters=BYTES_PER_VALUE * parameters,
-            forward=BYTES_PER_VALUE * max(map(sum, zip(inputs, outputs, strict=True))),
-            backward=BYTES_PER_VALUE * 2 * sum(outputs),
-        ),
-        published=audit_claims(preset.published, figures),
-        checks=checks,
-        passed=passed(checks),
-    )
 
 
 def prepare(preset: Preset, options: Options) -> Experiment:
@@ -156,13 +112,23 @@ def prepare(preset: Preset, options: Options) -> Experiment:
     )
 
 
-def run(experiment: Experiment, show: Callable[[Event], None]) -> RunRecord:
+def run(
+    experiment: Experiment, show: Callable[[Event], None], *, profile: bool = False
+) -> RunRecord:
     """Trains, reads the test set once, and leaves record, events and weights in the run folder.
+
+    Args:
+        experiment: what was prepared; its network is trained in place.
+        show: told of every event.
+        profile: whether to measure, afterwards, how fast the network could have learned.
 
     Raises:
         DivergedError: an epoch's loss is not finite.
         FileError: the run folder cannot be written.
     """
+    recipe = _make_recipe(experiment)
+    plan = [torch.arange(len(experiment.train))] * experiment.preset.train.epochs
+    learner = _make_learner(experiment, plan, recipe)
     with EventLog(experiment.folder) as log:
 
         def emit(event: Event) -> None:
@@ -170,48 +136,23 @@ def run(experiment: Experiment, show: Callable[[Event], None]) -> RunRecord:
                 log(event)
             show(event)
 
-        history = _train(experiment, emit)
-    tested = evaluate(experiment.model, experiment.test, experiment.preset.normalization)
-    digest = save_weights(experiment.model, experiment.folder)
+        history = train(learner, experiment.train, plan, recipe, experiment.validation, emit)
+    begin = time.perf_counter()
+    tested = evaluate(learner.result, experiment.test, experiment.preset.normalization)
+    evaluation_seconds = time.perf_counter() - begin
+    digest = save_weights(learner.result, experiment.folder)
     record = _make_record(experiment, history, tested, digest)
+    if profile:
+        ceiling = measure_ceiling(learner, experiment.train, recipe)
+        profiled = _make_profile(history, evaluation_seconds, ceiling)
+        record = record.model_copy(update={"profile": profiled})
     write_record(experiment.folder, record)
     return record
 
 
-def evaluate_run(folder: Path, split: Split, options: Options) -> EvaluationDocument:
-    """Rebuilds a run's network, loads its weights and lets it answer to a split.
-
-    Raises:
-        FileError: record, weights or data are unreadable or do not fit each other.
-        UsageError: there is no such device.
-    """
-    record = read_record(folder)
-    device = devices.choose_device(options.device)
-    devices.choose_threads(options.threads)
-    model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
-    load_weights(model, folder)
-    examples = load_examples(split, options.data)
-    same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
-    result = evaluate(model.to(device), examples.to(device), record.preset.normalization)
-    return EvaluationDocument(
-        run_id=record.run_id,
-        preset=record.preset.name,
-        split=split,
-        data=str(options.data) if options.data else "MNIST (embedded)",
-        accuracy=result.accuracy,
-        correct=result.correct,
-        total=result.total,
-        loss=result.loss,
-        interval=wilson_interval(result.correct, result.total),
-        confusion=tuple(tuple(row) for row in result.confusion.tolist()),
-        per_class=_judge_digits(result),
-        matches_record=result.correct == record.test.correct if same_images else None,
-    )
-
-
-def _train(experiment: Experiment, emit: Callable[[Event], None]) -> list[EpochFinished]:
+def _make_recipe(experiment: Experiment) -> Recipe:
     settings = experiment.preset.train
-    recipe = Recipe(
+    return Recipe(
         batch_size=settings.batch_size,
         drop_last=settings.drop_last,
         label_smoothing=settings.label_smoothing,
@@ -220,7 +161,10 @@ def _train(experiment: Experiment, emit: Callable[[Event], None]) -> list[EpochF
         precision=experiment.precision,
         seed=experiment.seed,
     )
-    plan = [torch.arange(len(experiment.train))] * settings.epochs
+
+
+def _make_learner(experiment: Experiment, plan: list[Tensor], recipe: Recipe) -> Learner:
+    settings = experiment.preset.train
     optimizer = build_optimizer(settings.optimizer, experiment.model.parameters())
     schedule = build_schedule(
         settings.schedule,
@@ -228,8 +172,24 @@ def _train(experiment: Experiment, emit: Callable[[Event], None]) -> list[EpochF
         epochs=settings.epochs,
         total_steps=sum(len(recipe.batches(indices)) for indices in plan),
     )
-    learner = Learner(experiment.model, optimizer, schedule)
-    return train(learner, experiment.train, plan, recipe, experiment.validation, emit)
+    average = build_average(experiment.model, settings.ema_decay)
+    return Learner(experiment.model, optimizer, schedule, average)
+
+
+def _make_profile(
+    history: list[EpochFinished], evaluation_seconds: float, ceiling: float
+) -> Profile:
+    stages: dict[str, float] = {}
+    for epoch in history:
+        for stage, seconds in epoch.stages.items():
+            stages[stage] = stages.get(stage, 0.0) + seconds
+    speed = sum(epoch.images for epoch in history) / sum(epoch.seconds for epoch in history)
+    return Profile(
+        stages={**stages, "evaluation": evaluation_seconds},
+        images_per_second=speed,
+        ceiling_images_per_second=ceiling,
+        share_of_ceiling=speed / ceiling,
+    )
 
 
 def _make_record(
@@ -276,15 +236,8 @@ def _make_record(
             interval=wilson_interval(tested.correct, tested.total),
         ),
         weights_sha256=digest,
+        peak_memory=devices.measure_peak_memory(),
+        profile=None,
         checks=checks,
         passed=passed(checks),
     )
-
-
-def _judge_digits(result: Evaluation) -> tuple[DigitResult, ...]:
-    rows = []
-    for digit, row in enumerate(result.confusion.tolist()):
-        total, correct = sum(row), row[digit]
-        accuracy = correct / total if total else None
-        rows.append(DigitResult(digit=digit, total=total, correct=correct, accuracy=accuracy))
-    return tuple(rows)

@@ -1,0 +1,1 @@
+"""The one place where all meet: preset, network, data, loop, evaluation, record, verdict."""

@@ -1,0 +1,39 @@
+"""Preset → what its network is, before any training."""
+
+from dataclasses import asdict
+from math import prod
+
+from mnistcli.engine.model import describe_model
+from mnistcli.preset.schema import Preset
+from mnistcli.records.documents import LayerRow, Memory, Summary
+from mnistcli.verdict.budget import audit_claims, check_budget, passed
+
+BYTES_PER_VALUE = 4
+
+
+def summarize(preset: Preset) -> Summary:
+    """Builds the network and says what it is, what it costs, and which claims about it agree.
+
+    Raises:
+        PresetError: the network cannot be built.
+    """
+    layers = describe_model(preset.model.layers)
+    parameters = sum(layer.parameters for layer in layers)
+    outputs = [prod(layer.output_shape) for layer in layers]
+    inputs = [28 * 28, *outputs[:-1]]
+    figures = {"parameters": parameters}
+    checks = check_budget(preset.budget, figures)
+    return Summary(
+        preset=preset,
+        parameters=parameters,
+        macs=sum(layer.macs for layer in layers),
+        layers=tuple(LayerRow(**asdict(layer)) for layer in layers),
+        memory=Memory(
+            parameters=BYTES_PER_VALUE * parameters,
+            forward=BYTES_PER_VALUE * max(map(sum, zip(inputs, outputs, strict=True))),
+            backward=BYTES_PER_VALUE * 2 * sum(outputs),
+        ),
+        published=audit_claims(preset.published, figures),
+        checks=checks,
+        passed=passed(checks),
+    )
