@@ -13,9 +13,11 @@ from mnistcli.display.text import (
     figure,
     figure_name,
     percent,
+    seconds,
     size,
     verdict,
 )
+from mnistcli.preset.schema import Reference
 from mnistcli.records.documents import (
     Check,
     ClaimAudit,
@@ -45,6 +47,8 @@ def summary_view(summary: Summary) -> RenderableType:
     ]
     if summary.published:
         parts += [Text(), _claim_table(summary.published)]
+    if summary.preset.reference:
+        parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
         parts += [Text(), _check_table(summary.checks)]
     return Group(*parts)
@@ -151,6 +155,15 @@ def _check_table(checks: Sequence[Check], measured: dict[str, float] | None = No
         else:
             table.add_row(*row, Text("–", style="dim"), "")
     return table
+
+
+def _measured(reference: Reference) -> str:
+    return (
+        f" measured: test {percent(reference.mean_test_accuracy)}, "
+        f"sd {100 * reference.sd_test_accuracy:.2f}, over {len(reference.seeds)} seeds; "
+        f"{seconds(reference.median_train_seconds)} of training\n"
+        f" ({reference.machine}; mnistcli {reference.version}, {reference.date})"
+    )
 
 
 def _profile_table(profile: Profile) -> Table:

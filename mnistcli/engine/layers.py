@@ -17,8 +17,8 @@ class SeededDropout(nn.Module):
     training, and scales the others by 1 / (1 - probability). Source: Srivastava et al. 2014;
     whole channels: Tompson et al. 2015.
 
-    A value is kept if 16 random bits say so: a draw of 64 bits decides four of them, which takes
-    a fifth of the time that bernoulli_ does, and the probability is exact to 1 / 65,536.
+    On a CPU a value is kept if 16 random bits say so: a draw of 64 bits decides four of them, which
+    takes a fifth of the time that bernoulli_ does, and the probability is exact to 1 / 65,536.
     """
 
     def __init__(self, probability: float, *, channels: bool) -> None:
@@ -32,10 +32,13 @@ class SeededDropout(nn.Module):
         if not self.training or self.keep == 1:
             return values
         like = values[:, :, :1, :1] if self.channels and values.dim() == 4 else values
-        draws = torch.empty((like.numel() + 3) // 4, dtype=torch.int64, device=values.device)
+        mask = torch.empty_like(like)
+        if values.device.type != "cpu":
+            mask.bernoulli_(self.keep, generator=self.generator).div_(self.keep)
+            return values * mask
+        draws = torch.empty((like.numel() + 3) // 4, dtype=torch.int64)
         bits = draws.random_(-(2**63), None, generator=self.generator).view(torch.int16)
         kept = bits[: like.numel()] < round(self.keep * 65_536) - 32_768
-        mask = torch.empty_like(like)
         # In the order of the memory, whichever that is: what is random has no other order.
         torch.mul(kept, 1 / self.keep, out=mask.as_strided((like.numel(),), (1,)))
         return values * mask

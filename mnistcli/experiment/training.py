@@ -85,15 +85,13 @@ def prepare(preset: Preset, options: Options) -> Experiment:
         test_sha256=fingerprint(test),
     )
     validation = None
-    if preset.train.validation_examples >= len(examples):
-        raise PresetError(
-            f"train.validation_examples: the data has only {len(examples):,} training images"
-        )
-    if preset.train.validation_examples:
+    if held_out := preset.train.validation_examples:
+        if held_out >= len(examples):
+            raise PresetError(
+                f"train.validation_examples: the data has only {len(examples):,} training images"
+            )
         generator = devices.make_generator(options.seed, "validation")
-        examples, validation = split_validation(
-            examples, preset.train.validation_examples, generator
-        )
+        examples, validation = split_validation(examples, held_out, generator)
     started = datetime.now(UTC)
     return Experiment(
         preset=preset,
