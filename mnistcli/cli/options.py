@@ -71,7 +71,14 @@ ProfileOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option("--seed", envvar="MNISTCLI_SEED", min=0, max=2**63 - 1, help="What chance is."),
+    typer.Option(
+        "--seed",
+        envvar="MNISTCLI_SEED",
+        min=0,
+        max=2**63 - 1,
+        metavar="N",
+        help="Decides all that is left to chance.",
+    ),
 ]
 DeviceOption = Annotated[
     DeviceName, typer.Option("--device", envvar="MNISTCLI_DEVICE", help="Where to compute.")
@@ -91,6 +98,7 @@ ThreadsOption = Annotated[
         envvar="MNISTCLI_THREADS",
         min=1,
         max=1_024,
+        metavar="N",
         help="CPU threads.",
         show_default="one a core",
     ),

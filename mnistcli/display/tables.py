@@ -189,22 +189,22 @@ def _speed(record: RunRecord) -> str:
 def _confusion_table(document: EvaluationDocument) -> Table:
     """Rows are true digits; what is right is green, what is wrong red."""
     digits = [str(digit) for digit in range(len(document.confusion))]
-    table = _table("true", *digits, "right", right=("true", *digits, "right"))
+    table = _table("true", *digits, "right %", right=("true", *digits, "right %"), gap=1)
     for row in document.per_class:
         cells = [
             Text(
-                f"{count:,}" if count else "·",
+                str(count) if count else "·",  # no separators: eleven columns must fit into 80
                 style="green" if column == row.digit else "red" if count else "dim",
             )
             for column, count in enumerate(document.confusion[row.digit])
         ]
-        share = "–" if row.accuracy is None else percent(row.accuracy)
+        share = "–" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
         table.add_row(str(row.digit), *cells, share)
     return table
 
 
-def _table(*columns: str, right: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+def _table(*columns: str, right: Sequence[str], gap: int = 2) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")
     return table

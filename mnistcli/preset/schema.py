@@ -55,7 +55,7 @@ class Claim(BaseModel):
         "epoch_seconds",
         "first_epoch_at_99_4",
     ]
-    value: float
+    value: int | float
     """Fractions in [0, 1], seconds, or a count."""
     where: Text
 

@@ -38,10 +38,18 @@ def test_other_data_is_not_held_against_the_record(cli: Callable, run: dict) -> 
     assert found["matches_record"] is None
 
 
-def test_a_person_reads_a_matrix(cli: Callable, run: dict, tiny_data: Path) -> None:
-    answer = cli("evaluate", run["path"], "--data", tiny_data)
-    assert "agrees with the run's record" in answer.out
-    assert max(map(len, answer.out.splitlines())) <= 80
+def test_a_person_reads_every_number_of_the_matrix(
+    cli: Callable, run: dict, tiny_data: Path
+) -> None:
+    for data in (["--data", tiny_data], ["--split", "train"]):
+        found = json.loads(cli("evaluate", run["path"], *data, "--json").out)
+        text = cli("evaluate", run["path"], *data).out
+        assert max(map(len, text.splitlines())) <= 80
+        rows = [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()]
+        assert len(rows) == 10
+        for row, counts in zip(rows, found["confusion"], strict=True):
+            assert [int(cell.replace("·", "0")) for cell in row[1:11]] == counts
+    assert "agrees with the run's record" in cli("evaluate", run["path"], "--data", tiny_data).out
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_wrong_published_counts_are_told_and_fail(
         audit for audit in audits if audit["claimed"] == claimed
     ).items()
     text = cli("summary", name).out
-    assert f"{claimed:,}" in text
+    assert f" {claimed:,} " in text
     assert "differs" in text
     assert "FAIL" in text
     assert cli("summary", name, "--no-fail").code == 0
