@@ -7,7 +7,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LANES = 64
-WORTH_FOLDING = 1 << 16
+# Measured on 2 cores with avx512_bf16, forward and backward: with 8 channels 1.5 (200,000 values)
+# to 3.4 times (800,000) as fast as PyTorch's kernel; with 16 slower in every case.
+MOST_CHANNELS = 8
+WORTH_FOLDING = 1 << 17
 
 
 class SeededDropout(nn.Module):
@@ -64,7 +67,7 @@ def _can_fold(values: Tensor) -> bool:
     channels = values.shape[1]
     return (
         values.device.type == "cpu"
-        and channels < LANES
+        and channels <= MOST_CHANNELS
         and LANES % channels == 0
         and values.numel() >= WORTH_FOLDING
         and values.numel() % LANES == 0

@@ -68,7 +68,7 @@ def compare(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> dict[str, 
 
 
 @given(
-    channels=st.sampled_from([1, 2, 4, 8, 16, 32]), images=st.integers(1, 9),
+    channels=st.sampled_from([1, 2, 4, 8]), images=st.integers(1, 9),
     seed=st.integers(0, 1_000), wide=st.sampled_from([torch.float32, torch.bfloat16]),
 )  # fmt: skip
 @settings(max_examples=25, deadline=None)
@@ -84,7 +84,8 @@ def test_folded_batch_norm_is_pytorchs(
 
 def test_batch_norm_outside_training_or_elsewhere_is_pytorchs_own() -> None:
     ours, theirs = BatchNorm(8).eval(), nn.BatchNorm2d(8).eval()
-    values = torch.randn(64, 8, 28, 28)
+    values = torch.randn(128, 8, 28, 28)
     assert torch.equal(ours(values), theirs(values))
     assert not layers._can_fold(values), "channels do not lie beside each other"
+    assert layers._can_fold(values.to(memory_format=torch.channels_last))
     assert not layers._can_fold(torch.randn(64, 6, 28, 28).to(memory_format=torch.channels_last))
