@@ -190,7 +190,7 @@ def _build_layer(layer: spec.Layer, inputs: int) -> nn.Module:
         case spec.BatchNorm():
             return BatchNorm(inputs, momentum=layer.momentum)
         case spec.ReLU():
-            return nn.ReLU(inplace=True)
+            return nn.ReLU()
         case spec.MaxPool():
             return nn.MaxPool2d(layer.kernel_size)
         case spec.Dropout():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from mnistcli.engine.data import Examples, fingerprint, load_examples, split_val
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.loop import Learner, Recipe, train
-from mnistcli.engine.model import build_model, count_parameters
+from mnistcli.engine.model import build_model, count_parameters, describe_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.errors import PresetError
@@ -70,7 +71,8 @@ def prepare(preset: Preset, options: Options) -> Experiment:
     """Builds the network, reads the data and makes the run folder: all that can fail early.
 
     Raises:
-        PresetError: the network cannot be built, or too many images are held out.
+        PresetError: the network cannot be built, too many images are held out, or a batch would
+            be too small for batch normalization.
         UsageError: there is no such device.
         FileError: the data is unreadable, or the run folder cannot be made.
     """
@@ -92,6 +94,7 @@ def prepare(preset: Preset, options: Options) -> Experiment:
             )
         generator = devices.make_generator(options.seed, "validation")
         examples, validation = split_validation(examples, held_out, generator)
+    _check_batches(preset, len(examples))
     started = datetime.now(UTC)
     return Experiment(
         preset=preset,
@@ -146,6 +149,21 @@ def run(
         record = record.model_copy(update={"profile": profiled})
     write_record(experiment.folder, record)
     return record
+
+
+def _check_batches(preset: Preset, images: int) -> None:
+    """Refuses a batch of one image where batch normalization would see one value a channel."""
+    size, rest = preset.train.batch_size, images % preset.train.batch_size
+    alone = size == 1 or images == 1 or (rest == 1 and not preset.train.drop_last)
+    single = any(
+        layer.kind == "batch_norm" and prod(layer.output_shape[1:]) == 1
+        for layer in describe_model(preset.model.layers)
+    )
+    if alone and single:
+        raise PresetError(
+            f"train.batch_size: {images:,} images in batches of {size:,} leave a batch of one, "
+            "which batch_norm cannot normalize at 1 × 1; change it or set train.drop_last=true"
+        )
 
 
 def _make_recipe(experiment: Experiment) -> Recipe:

@@ -178,3 +178,24 @@ def test_pooling_early_changes_no_value_and_no_name() -> None:
     assert [name for name, _ in sorted(fast.named_children(), key=lambda one: int(one[0]))] == [
         str(place) for place in range(len(layers))
     ]
+
+
+@given(stacks)
+@settings(max_examples=40, deadline=None)
+def test_every_network_that_can_be_built_can_be_trained(stack: list[dict]) -> None:
+    try:
+        model = build(make(stack))
+    except PresetError:
+        assume(False)
+    seed_dropout(model, torch.Generator().manual_seed(0))
+    model.to(memory_format=torch.channels_last)(torch.randn(4, 1, 28, 28)).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("before", ["relu", "global_max_pool", "global_average_pool", "flatten"])
+def test_relu_may_follow_anything(before: str) -> None:
+    layers = [{"kind": before}, {"kind": "relu"}, {"kind": "flatten"}]
+    model = build(make([*layers, {"kind": "linear", "out_features": 10}]))
+    images = torch.randn(4, 1, 28, 28, requires_grad=True)
+    model(images).sum().backward()
+    assert images.grad is not None
