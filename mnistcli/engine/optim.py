@@ -8,6 +8,8 @@ from torch import nn, optim
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mnistcli.engine.muon import Muon
+from mnistcli.errors import PresetError
 from mnistcli.preset import training as spec
 
 
@@ -22,7 +24,11 @@ class Schedule:
 def build_optimizer(
     settings: spec.Optimizer, parameters: Iterable[nn.Parameter]
 ) -> optim.Optimizer:
-    """The optimizer over `parameters`, in its fused form: one kernel for all of a tensor's step."""
+    """The optimizer over `parameters`, in its fused form: one kernel for all of a tensor's step.
+
+    Raises:
+        PresetError: it is not made for such parameters.
+    """
     match settings:
         case spec.Adam():
             return optim.Adam(
@@ -33,13 +39,7 @@ def build_optimizer(
                 fused=True,
             )
         case spec.AdamW():
-            return optim.AdamW(
-                parameters,
-                lr=settings.learning_rate,
-                betas=settings.betas,
-                weight_decay=settings.weight_decay,
-                fused=True,
-            )
+            return _build_adamw(settings, parameters)
         case spec.SGD():
             return optim.SGD(
                 parameters,
@@ -49,8 +49,43 @@ def build_optimizer(
                 weight_decay=settings.weight_decay,
                 fused=True,
             )
+        case spec.Muon():
+            kernels, others = _part_kernels(parameters)
+            rate, momentum = settings.learning_rate, settings.momentum
+            return Muon(kernels, rate, momentum, _build_adamw(settings.others, others))
         case _:
             assert_never(settings)
+
+
+def _build_adamw(settings: spec.AdamW, parameters: Iterable[nn.Parameter]) -> optim.AdamW:
+    return optim.AdamW(
+        parameters,
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _part_kernels(
+    parameters: Iterable[nn.Parameter],
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Kernels over several channels, which are what Muon is for, and all other parameters.
+
+    Raises:
+        PresetError: one of the two is empty.
+    """
+    kernels: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in parameters:
+        is_kernel = parameter.dim() == 4 and parameter.shape[1] > 1
+        (kernels if is_kernel else others).append(parameter)
+    if not kernels or not others:
+        raise PresetError(
+            "train.optimizer: muon is for networks with a convolution over several channels "
+            "and other parameters beside it; use adamw"
+        )
+    return kernels, others
 
 
 def build_average(model: nn.Module, decay: float | None) -> AveragedModel | None:
@@ -76,10 +111,12 @@ def build_schedule(
                 lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs or epochs), "epoch"
             )
         case spec.OneCycle():
+            first = optimizer.param_groups[0]["lr"]
+            peak = settings.max_learning_rate
             return Schedule(
                 lr_scheduler.OneCycleLR(
                     optimizer,
-                    max_lr=settings.max_learning_rate,
+                    max_lr=[peak * group["lr"] / first for group in optimizer.param_groups],
                     # PyTorch's phases need at least two steps; a third costs a tiny run nothing.
                     total_steps=max(total_steps, 3),
                     pct_start=settings.warmup_fraction,

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
 from mnistcli import __version__
 from mnistcli.engine import device as devices
@@ -48,6 +48,7 @@ class Experiment:
     precision: torch.dtype
     threads: int
     model: nn.Module
+    optimizer: optim.Optimizer
     parameters: int
     train: Examples
     validation: Examples | None
@@ -71,8 +72,8 @@ def prepare(preset: Preset, options: Options) -> Experiment:
     """Builds the network, reads the data and makes the run folder: all that can fail early.
 
     Raises:
-        PresetError: the network cannot be built, too many images are held out, or a batch would
-            be too small for batch normalization.
+        PresetError: the network cannot be built or is not what its optimizer is for, too many
+            images are held out, or a batch would be too small for batch normalization.
         UsageError: there is no such device.
         FileError: the data is unreadable, or the run folder cannot be made.
     """
@@ -80,6 +81,8 @@ def prepare(preset: Preset, options: Options) -> Experiment:
     threads = devices.choose_threads(options.threads)
     weights = devices.make_generator(options.seed, "weights")
     model = build_model(preset.model.layers, weights)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
     examples, test = load_examples("train", options.data), load_examples("test", options.data)
     source = DataSource(
         source=str(options.data) if options.data else "MNIST (embedded)",
@@ -102,7 +105,8 @@ def prepare(preset: Preset, options: Options) -> Experiment:
         device=device,
         precision=devices.choose_precision(options.precision, device),
         threads=threads,
-        model=model.to(device).to(memory_format=torch.channels_last),
+        model=model,
+        optimizer=optimizer,
         parameters=count_parameters(model),
         train=examples.to(device),
         validation=validation.to(device) if validation else None,
@@ -181,15 +185,14 @@ def _make_recipe(experiment: Experiment) -> Recipe:
 
 def _make_learner(experiment: Experiment, plan: list[Tensor], recipe: Recipe) -> Learner:
     settings = experiment.preset.train
-    optimizer = build_optimizer(settings.optimizer, experiment.model.parameters())
     schedule = build_schedule(
         settings.schedule,
-        optimizer,
+        experiment.optimizer,
         epochs=settings.epochs,
         total_steps=sum(len(recipe.batches(indices)) for indices in plan),
     )
     average = build_average(experiment.model, settings.ema_decay)
-    return Learner(experiment.model, optimizer, schedule, average)
+    return Learner(experiment.model, experiment.optimizer, schedule, average)
 
 
 def _make_profile(

@@ -48,7 +48,22 @@ class SGD(BaseModel):
         return self
 
 
-Optimizer = Annotated[Adam | AdamW | SGD, Field(discriminator="kind")]
+class Muon(BaseModel):
+    """Momentum made orthogonal for kernels over several channels, AdamW for all else.
+
+    Source: Jordan et al. 2024.
+    """
+
+    model_config = STRICT
+    kind: Literal["muon"]
+    learning_rate: Rate
+    """Of the kernels."""
+    momentum: Momentum = 0.95
+    others: AdamW
+    """For every other parameter; under a one-cycle schedule its rate keeps its share of Muon's."""
+
+
+Optimizer = Annotated[Adam | AdamW | SGD | Muon, Field(discriminator="kind")]
 
 
 class Constant(BaseModel):
