@@ -10,12 +10,13 @@ from typer.exceptions import TyperException
 
 from mnistcli import __version__
 from mnistcli.cli import presets
+from mnistcli.cli.coreset import coreset
 from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.output import write
-from mnistcli.cli.process import tune_process
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, MnistcliError
+from mnistcli.process import tune_process
 
 app = typer.Typer(
     name="mnistcli",
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(summary)
 app.command()(train)
+app.command()(coreset)
 app.command()(evaluate)
 app.add_typer(presets.app, name="presets")
 

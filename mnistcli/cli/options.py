@@ -1,10 +1,15 @@
 """The options that commands share, each once."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mnistcli.errors import UsageError
+
+NUMBERS_LIMIT = 1_000
 
 
 class DeviceName(StrEnum):
@@ -36,6 +41,25 @@ def complete_preset(incomplete: str) -> list[str]:
     from mnistcli.preset.loading import list_presets
 
     return [name for name in list_presets() if name.startswith(incomplete)]
+
+
+def parse_numbers(text: str, option: str) -> tuple[int, ...]:
+    """The numbers that "0-4", "0,3,5" or "0-4,9" stand for, in that order, each once.
+
+    Raises:
+        UsageError: it is no such list, or one of more than a thousand numbers.
+    """
+    numbers: dict[int, None] = {}
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,15})\s*(?:-\s*(\d{1,15})\s*)?", part, re.ASCII)
+        first = int(found[1]) if found else 0
+        last = int(found[2] or first) if found else -1
+        if last < first:
+            raise UsageError(f'{option} wants numbers as in 0-4 or 0,3,5; got "{text}"')
+        if len(numbers) + last - first >= NUMBERS_LIMIT:
+            raise UsageError(f"{option}: at most {NUMBERS_LIMIT:,} numbers")
+        numbers |= dict.fromkeys(range(first, last + 1))
+    return tuple(numbers)
 
 
 PresetArgument = Annotated[
@@ -80,6 +104,21 @@ SeedOption = Annotated[
         help="Decides all that is left to chance.",
     ),
 ]
+SeedsOption = Annotated[
+    str,
+    typer.Option("--seeds", metavar="A-B", help="Several seeds, as in 0-9 or 0,3,5."),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=1_024,
+        metavar="N",
+        help="Runs at once, each with its share of the threads.",
+        show_default="one a core",
+    ),
+]
 DeviceOption = Annotated[
     DeviceName, typer.Option("--device", envvar="MNISTCLI_DEVICE", help="Where to compute.")
 ]
@@ -111,6 +150,15 @@ DataOption = Annotated[
         metavar="DIR",
         help="A folder of four IDX files in MNIST's format, gzip-compressed or not.",
         show_default="the embedded MNIST",
+    ),
+]
+CoresetFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--coreset",
+        metavar="FILE",
+        help="Learns from these indices, an indices.npz, whatever the preset says.",
+        show_default=False,
     ),
 ]
 OutOption = Annotated[

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistcli.cli.options import (
+    CoresetFileOption,
     DataOption,
     DeviceName,
     DeviceOption,
@@ -33,6 +34,7 @@ def train(
     precision: PrecisionOption = PrecisionName.auto,
     threads: ThreadsOption = None,
     data: DataOption = None,
+    coreset: CoresetFileOption = None,
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -54,7 +56,7 @@ def train(
     from mnistcli.experiment.training import prepare, run
 
     options = Options(seed, device.value, precision.value, threads, data, out)
-    experiment = prepare(loaded, options)
+    experiment = prepare(loaded, options, coreset)
     console = standard_error()
     if not quiet:
         print(headline(experiment), file=console.file, flush=True)
@@ -68,11 +70,11 @@ def headline(experiment: "Experiment") -> str:
     """What is about to be trained and where, and whether its size fails already."""
     preset = experiment.preset
     lines = [
-        f"{preset.name} · {_count(experiment.parameters, 'parameter')} · "
-        f"{_count(len(experiment.train), 'image')} · "
+        f"{preset.name} · {_count(experiment.network.parameters, 'parameter')} · "
+        f"{_count(experiment.images, 'image')} · "
         f"{_count(preset.train.epochs, 'epoch')} · seed {experiment.seed}",
-        f"on {experiment.device.type} in {experiment.precision_name} "
-        f"with {_count(experiment.threads, 'thread')}",
+        f"on {experiment.machine.device.type} in {experiment.machine.precision_name} "
+        f"with {_count(experiment.machine.threads, 'thread')}",
     ]
     if not experiment.fits:
         lines.append("the network is too large for its budget already")

@@ -16,7 +16,16 @@ from rich.progress import (
 from rich.text import Text
 
 from mnistcli.display.text import percent, seconds
-from mnistcli.engine.events import Emit, EpochFinished, Event, StepFinished, TrainingStarted
+from mnistcli.engine.events import (
+    Emit,
+    EpochFinished,
+    Event,
+    RunFinished,
+    StageFinished,
+    StageStarted,
+    StepFinished,
+    TrainingStarted,
+)
 
 
 @contextmanager
@@ -37,23 +46,31 @@ def is_live(console: Console) -> bool:
 
 
 class PlainProgress:
-    """One line an epoch, for logs."""
+    """One line an epoch, a stage or a run, for logs."""
 
     def __init__(self, console: Console) -> None:
         self._file = console.file
         self._epochs = 0
 
     def show(self, event: Event) -> None:
-        """Prints an epoch's line."""
-        if isinstance(event, TrainingStarted):
-            self._epochs = len(event.epoch_steps)
-        if isinstance(event, EpochFinished):
-            line = "  ".join(f"{name} {value}" for name, value in _figures(event).items() if value)
-            print(f"epoch {event.epoch}/{self._epochs}  {line}", file=self._file, flush=True)
+        """Prints the line of an epoch, a stage or a run that has ended."""
+        match event:
+            case TrainingStarted():
+                self._epochs = len(event.epoch_steps)
+            case EpochFinished():
+                figures = (f"{name} {value}" for name, value in _figures(event).items() if value)
+                self._print(f"epoch {event.epoch}/{self._epochs}  {'  '.join(figures)}")
+            case StageFinished():
+                self._print(f"{event.stage}  {seconds(event.seconds)}")
+            case RunFinished():
+                self._print(_run_line(event))
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._file, flush=True)
 
 
 class LiveProgress:
-    """A bar for the epoch, a bar for the run, and above them a table that grows by epochs."""
+    """Bars for the epoch and for the run, or for runs, and above them lines of what has ended."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -68,6 +85,7 @@ class LiveProgress:
         self._plan = TrainingStarted((), ())
         self._epoch = self._progress.add_task("", visible=False)
         self._run = self._progress.add_task("run", visible=False)
+        self._stage = self._progress.add_task("", visible=False)
 
     def __enter__(self) -> "LiveProgress":
         self._progress.start()
@@ -77,7 +95,7 @@ class LiveProgress:
         self._progress.stop()
 
     def show(self, event: Event) -> None:
-        """Moves the bars, or adds an epoch to the table."""
+        """Moves the bars, or adds a line of what has ended."""
         match event:
             case TrainingStarted():
                 self._plan = event
@@ -89,6 +107,18 @@ class LiveProgress:
             case EpochFinished():
                 self._add_row(event)
                 self._start_epoch(event.epoch + 1)
+            case StageStarted():
+                self._progress.reset(self._stage, total=None, description=event.stage, visible=True)
+            case StageFinished():
+                self._progress.update(self._stage, visible=False)
+                line = f"{event.stage:<24}{seconds(event.seconds):>8}"
+                self._progress.console.print(Text(line))
+            case RunFinished():
+                self._progress.update(
+                    self._run, total=event.total, completed=event.done, visible=True,
+                    description="runs",
+                )  # fmt: skip
+                self._progress.console.print(Text(_run_line(event)))
 
     def _start_epoch(self, epoch: int) -> None:
         epochs = len(self._plan.epoch_images)
@@ -117,6 +147,10 @@ class ImageRateColumn(ProgressColumn):
         """As in "14,900 images/s"."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:>7,.0f} images/s" if speed else "")
+
+
+def _run_line(event: RunFinished) -> str:
+    return f"run {event.done}/{event.total}  {event.name}: {percent(event.accuracy)}"
 
 
 def _figures(event: EpochFinished) -> dict[str, str]:

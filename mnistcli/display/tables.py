@@ -101,14 +101,14 @@ def evaluation_view(document: EvaluationDocument) -> RenderableType:
 
 def presets_view(presets: PresetList) -> RenderableType:
     """Names and titles."""
-    table = _table("preset", "title", right=())
+    table = new_table("preset", "title", right=())
     for row in presets.presets:
         table.add_row(row.name, Text(row.title))
     return table
 
 
 def _layer_table(summary: Summary) -> Table:
-    table = _table(
+    table = new_table(
         "layer",
         "kind",
         "output",
@@ -130,7 +130,9 @@ def _layer_table(summary: Summary) -> Table:
 
 
 def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
-    table = _table("published", "claimed", "built", "verdict", "where", right=("claimed", "built"))
+    table = new_table(
+        "published", "claimed", "built", "verdict", "where", right=("claimed", "built")
+    )
     for audit in audits:
         table.add_row(
             figure_name(audit.figure),
@@ -144,7 +146,7 @@ def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
 
 def _check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:
     """Every check; figures of `measured` without a limit stand there without a verdict."""
-    table = _table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
+    table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
     limits = {check.name: check for check in checks}
     values = measured or {check.name: check.value for check in checks}
     for name, value in values.items():
@@ -167,7 +169,7 @@ def _measured(reference: Reference) -> str:
 
 
 def _profile_table(profile: Profile) -> Table:
-    table = _table("stage", "seconds", "share", right=("seconds", "share"))
+    table = new_table("stage", "seconds", "share", right=("seconds", "share"))
     total = sum(profile.stages.values())
     for stage, spent in profile.stages.items():
         table.add_row(stage, f"{spent:.2f}", percent(spent / total, 1))
@@ -189,7 +191,7 @@ def _speed(record: RunRecord) -> str:
 def _confusion_table(document: EvaluationDocument) -> Table:
     """Rows are true digits; what is right is green, what is wrong red."""
     digits = [str(digit) for digit in range(len(document.confusion))]
-    table = _table("true", *digits, "right %", right=("true", *digits, "right %"), gap=1)
+    table = new_table("true", *digits, "right %", right=("true", *digits, "right %"), gap=1)
     for row in document.per_class:
         cells = [
             Text(
@@ -203,7 +205,8 @@ def _confusion_table(document: EvaluationDocument) -> Table:
     return table
 
 
-def _table(*columns: str, right: Sequence[str], gap: int = 2) -> Table:
+def new_table(*columns: str, right: Sequence[str], gap: int = 2) -> Table:
+    """An empty table in the house's style."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")

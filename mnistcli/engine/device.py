@@ -11,7 +11,7 @@ from mnistcli.errors import UsageError
 
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionChoice = Literal["auto", "float32", "bfloat16"]
-Purpose = Literal["weights", "order", "augmentation", "dropout", "validation"]
+Purpose = Literal["weights", "order", "augmentation", "dropout", "validation", "selection"]
 
 
 def choose_device(choice: DeviceChoice) -> torch.device:
@@ -49,9 +49,14 @@ def make_generator(
 
     So the order of epoch 5 is the same whether or not epochs 1 to 4 ran in this process.
     """
-    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     generator = torch.Generator(device=device or torch.device("cpu"))
-    return generator.manual_seed(int.from_bytes(digest[:8]) >> 1)
+    return generator.manual_seed(derive_seed(seed, purpose, epoch))
+
+
+def derive_seed(seed: int, purpose: Purpose, epoch: int = 0) -> int:
+    """A seed in 0 … 2^63 - 1 that depends on these alone."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
 
 
 def measure_peak_memory() -> int | None:

@@ -50,6 +50,20 @@ def normalize(images: Tensor, normalization: Normalization) -> Tensor:
 
 
 @torch.inference_mode()
+def respond(
+    model: nn.Sequential, examples: Examples, normalization: Normalization
+) -> tuple[Tensor, Tensor]:
+    """What the network's last layer sees, float32 (n, d), and what it says, logits (n, 10)."""
+    model.eval()
+    seen, said = [], []
+    for images in torch.split(examples.images, BATCH):
+        features = model[:-1](normalize(to_inputs(images), normalization))
+        seen.append(features.flatten(1))
+        said.append(model[-1](features))
+    return torch.cat(seen), torch.cat(said)
+
+
+@torch.inference_mode()
 def evaluate(model: nn.Module, examples: Examples, normalization: Normalization) -> Evaluation:
     """Lets the network answer to all examples, in float32 whatever it was trained in.
 

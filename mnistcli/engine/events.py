@@ -1,4 +1,4 @@
-"""What training tells whoever listens: plain data, without torch."""
+"""What work tells whoever listens: plain data, without torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,5 +38,31 @@ class EpochFinished:
     validation_accuracy: float | None = None
 
 
-Event = TrainingStarted | StepFinished | EpochFinished
+@dataclass(frozen=True)
+class StageStarted:
+    """Before a part of the work beside training, such as a clustering."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """After it."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """After one of several trainings."""
+
+    done: int
+    total: int
+    name: str
+    """As in "kmeans, 12,000 images, seed 3"."""
+    accuracy: float
+
+
+Event = TrainingStarted | StepFinished | EpochFinished | StageStarted | StageFinished | RunFinished
 Emit = Callable[[Event], None]

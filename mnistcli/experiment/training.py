@@ -1,32 +1,40 @@
-"""Preset → network → data → loop → evaluation → record."""
+"""Preset → network → data → plan → loop → evaluation → record."""
 
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from math import prod
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn, optim
 
 from mnistcli import __version__
 from mnistcli.engine import device as devices
-from mnistcli.engine.augment import build_augment
 from mnistcli.engine.data import Examples, fingerprint, load_examples, split_validation
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
-from mnistcli.engine.loop import Learner, Recipe, train
-from mnistcli.engine.model import build_model, count_parameters, describe_model
-from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
+from mnistcli.engine.loop import train
 from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.errors import PresetError
+from mnistcli.experiment.coreset import Choice, Material, choose_coreset, read_coreset
+from mnistcli.experiment.network import (
+    Machine,
+    Network,
+    build_network,
+    check_batches,
+    choose_machine,
+    make_learner,
+    make_recipe,
+)
 from mnistcli.experiment.options import Options
+from mnistcli.experiment.stages import Stages
+from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.checkpoint import save_weights
 from mnistcli.records.documents import (
+    ChosenCoreset,
     DataSource,
     EpochRecord,
     Profile,
@@ -34,8 +42,19 @@ from mnistcli.records.documents import (
     TestResult,
 )
 from mnistcli.records.store import EventLog, create_run_folder, write_record
+from mnistcli.selection.coreset.groups import divide
 from mnistcli.verdict.budget import check_budget, passed
 from mnistcli.verdict.stats import wilson_interval
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run, on its device."""
+
+    train: Examples
+    validation: Examples | None
+    test: Examples
+    source: DataSource
 
 
 @dataclass(frozen=True)
@@ -44,45 +63,70 @@ class Experiment:
 
     preset: Preset
     seed: int
-    device: torch.device
-    precision: torch.dtype
-    threads: int
-    model: nn.Module
-    optimizer: optim.Optimizer
-    parameters: int
-    train: Examples
-    validation: Examples | None
-    test: Examples
-    source: DataSource
+    machine: Machine
+    network: Network
+    data: Data
+    chosen: Choice | None
+    """A coreset that was read from a file; one that the preset asks for is chosen by `run`."""
     folder: Path
     started: datetime
 
     @property
-    def precision_name(self) -> str:
-        """As in "bfloat16"."""
-        return str(self.precision).removeprefix("torch.")
+    def images(self) -> int:
+        """How many images the network will learn from."""
+        if self.chosen:
+            return len(self.chosen.indices)
+        return self.preset.coreset.size if self.preset.coreset else len(self.data.train)
 
     @property
     def fits(self) -> bool:
         """Whether the network's size meets the budget."""
-        return passed(check_budget(self.preset.budget, {"parameters": self.parameters}))
+        return passed(check_budget(self.preset.budget, {"parameters": self.network.parameters}))
 
 
-def prepare(preset: Preset, options: Options) -> Experiment:
+def prepare(preset: Preset, options: Options, coreset: Path | None = None) -> Experiment:
     """Builds the network, reads the data and makes the run folder: all that can fail early.
+
+    Args:
+        preset: what to train, and how.
+        options: where, in what, on which data, from which seed.
+        coreset: a file of indices to learn from, instead of what the preset says.
 
     Raises:
         PresetError: the network cannot be built or is not what its optimizer is for, too many
-            images are held out, or a batch would be too small for batch normalization.
+            images are held out or chosen, or a batch would be too small for batch normalization.
         UsageError: there is no such device.
-        FileError: the data is unreadable, or the run folder cannot be made.
+        FileError: data or indices are unreadable, or the run folder cannot be made.
     """
-    device = devices.choose_device(options.device)
-    threads = devices.choose_threads(options.threads)
-    weights = devices.make_generator(options.seed, "weights")
-    model = build_model(preset.model.layers, weights)
-    model = model.to(device).to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
+    machine = choose_machine(options)
+    network = build_network(preset, options.seed, machine)
+    data = load_data(preset, options, machine)
+    chosen = read_coreset(coreset, data.train) if coreset else None
+    if preset.coreset and not chosen:
+        divide(data.train.labels.cpu().numpy(), preset.coreset.size, preset.coreset.balance)
+    started = datetime.now(UTC)
+    experiment = Experiment(
+        preset=preset,
+        seed=options.seed,
+        machine=machine,
+        network=network,
+        data=data,
+        chosen=chosen,
+        folder=Path(),
+        started=started,
+    )
+    check_batches(preset, experiment.images)
+    folder = create_run_folder(options.out, preset.name, options.seed, started)
+    return replace(experiment, folder=folder)
+
+
+def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
+    """Reads the images, and holds out what the preset wants to be judged after every epoch.
+
+    Raises:
+        PresetError: too many images are held out.
+        FileError: the data is unreadable.
+    """
     examples, test = load_examples("train", options.data), load_examples("test", options.data)
     source = DataSource(
         source=str(options.data) if options.data else "MNIST (embedded)",
@@ -97,23 +141,11 @@ def prepare(preset: Preset, options: Options) -> Experiment:
             )
         generator = devices.make_generator(options.seed, "validation")
         examples, validation = split_validation(examples, held_out, generator)
-    _check_batches(preset, len(examples))
-    started = datetime.now(UTC)
-    return Experiment(
-        preset=preset,
-        seed=options.seed,
-        device=device,
-        precision=devices.choose_precision(options.precision, device),
-        threads=threads,
-        model=model,
-        optimizer=optimizer,
-        parameters=count_parameters(model),
-        train=examples.to(device),
-        validation=validation.to(device) if validation else None,
-        test=test.to(device),
+    return Data(
+        train=examples.to(machine.device),
+        validation=validation.to(machine.device) if validation else None,
+        test=test.to(machine.device),
         source=source,
-        folder=create_run_folder(options.out, preset.name, options.seed, started),
-        started=started,
     )
 
 
@@ -131,9 +163,7 @@ def run(
         DivergedError: an epoch's loss is not finite.
         FileError: the run folder cannot be written.
     """
-    recipe = _make_recipe(experiment)
-    plan = [torch.arange(len(experiment.train))] * experiment.preset.train.epochs
-    learner = _make_learner(experiment, plan, recipe)
+    preset, data = experiment.preset, experiment.data
     with EventLog(experiment.folder) as log:
 
         def emit(event: Event) -> None:
@@ -141,58 +171,36 @@ def run(
                 log(event)
             show(event)
 
-        history = train(learner, experiment.train, plan, recipe, experiment.validation, emit)
+        choice = _choose(experiment, Stages(emit))
+        indices = choice.tensor if choice else torch.arange(len(data.train))
+        plan = [indices] * preset.train.epochs
+        recipe = make_recipe(preset, experiment.seed, experiment.machine)
+        learner = make_learner(preset, experiment.network, plan, recipe)
+        history = train(learner, data.train, plan, recipe, data.validation, emit)
+    coreset = choice.save(experiment.folder, _settings(experiment)) if choice else None
     begin = time.perf_counter()
-    tested = evaluate(learner.result, experiment.test, experiment.preset.normalization)
+    tested = evaluate(learner.result, data.test, preset.normalization)
     evaluation_seconds = time.perf_counter() - begin
     digest = save_weights(learner.result, experiment.folder)
-    record = _make_record(experiment, history, tested, digest)
+    record = _make_record(experiment, coreset, history, tested, digest)
     if profile:
-        ceiling = measure_ceiling(learner, experiment.train, recipe)
+        ceiling = measure_ceiling(learner, data.train, recipe)
         profiled = _make_profile(history, evaluation_seconds, ceiling)
         record = record.model_copy(update={"profile": profiled})
     write_record(experiment.folder, record)
     return record
 
 
-def _check_batches(preset: Preset, images: int) -> None:
-    """Refuses a batch of one image where batch normalization would see one value a channel."""
-    size, rest = preset.train.batch_size, images % preset.train.batch_size
-    alone = size == 1 or images == 1 or (rest == 1 and not preset.train.drop_last)
-    single = any(
-        layer.kind == "batch_norm" and prod(layer.output_shape[1:]) == 1
-        for layer in describe_model(preset.model.layers)
-    )
-    if alone and single:
-        raise PresetError(
-            f"train.batch_size: {images:,} images in batches of {size:,} leave a batch of one, "
-            "which batch_norm cannot normalize at 1 × 1; change it or set train.drop_last=true"
-        )
+def _choose(experiment: Experiment, stages: Stages) -> Choice | None:
+    settings, examples = experiment.preset.coreset, experiment.data.train
+    if experiment.chosen or not settings:
+        return experiment.chosen
+    material = Material(examples, experiment.seed, experiment.machine, stages)
+    return choose_coreset(settings, examples, experiment.seed, material, stages)
 
 
-def _make_recipe(experiment: Experiment) -> Recipe:
-    settings = experiment.preset.train
-    return Recipe(
-        batch_size=settings.batch_size,
-        drop_last=settings.drop_last,
-        label_smoothing=settings.label_smoothing,
-        normalization=experiment.preset.normalization,
-        augment=build_augment(experiment.preset.augment),
-        precision=experiment.precision,
-        seed=experiment.seed,
-    )
-
-
-def _make_learner(experiment: Experiment, plan: list[Tensor], recipe: Recipe) -> Learner:
-    settings = experiment.preset.train
-    schedule = build_schedule(
-        settings.schedule,
-        experiment.optimizer,
-        epochs=settings.epochs,
-        total_steps=sum(len(recipe.batches(indices)) for indices in plan),
-    )
-    average = build_average(experiment.model, settings.ema_decay)
-    return Learner(experiment.model, experiment.optimizer, schedule, average)
+def _settings(experiment: Experiment) -> Coreset | None:
+    return None if experiment.chosen else experiment.preset.coreset
 
 
 def _make_profile(
@@ -212,16 +220,20 @@ def _make_profile(
 
 
 def _make_record(
-    experiment: Experiment, history: list[EpochFinished], tested: Evaluation, digest: str
+    experiment: Experiment,
+    coreset: ChosenCoreset | None,
+    history: list[EpochFinished],
+    tested: Evaluation,
+    digest: str,
 ) -> RunRecord:
-    train_examples = len(experiment.train)
-    held_out = len(experiment.validation) if experiment.validation else 0
+    data, machine = experiment.data, experiment.machine
+    held_out = len(data.validation) if data.validation else 0
     figures = {
-        "parameters": experiment.parameters,
+        "parameters": experiment.network.parameters,
         "test_accuracy": tested.accuracy,
         "epochs": len(history),
         "train_seconds": sum(epoch.seconds for epoch in history),
-        "train_fraction": train_examples / (train_examples + held_out),
+        "train_fraction": experiment.images / (len(data.train) + held_out),
     }
     checks = check_budget(experiment.preset.budget, figures)
     return RunRecord(
@@ -230,9 +242,9 @@ def _make_record(
         started=experiment.started.isoformat(timespec="seconds"),
         preset=experiment.preset,
         seed=experiment.seed,
-        device=experiment.device.type,
-        precision=experiment.precision_name,
-        threads=experiment.threads,
+        device=machine.device.type,
+        precision=machine.precision_name,
+        threads=machine.threads,
         versions={
             "mnistcli": __version__,
             "python": platform.python_version(),
@@ -240,11 +252,12 @@ def _make_record(
             "numpy": version("numpy"),
             "platform": platform.platform(),
         },
-        data=experiment.source,
-        parameters=experiment.parameters,
-        train_examples=train_examples,
+        data=data.source,
+        parameters=experiment.network.parameters,
+        train_examples=experiment.images,
         train_fraction=figures["train_fraction"],
         validation_examples=held_out,
+        coreset=coreset,
         epochs=tuple(EpochRecord(**asdict(epoch)) for epoch in history),
         train_seconds=figures["train_seconds"],
         test=TestResult(

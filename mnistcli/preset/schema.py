@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from mnistcli.preset.augmentation import Augmentation
+from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.layers import STRICT, Layer
 from mnistcli.preset.training import Train
 
@@ -111,5 +112,6 @@ class Preset(BaseModel):
     model: Model
     normalization: Normalization = Normalization()
     augment: tuple[Augmentation, ...] = ()
+    coreset: Coreset | None = None
     train: Train
     reference: Reference | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
 
 DOCUMENT = ConfigDict(
@@ -134,6 +135,23 @@ class Profile(BaseModel):
     share_of_ceiling: float
 
 
+class ChosenCoreset(BaseModel):
+    """The part of the training images that a run learned from."""
+
+    model_config = DOCUMENT
+    settings: Coreset | None
+    """Absent if the indices were read from a file."""
+    size: int
+    total: int
+    """Images to choose from."""
+    class_counts: tuple[int, ...]
+    """Of the digits 0 to 9."""
+    seconds: dict[str, float]
+    """By stage of the choice."""
+    indices_sha256: str
+    indices_file: str
+
+
 class RunRecord(BaseModel):
     """What `train` prints and a run folder keeps as record.json."""
 
@@ -154,6 +172,7 @@ class RunRecord(BaseModel):
     """Images learned from; the share of all of them is what max_train_fraction limits."""
     train_fraction: float
     validation_examples: int
+    coreset: ChosenCoreset | None
     epochs: tuple[EpochRecord, ...]
     train_seconds: float
     test: TestResult

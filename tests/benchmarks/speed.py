@@ -20,7 +20,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from mnistcli.cli.process import tune_process  # torch must not be imported before it is called
+from mnistcli.process import tune_process  # torch must not be imported before it is called
 
 PRESETS = ("onebyone", "sevenconv", "dualblock")
 TRAIN_IMAGES = 60_000
@@ -47,7 +47,8 @@ def work(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
     preset = load_preset(name, overrides)
     experiment = prepare(preset, Options(threads=threads, out=root / "runs"))
     # What is left out is not to be judged after every epoch.
-    experiment = dataclasses.replace(experiment, validation=None)
+    without = dataclasses.replace(experiment.data, validation=None)
+    experiment = dataclasses.replace(experiment, data=without)
     record = run(experiment, lambda event: None, profile=True)
     assert record.profile is not None
     last = record.epochs[-1]

@@ -1,0 +1,163 @@
+"""A preset's [coreset] → indices, their coverage, and the `coreset` command's document."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnistcli.engine.data import CLASSES, Examples, fingerprint
+from mnistcli.engine.device import derive_seed
+from mnistcli.experiment.network import Machine
+from mnistcli.experiment.proxy import Difficulty, judge_difficulty
+from mnistcli.experiment.stages import Stages
+from mnistcli.preset import coreset as spec
+from mnistcli.preset.coreset import Coreset
+from mnistcli.records.arrays import read_indices, write_indices
+from mnistcli.records.coreset import CoverageResult
+from mnistcli.records.documents import ChosenCoreset
+from mnistcli.selection.coreset.choose import choose, score_of
+from mnistcli.selection.coreset.groups import Floats, Indices, divide
+from mnistcli.selection.features import measure_coverage, project, take_pixels
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of the training images, and what the choice took."""
+
+    indices: Indices
+    """int64 (size,), ascending."""
+    class_counts: tuple[int, ...]
+    total: int
+    data_sha256: str
+    seconds: dict[str, float]
+
+    @property
+    def tensor(self) -> Tensor:
+        """The indices as a plan wants them."""
+        return torch.from_numpy(self.indices)
+
+    @property
+    def sha256(self) -> str:
+        """Of the indices' bytes."""
+        return sha256(self.indices.data).hexdigest()
+
+    def save(self, folder: Path, settings: Coreset | None) -> ChosenCoreset:
+        """Writes the indices to `folder`.
+
+        Raises:
+            FileError: they cannot be written.
+        """
+        file = write_indices(folder, self.indices, self.data_sha256)
+        return ChosenCoreset(
+            settings=settings,
+            size=len(self.indices),
+            total=self.total,
+            class_counts=self.class_counts,
+            seconds=self.seconds,
+            indices_sha256=self.sha256,
+            indices_file=str(file),
+        )
+
+
+class Material:
+    """What methods choose by, each part computed, as a stage, when it is first asked for."""
+
+    def __init__(self, examples: Examples, seed: int, machine: Machine, stages: Stages) -> None:
+        self._examples, self._seed, self._machine = examples, seed, machine
+        self._stages = stages
+
+    @cached_property
+    def pixels(self) -> Floats:
+        """Float32 (n, 784) in [0, 1]."""
+        with self._stages("pixels"):
+            return take_pixels(self._examples)
+
+    @cached_property
+    def components(self) -> Floats:
+        """Float32 (n, 50): the pixels' principal components."""
+        pixels = self.pixels
+        with self._stages("principal components"):
+            return project(pixels)
+
+    @cached_property
+    def difficulty(self) -> Difficulty:
+        """What small networks make of the images."""
+        return judge_difficulty(self._examples, self._seed, self._machine, self._stages)
+
+    def cost(self, settings: Coreset) -> float:
+        """Seconds that computing it took, now or, for what is cached, then."""
+        match settings.selector:
+            case spec.Random():
+                return 0.0
+            case spec.Hardest() | spec.CoverageCentric():
+                return self.difficulty.seconds
+            case _ if settings.features == "network":
+                return self.difficulty.seconds
+            case _:
+                stages = ("pixels", "principal components")[: 1 + (settings.features == "pca")]
+                return sum(self._stages.seconds[stage] for stage in stages)
+
+    def values(self, settings: Coreset) -> Floats:
+        """What the method goes by: points (n, d), or scores (n,), which for chance are all 0."""
+        match settings.selector:
+            case spec.Random():
+                return np.zeros(len(self._examples), dtype=np.float32)
+            case spec.Hardest() | spec.CoverageCentric() as selector:
+                return self.difficulty.scores[score_of(selector)]
+            case _:
+                match settings.features:
+                    case "pixels":
+                        return self.pixels
+                    case "pca":
+                        return self.components
+                    case "network":
+                        return self.difficulty.features
+
+
+def choose_coreset(
+    settings: Coreset, examples: Examples, seed: int, material: Material, stages: Stages
+) -> Choice:
+    """Chooses; only training images, their labels and the seed have a part in it.
+
+    Raises:
+        PresetError: size, balance or method do not fit the data.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "selection"))
+    labels = examples.labels.cpu().numpy()
+    groups = divide(labels, settings.size, settings.balance)  # what is impossible is said at once
+    values = material.values(settings)
+    with stages("choice"):
+        indices = choose(settings.selector, groups, values, rng)
+    return _describe(indices, examples, dict(stages.seconds))
+
+
+def read_coreset(path: Path, examples: Examples) -> Choice:
+    """A choice that was made before, from the same images.
+
+    Raises:
+        FileError: the file is unreadable, of other images, or has impossible indices.
+    """
+    indices = np.sort(read_indices(path, fingerprint(examples), len(examples)))
+    return _describe(indices, examples, {})
+
+
+def cover(points: Floats, indices: Indices) -> CoverageResult:
+    """How far the images are from the chosen ones."""
+    found = measure_coverage(points, indices)
+    return CoverageResult(mean=found.mean, greatest=found.greatest)
+
+
+def _describe(indices: Indices, examples: Examples, seconds: dict[str, float]) -> Choice:
+    labels = examples.labels.cpu().numpy()[indices]
+    counts = np.bincount(labels, minlength=CLASSES)
+    return Choice(
+        indices=indices,
+        class_counts=tuple(int(count) for count in counts),
+        total=len(examples),
+        data_sha256=fingerprint(examples),
+        seconds=seconds,
+    )

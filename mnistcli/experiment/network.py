@@ -1,0 +1,112 @@
+"""Preset → network, optimizer, recipe: what every training here begins with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn, optim
+
+from mnistcli.engine import device as devices
+from mnistcli.engine.augment import build_augment
+from mnistcli.engine.loop import Learner, Recipe
+from mnistcli.engine.model import build_model, count_parameters, describe_model
+from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
+from mnistcli.errors import PresetError
+from mnistcli.experiment.options import Options
+from mnistcli.preset.schema import Preset
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and in what to compute."""
+
+    device: torch.device
+    precision: torch.dtype
+    threads: int
+
+    @property
+    def precision_name(self) -> str:
+        """As in "bfloat16"."""
+        return str(self.precision).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, untrained, and what will move it."""
+
+    model: nn.Sequential
+    optimizer: optim.Optimizer
+    parameters: int
+
+
+def choose_machine(options: Options) -> Machine:
+    """What the options ask for, or the best there is; sets PyTorch's threads.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    device = devices.choose_device(options.device)
+    return Machine(
+        device=device,
+        precision=devices.choose_precision(options.precision, device),
+        threads=devices.choose_threads(options.threads),
+    )
+
+
+def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
+    """The preset's network with the seed's initial weights.
+
+    Raises:
+        PresetError: it cannot be built, or is not what its optimizer is for.
+    """
+    model = build_model(preset.model.layers, devices.make_generator(seed, "weights"))
+    model = model.to(machine.device).to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
+    return Network(model, optimizer, count_parameters(model))
+
+
+def check_batches(preset: Preset, images: int) -> None:
+    """Refuses a batch of one image where batch normalization would see one value a channel.
+
+    Raises:
+        PresetError: there would be one.
+    """
+    size, rest = preset.train.batch_size, images % preset.train.batch_size
+    alone = size == 1 or images == 1 or (rest == 1 and not preset.train.drop_last)
+    single = any(
+        layer.kind == "batch_norm" and prod(layer.output_shape[1:]) == 1
+        for layer in describe_model(preset.model.layers)
+    )
+    if alone and single:
+        raise PresetError(
+            f"train.batch_size: {images:,} images in batches of {size:,} leave a batch of one, "
+            "which batch_norm cannot normalize at 1 × 1; change it or set train.drop_last=true"
+        )
+
+
+def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
+    """How the preset makes batches and learns from them."""
+    return Recipe(
+        batch_size=preset.train.batch_size,
+        drop_last=preset.train.drop_last,
+        label_smoothing=preset.train.label_smoothing,
+        normalization=preset.normalization,
+        augment=build_augment(preset.augment),
+        precision=machine.precision,
+        seed=seed,
+    )
+
+
+def make_learner(
+    preset: Preset, network: Network, plan: Sequence[Tensor], recipe: Recipe
+) -> Learner:
+    """The network, its optimizer, and a schedule over all steps of the plan."""
+    schedule = build_schedule(
+        preset.train.schedule,
+        network.optimizer,
+        epochs=len(plan),
+        total_steps=sum(len(recipe.batches(indices)) for indices in plan),
+    )
+    average = build_average(network.model, preset.train.ema_decay)
+    return Learner(network.model, network.optimizer, schedule, average)

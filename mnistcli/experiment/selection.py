@@ -1,0 +1,111 @@
+"""The `coreset` command's work: a choice, how well it covers the images, and a contact sheet."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistcli.engine.data import Examples
+from mnistcli.engine.events import Emit
+from mnistcli.errors import PresetError
+from mnistcli.experiment.coreset import Choice, Material, choose_coreset, cover
+from mnistcli.experiment.network import choose_machine
+from mnistcli.experiment.options import Options
+from mnistcli.experiment.stages import Stages
+from mnistcli.experiment.training import load_data
+from mnistcli.preset.coreset import default_selector
+from mnistcli.preset.schema import Preset
+from mnistcli.records.coreset import CoresetDocument
+from mnistcli.records.store import create_run_folder, write_atomically
+
+SHEET_COLUMNS = 24
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """Images of one digit from the easiest to the hardest, evenly over all there are."""
+
+    digit: int
+    kept: bool
+    count: int
+    """Of which these are examples."""
+    images: NDArray[np.uint8]
+    """(k, 28, 28)."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A choice, and the pictures asked for."""
+
+    document: CoresetDocument
+    sheet: tuple[SheetRow, ...]
+
+
+def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) -> Selection:
+    """Chooses the preset's coreset and leaves indices and document in a folder of its own.
+
+    Args:
+        preset: has a [coreset].
+        options: where, on which data, from which seed.
+        emit: told of every stage.
+        with_sheet: whether to find images for a contact sheet too.
+
+    Raises:
+        PresetError: there is no [coreset], or it does not fit the data.
+        UsageError: there is no such device.
+        FileError: data cannot be read or results not be written.
+    """
+    settings = preset.coreset
+    if settings is None:
+        raise PresetError(f"preset {preset.name} has no [coreset]; say --size N")
+    machine = choose_machine(options)
+    examples = load_data(preset, options, machine).train
+    stages = Stages(emit)
+    material = Material(examples, options.seed, machine, stages)
+    choice = choose_coreset(settings, examples, options.seed, material, stages)
+    chance = settings.model_copy(update={"selector": default_selector("random")})
+    by_chance = choose_coreset(chance, examples, options.seed, material, Stages(lambda event: None))
+    components = material.components
+    with stages("coverage"):
+        covers = [cover(components, each.indices) for each in (choice, by_chance)]
+    sheet = _lay_out(examples, choice, material) if with_sheet else ()
+    name = f"{preset.name}-{settings.selector.kind}"
+    folder = create_run_folder(options.out, name, options.seed, datetime.now(UTC))
+    saved = replace(choice, seconds=dict(stages.seconds)).save(folder, settings)
+    document = CoresetDocument(
+        preset=preset.name,
+        seed=options.seed,
+        method=settings.selector.kind,
+        size=saved.size,
+        total=saved.total,
+        class_counts=saved.class_counts,
+        settings=settings,
+        seconds=saved.seconds,
+        coverage=covers[0],
+        random_coverage=covers[1],
+        indices_file=saved.indices_file,
+        indices_sha256=saved.indices_sha256,
+    )
+    content = document.model_dump_json(indent=2) + "\n"
+    write_atomically(folder / "coreset.json", content.encode())
+    return Selection(document, sheet)
+
+
+def _lay_out(examples: Examples, choice: Choice, material: Material) -> tuple[SheetRow, ...]:
+    scores = material.difficulty.scores["el2n"]
+    labels = examples.labels.cpu().numpy()
+    kept = np.zeros(len(labels), dtype=bool)
+    kept[choice.indices] = True
+    rows = []
+    for digit in np.unique(labels):
+        for is_kept in (True, False):
+            members = np.flatnonzero((labels == digit) & (kept == is_kept))
+            if not len(members):
+                continue
+            ranked = members[np.argsort(scores[members], kind="stable")]
+            places = np.linspace(0, len(ranked) - 1, min(SHEET_COLUMNS, len(ranked)))
+            shown = ranked[places.round().astype(np.int64)]
+            images = examples.images.cpu().numpy()[shown, 0]
+            rows.append(SheetRow(int(digit), is_kept, len(members), images))
+    return tuple(rows)

@@ -1,0 +1,24 @@
+"""The parts of work beside training: each announced, timed and remembered."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mnistcli.engine.events import Emit, StageFinished, StageStarted
+
+
+class Stages:
+    """Seconds by stage, in the order in which they were begun."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Times what is inside the `with` block."""
+        self._emit(StageStarted(stage))
+        begin = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - begin
+        self._emit(StageFinished(stage, self.seconds[stage]))

@@ -1,0 +1,98 @@
+"""Arrays in .npz files: a coreset's indices, and what can be computed again (the cache)."""
+
+import contextlib
+import os
+import zipfile
+from collections.abc import Mapping
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from mnistcli.errors import FileError
+from mnistcli.records.store import write_atomically
+
+INDICES = "indices.npz"
+SIZE_LIMIT = 1 << 28
+Arrays = dict[str, NDArray[Any]]
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes an .npz file; the same arrays always give the same bytes.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Reads an .npz file; pickled objects, and more than 256 MiB unpacked, are refused.
+
+    Raises:
+        FileError: it is unreadable, or not such a file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > SIZE_LIMIT:
+                raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or "it is not an .npz file of plain arrays"
+        raise FileError(f'cannot read "{path}": {reason}') from error
+
+
+def write_indices(folder: Path, indices: NDArray[np.int64], data_sha256: str) -> Path:
+    """Writes indices.npz: which examples, and of which data."""
+    path = folder / INDICES
+    write_arrays(path, {"indices": indices, "data_sha256": np.array(data_sha256)})
+    return path
+
+
+def read_indices(path: Path, data_sha256: str, total: int) -> NDArray[np.int64]:
+    """The indices of a coreset of the data with that fingerprint and so many examples.
+
+    Raises:
+        FileError: the file is unreadable, of other data, or has indices that cannot be.
+    """
+    arrays = read_arrays(path)
+    indices = arrays.get("indices")
+    if indices is None or indices.ndim != 1 or indices.dtype.kind not in "iu" or not len(indices):
+        raise FileError(f'"{path}" has no array of whole numbers named "indices"')
+    if str(arrays.get("data_sha256", "")) != data_sha256:
+        raise FileError(f'"{path}" was chosen from other images than these; choose again')
+    if indices.min() < 0 or indices.max() >= total or len(np.unique(indices)) != len(indices):
+        raise FileError(f'"{path}" has indices outside 0 … {total - 1}, or one of them twice')
+    return indices.astype(np.int64)
+
+
+class Cache:
+    """Arrays by the content that they were computed from; losing them costs nothing but time."""
+
+    def __init__(self) -> None:
+        chosen = os.environ.get("MNISTCLI_CACHE")
+        self.folder = Path(chosen) if chosen else platformdirs.user_cache_path("mnistcli")
+
+    def read(self, content: str) -> Arrays | None:
+        """What was stored for `content`, if it is still there and whole."""
+        try:
+            return read_arrays(self._path(content))
+        except FileError:
+            return None
+
+    def write(self, content: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Stores arrays, if that can be done."""
+        path = self._path(content)
+        with contextlib.suppress(FileError, OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_arrays(path, arrays)
+
+    def _path(self, content: str) -> Path:
+        return self.folder / f"{sha256(content.encode()).hexdigest()}.npz"

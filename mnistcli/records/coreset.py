@@ -1,0 +1,96 @@
+"""The JSON contract of coresets: one that was chosen, and methods held against each other."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from mnistcli.preset.coreset import Coreset
+from mnistcli.preset.schema import Preset
+from mnistcli.records.documents import DOCUMENT, Interval
+
+
+class CoverageResult(BaseModel):
+    """Distances from every image to the nearest chosen one, in 50 principal components."""
+
+    model_config = DOCUMENT
+    mean: float
+    greatest: float
+
+
+class CoresetDocument(BaseModel):
+    """What `coreset` prints and leaves as coreset.json."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.coreset/1"], Field(alias="schema")] = "mnistcli.coreset/1"
+    preset: str
+    seed: int
+    method: str
+    size: int
+    total: int
+    class_counts: tuple[int, ...]
+    settings: Coreset
+    seconds: dict[str, float]
+    coverage: CoverageResult
+    random_coverage: CoverageResult
+    """Of a random choice of the same size and balance."""
+    indices_file: str
+    indices_sha256: str
+
+
+class PairedDifference(BaseModel):
+    """A method's accuracy less that of random, seed by seed."""
+
+    model_config = DOCUMENT
+    mean: float
+    interval: Interval
+    """Student's, 95 %, of the mean."""
+    p_value: float
+    """Of a paired t test, two-sided."""
+    adjusted_p_value: float
+    """The same, by Holm's method for all comparisons of the document."""
+    verdict: Literal["better", "worse", "no clear difference"]
+    """By the adjusted p-value, at 0.05."""
+
+
+class MethodResult(BaseModel):
+    """One method at one size, over all seeds."""
+
+    model_config = DOCUMENT
+    method: str
+    size: int
+    accuracies: tuple[float, ...]
+    """In the order of the seeds."""
+    mean_accuracy: float
+    sd: float
+    interval: Interval | None
+    """Student's, 95 %, of the mean; absent for a single seed."""
+    selection_seconds: float
+    """Median; with the features or scores that the method needs."""
+    train_seconds: float
+    """Median."""
+    difference: PairedDifference | None
+    """Absent for random itself, for all images, and for a single seed."""
+
+
+class CoresetComparison(BaseModel):
+    """What `coreset --compare` prints and leaves as comparison.json."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.coreset-comparison/1"], Field(alias="schema")] = (
+        "mnistcli.coreset-comparison/1"
+    )
+    preset: Preset
+    judged_on: Literal["test", "validation"]
+    steps: int
+    """Of the optimizer, the same for every run."""
+    seeds: tuple[int, ...]
+    total: int
+    """Images to choose from."""
+    device: str
+    precision: str
+    threads: int
+    """Of each run."""
+    everything: MethodResult
+    """All images, in as many steps."""
+    results: tuple[MethodResult, ...]
+    path: str

@@ -1,0 +1,1 @@
+"""Coresets: one file a family of methods."""

@@ -1,0 +1,68 @@
+"""A preset's selector + features or scores → indices."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import numpy as np
+from numpy.random import Generator
+
+from mnistcli.preset import coreset as spec
+from mnistcli.selection.coreset import difficulty, geometry
+from mnistcli.selection.coreset.groups import Floats, Group, Indices
+
+
+def choose(
+    selector: spec.Selector, groups: Sequence[Group], values: Floats, rng: Generator
+) -> Indices:
+    """Lets the method choose within every group.
+
+    Args:
+        selector: the method.
+        groups: what to choose from, and how many.
+        values: points, float32 (n, d), for a method that goes by distance; scores, float32 (n,),
+            greater for harder images, for one that goes by difficulty; for chance only its
+            length counts.
+        rng: decides what is left to chance.
+
+    Returns:
+        int64 (size,), ascending, without repetition.
+
+    Raises:
+        PresetError: the method cannot choose from so many images.
+    """
+    chosen = [
+        group.members[_choose_one(selector, values[group.members], group.count, rng)]
+        for group in groups
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def score_of(selector: spec.Hardest | spec.CoverageCentric) -> spec.Score:
+    """The score that a method by difficulty goes by."""
+    return selector.kind if isinstance(selector, spec.Hardest) else selector.score
+
+
+def _choose_one(selector: spec.Selector, values: Floats, count: int, rng: Generator) -> Indices:
+    match selector:
+        case spec.Random():
+            return rng.choice(len(values), count, replace=False)
+        case spec.KMeans():
+            return geometry.nearest_to_centres(values, count, selector.clusters, rng)
+        case spec.KMeansSpread():
+            if selector.clusters is None:
+                return geometry.medoids(values, count, rng)
+            return geometry.spread_over_clusters(values, count, selector.clusters, rng)
+        case spec.KCenter():
+            return geometry.farthest_first(values, count, rng)
+        case spec.Herding():
+            return geometry.herd(values, count)
+        case spec.FacilityLocation():
+            return geometry.locate_facilities(values, count)
+        case spec.Moderate():
+            return geometry.nearest_to_median(values, count)
+        case spec.Hardest():
+            return difficulty.hardest(values, count, rng)
+        case spec.CoverageCentric():
+            return difficulty.cover_difficulty(values, count, selector.cut, selector.strata, rng)
+        case _:
+            assert_never(selector)

@@ -1,0 +1,63 @@
+"""How a coreset's size is divided among the digits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistcli.errors import PresetError
+
+Indices = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Examples among which a method chooses, and how many of them."""
+
+    members: Indices
+    count: int
+
+
+def divide(
+    labels: Indices, size: int, balance: Literal["equal", "proportional", "free"]
+) -> list[Group]:
+    """The groups to choose from: one a digit that occurs, or a single one if `balance` is free.
+
+    Shares in proportion are rounded by the largest remainder, so that they add up to `size`.
+
+    Args:
+        labels: (n,).
+        size: how many to choose in all.
+        balance: as in the preset.
+
+    Raises:
+        PresetError: there are too few examples, in all or of a digit, or digits cannot be equal.
+    """
+    if not 0 < size <= len(labels):
+        raise PresetError(f"coreset.size: {size:,} of {len(labels):,} training images")
+    if balance == "free":
+        return [Group(np.arange(len(labels)), size)]
+    digits, totals = np.unique(labels, return_counts=True)
+    if balance == "equal":
+        if size % len(digits):
+            raise PresetError(
+                f"coreset.size: {size:,} cannot be divided equally among {len(digits)} digits; "
+                "change it or set coreset.balance=proportional"
+            )
+        counts = np.full(len(digits), size // len(digits))
+        if (short := totals.min()) < counts[0]:
+            raise PresetError(
+                f"coreset.size: {counts[0]:,} of each digit, but of {digits[totals.argmin()]} "
+                f"there are only {short:,}; change it or set coreset.balance=proportional"
+            )
+    else:
+        shares = size * totals / len(labels)
+        counts = np.floor(shares).astype(np.int64)
+        largest = np.argsort(counts - shares, kind="stable")[: size - counts.sum()]
+        counts[largest] += 1
+    return [
+        Group(np.flatnonzero(labels == digit), int(count))
+        for digit, count in zip(digits, counts, strict=True)
+    ]
