@@ -142,6 +142,24 @@ def _normalize(
     return output
 
 
+class Flatten(nn.Module):
+    """nn.Flatten, whose gradient comes back with channels last where the values had them so.
+
+    Otherwise it has another order in memory than the values before it, which every layer there
+    pays for: 4 % of a step of `sprint`.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(n, c, h, w) to (n, c · h · w), channel by channel."""
+        if values.requires_grad and values.dim() == 4:
+            values.register_hook(_put_channels_last)  # type: ignore[no-untyped-call]
+        return values.flatten(1)
+
+
+def _put_channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
+
+
 class GlobalAveragePool(nn.Module):
     """The mean over height and width: (n, c, h, w) to (n, c)."""
 

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from mnistcli.engine.data import CLASSES, SIDE
-from mnistcli.engine.layers import BatchNorm, GlobalAveragePool, GlobalMaxPool, SeededDropout
+from mnistcli.engine.layers import (
+    BatchNorm,
+    Flatten,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    SeededDropout,
+)
 from mnistcli.errors import PresetError
 from mnistcli.preset import layers as spec
 
@@ -198,7 +204,7 @@ def _build_layer(layer: spec.Layer, inputs: int) -> nn.Module:
         case spec.Dropout2d():
             return SeededDropout(layer.probability, channels=True)
         case spec.Flatten():
-            return nn.Flatten()
+            return Flatten()
         case spec.GlobalAveragePool():
             return GlobalAveragePool()
         case spec.GlobalMaxPool():

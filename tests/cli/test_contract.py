@@ -18,7 +18,7 @@ COMMAND = [sys.executable, "-m", "mnistcli"]
 
 def test_version_and_help(cli: Callable) -> None:
     assert cli("--version").out == f"mnistcli {__version__}\n"
-    for command in ("summary", "train", "evaluate", "presets"):
+    for command in ("summary", "train", "coreset", "evaluate", "presets"):
         answer = cli(command, "--help")
         assert answer.code == 0
         assert "Usage" in answer.out

@@ -1,8 +1,18 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as reference
 
-from mnistcli.verdict.stats import Z95, wilson_interval
+from mnistcli.verdict.stats import (
+    Z95,
+    adjust,
+    judge,
+    paired_difference,
+    student_interval,
+    wilson_interval,
+)
+
+SAMPLES = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=2, max_size=20)
 
 
 def test_a_known_interval() -> None:
@@ -19,3 +29,40 @@ def test_its_ends_are_where_the_score_test_turns(case: tuple[int, int]) -> None:
     for end in (low, high):
         spread = Z95**2 * end * (1 - end) / total
         assert (share - end) ** 2 == pytest.approx(spread, rel=1e-6, abs=1e-12)
+
+
+@given(SAMPLES)
+def test_the_mean_lies_in_the_middle_of_its_interval(values: list[float]) -> None:
+    low, high = student_interval(values)
+    assert (low + high) / 2 == pytest.approx(sum(values) / len(values))
+    if high - low > 1e-6:
+        wanted = reference.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert (low, high) == pytest.approx((wanted.low, wanted.high))
+
+
+@given(SAMPLES, st.randoms(use_true_random=False))
+def test_paired_differences_are_those_of_a_paired_t_test(values: list[float], random) -> None:
+    baseline = [random.random() for _ in values]
+    found = paired_difference(values, baseline)
+    wanted = reference.ttest_rel(values, baseline)
+    if wanted.pvalue == wanted.pvalue:  # scipy has none where all differences are the same
+        assert found.p_value == pytest.approx(wanted.pvalue, rel=1e-6)
+    assert found.mean == pytest.approx(sum(values) / len(values) - sum(baseline) / len(values))
+
+
+def test_a_single_value_has_neither_interval_nor_test() -> None:
+    assert student_interval([0.5]) is None
+    assert paired_difference([0.5], [0.4]) is None
+    assert paired_difference([0.5, 0.5], [0.5, 0.5]).p_value == 1
+
+
+def test_adjusting_is_holms() -> None:
+    assert adjust([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert adjust([0.5, 0.9]) == [1, 1]
+    assert adjust([]) == []
+
+
+def test_a_verdict_needs_a_small_p() -> None:
+    assert judge(0.1, 0.01) == "better"
+    assert judge(-0.1, 0.01) == "worse"
+    assert judge(0.1, 0.05) == "no clear difference"

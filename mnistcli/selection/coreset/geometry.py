@@ -5,6 +5,7 @@ Each returns `count` distinct positions in 0 … n - 1, int64. Features of one d
 """
 
 import heapq
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -152,14 +153,19 @@ def _similarity(features: Floats) -> Floats:
 
 
 def _cluster(features: Floats, clusters: int, rng: Generator) -> "KMeans":
-    from sklearn.cluster import KMeans  # a second, which a training without a coreset is spared
+    # A second, which a training without a coreset is spared.
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     seed = int(rng.integers(2**31))
     if clusters > len(features):
         raise PresetError(
             f"coreset.selector.clusters: {clusters:,} clusters of {len(features):,} images"
         )
-    return KMeans(clusters, n_init=1, max_iter=100, random_state=seed).fit(features)
+    with warnings.catch_warnings():
+        # Where images coincide there are fewer clusters: no harm, see `medoids`.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(clusters, n_init=1, max_iter=100, random_state=seed).fit(features)
 
 
 def _fill(chosen: Indices, total: int, count: int, rng: Generator) -> Indices:
