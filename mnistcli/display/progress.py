@@ -111,7 +111,7 @@ class LiveProgress:
                 self._progress.reset(self._stage, total=None, description=event.stage, visible=True)
             case StageFinished():
                 self._progress.update(self._stage, visible=False)
-                line = f"{event.stage:<24}{seconds(event.seconds):>8}"
+                line = f"{event.stage:<40}{seconds(event.seconds):>8}"
                 self._progress.console.print(Text(line))
             case RunFinished():
                 self._progress.update(

@@ -130,7 +130,7 @@ def choose_coreset(
     labels = examples.labels.cpu().numpy()
     groups = divide(labels, settings.size, settings.balance)  # what is impossible is said at once
     values = material.values(settings)
-    with stages("choice"):
+    with stages("choice", f"{settings.size:,} by {settings.selector.kind}"):
         indices = choose(settings.selector, groups, values, rng)
     return _describe(indices, examples, dict(stages.seconds))
 

@@ -15,10 +15,11 @@ class Stages:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Times what is inside the `with` block."""
-        self._emit(StageStarted(stage))
+    def __call__(self, stage: str, detail: str = "") -> Iterator[None]:
+        """Times what is inside the `with` block; `detail` is only shown."""
+        name = f"{stage}: {detail}" if detail else stage
+        self._emit(StageStarted(name))
         begin = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - begin
-        self._emit(StageFinished(stage, self.seconds[stage]))
+        self._emit(StageFinished(name, self.seconds[stage]))

@@ -41,7 +41,7 @@ def test_every_method_chooses_equally_and_the_same_for_the_same_seed(
     other = choose("--method", method, "--size", 100, "--seed", 3)[1]
     assert other["indices_sha256"] == one["indices_sha256"]
     assert one["coverage"]["mean"] <= one["coverage"]["greatest"]
-    assert "choice  " in answer.err
+    assert f"choice: 100 by {method}  " in answer.err
 
 
 @pytest.mark.parametrize("features", ["pixels", "pca", "network"])

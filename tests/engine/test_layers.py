@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mnistcli.engine import layers
-from mnistcli.engine.layers import BatchNorm, SeededDropout
+from mnistcli.engine.layers import BatchNorm, Flatten, SeededDropout
 from mnistcli.engine.model import seed_dropout
 
 
@@ -89,3 +89,18 @@ def test_batch_norm_outside_training_or_elsewhere_is_pytorchs_own() -> None:
     assert not layers._can_fold(values), "channels do not lie beside each other"
     assert layers._can_fold(values.to(memory_format=torch.channels_last))
     assert not layers._can_fold(torch.randn(64, 6, 28, 28).to(memory_format=torch.channels_last))
+
+
+def test_flatten_is_pytorchs_and_keeps_the_order_of_the_memory() -> None:
+    values = torch.randn(3, 4, 2, 2).contiguous(memory_format=torch.channels_last)
+    values.requires_grad_()
+    seen = []
+    between = values * 1
+    flat = Flatten()(between)
+    between.register_hook(seen.append)
+    assert flat.equal(nn.Flatten()(values))
+    weights = torch.randn(3, 16)
+    (flat * weights).sum().backward()
+    assert values.grad.equal(weights.view(3, 4, 2, 2))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+    assert Flatten()(torch.ones(2, 5)).shape == (2, 5)

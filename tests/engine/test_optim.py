@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -88,3 +91,18 @@ def test_optimizers_move_as_their_plain_forms_do(settings: spec.Optimizer, refer
             parameter.grad = torch.sin(parameter.detach() * 3 + step)
             optimizer.step()
     assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_training_does_not_import_pytorchs_compiler(tiny_data: Path, tiny_preset: Path) -> None:
+    """It would take longer than a training of the smallest networks."""
+    code = (
+        "import sys\nfrom mnistcli.cli.app import main\n"
+        f"sys.argv = ['mnistcli', 'train', {str(tiny_preset)!r}, '--data', {str(tiny_data)!r},"
+        f" '--out', {str(tiny_preset.parent)!r}, '--set', 'train.ema_decay=0.9']\n"
+        "try:\n    main()\n"
+        "except SystemExit as ending:\n    assert not ending.code, ending.code\n"
+        "heavy = {'torch._dynamo', 'sympy', 'sklearn', 'matplotlib'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
