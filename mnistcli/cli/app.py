@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from mnistcli import __version__
 from mnistcli.cli import presets
 from mnistcli.cli.coreset import coreset
+from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.output import write
 from mnistcli.cli.summary import summary
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(summary)
 app.command()(train)
 app.command()(coreset)
+app.command()(curriculum)
 app.command()(evaluate)
 app.add_typer(presets.app, name="presets")
 

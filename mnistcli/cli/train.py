@@ -23,7 +23,9 @@ from mnistcli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from mnistcli.experiment.options import Options
     from mnistcli.experiment.training import Experiment
+    from mnistcli.preset.schema import Preset
 
 
 def train(
@@ -43,9 +45,7 @@ def train(
     profile: ProfileOption = False,
 ) -> None:
     """Trains a preset's network, tests it once, and says PASS or FAIL to its budget."""
-    from mnistcli.cli.output import finish, show, show_preset
-    from mnistcli.display.progress import show_progress, standard_error
-    from mnistcli.display.tables import run_view
+    from mnistcli.cli.output import show_preset
     from mnistcli.preset.loading import load_preset
 
     loaded = load_preset(preset, overrides or ())
@@ -53,10 +53,31 @@ def train(
         show_preset(loaded)
         return
     from mnistcli.experiment.options import Options
-    from mnistcli.experiment.training import prepare, run
 
     options = Options(seed, device.value, precision.value, threads, data, out)
-    experiment = prepare(loaded, options, coreset)
+    train_preset(
+        loaded, options, coreset,
+        profile=profile, as_json=as_json, quiet=quiet, no_fail=no_fail,
+    )  # fmt: skip
+
+
+def train_preset(
+    preset: "Preset",
+    options: "Options",
+    coreset: Path | None = None,
+    *,
+    profile: bool = False,
+    as_json: bool,
+    quiet: bool,
+    no_fail: bool,
+) -> None:
+    """Trains, shows and judges."""
+    from mnistcli.cli.output import finish, show
+    from mnistcli.display.progress import show_progress, standard_error
+    from mnistcli.display.tables import run_view
+    from mnistcli.experiment.training import prepare, run
+
+    experiment = prepare(preset, options, coreset)
     console = standard_error()
     if not quiet:
         print(headline(experiment), file=console.file, flush=True)

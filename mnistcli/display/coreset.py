@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistcli.display.tables import new_table
+from mnistcli.display.layout import new_table
 from mnistcli.display.text import percent, seconds
 from mnistcli.records.coreset import CoresetComparison, CoresetDocument, MethodResult
 

@@ -20,6 +20,7 @@ from mnistcli.engine.events import (
     Emit,
     EpochFinished,
     Event,
+    PhaseFinished,
     RunFinished,
     StageFinished,
     StageStarted,
@@ -50,16 +51,18 @@ class PlainProgress:
 
     def __init__(self, console: Console) -> None:
         self._file = console.file
-        self._epochs = 0
+        self._plan = TrainingStarted((), ())
 
     def show(self, event: Event) -> None:
         """Prints the line of an epoch, a stage or a run that has ended."""
         match event:
             case TrainingStarted():
-                self._epochs = len(event.epoch_steps)
+                self._plan = event
             case EpochFinished():
                 figures = (f"{name} {value}" for name, value in _figures(event).items() if value)
-                self._print(f"epoch {event.epoch}/{self._epochs}  {'  '.join(figures)}")
+                self._print(f"{_epoch_title(self._plan, event.epoch)}  {'  '.join(figures)}")
+            case PhaseFinished():
+                self._print(f"  {_phase_line(event)}")
             case StageFinished():
                 self._print(f"{event.stage}  {seconds(event.seconds)}")
             case RunFinished():
@@ -107,6 +110,8 @@ class LiveProgress:
             case EpochFinished():
                 self._add_row(event)
                 self._start_epoch(event.epoch + 1)
+            case PhaseFinished():
+                self._progress.console.print(Text(f"       {_phase_line(event)}"))
             case StageStarted():
                 self._progress.reset(self._stage, total=None, description=event.stage, visible=True)
             case StageFinished():
@@ -126,7 +131,7 @@ class LiveProgress:
             self._progress.reset(
                 self._epoch,
                 total=self._plan.epoch_images[epoch - 1],
-                description=f"epoch {epoch}/{epochs}",
+                description=_epoch_title(self._plan, epoch),
                 visible=True,
             )
 
@@ -147,6 +152,24 @@ class ImageRateColumn(ProgressColumn):
         """As in "14,900 images/s"."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:>7,.0f} images/s" if speed else "")
+
+
+def _epoch_title(plan: TrainingStarted, epoch: int) -> str:
+    """As in "epoch 2/6", or "medium 2/3" where epochs have names."""
+    name = plan.epoch_names[epoch - 1] if plan.epoch_names else "epoch"
+    return f"{name} {epoch}/{len(plan.epoch_steps)}"
+
+
+def _phase_line(event: PhaseFinished) -> str:
+    own, seen = (
+        "–" if share is None else percent(share)
+        for share in (event.own_accuracy, event.seen_accuracy)
+    )
+    line = f"own digits {own}, all digits so far {seen}"
+    if event.target is None:
+        return line
+    word = "PASS" if (event.own_accuracy or 0) >= event.target else "FAIL"
+    return f"{line}, target {percent(event.target)}: {word}"
 
 
 def _run_line(event: RunFinished) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnistcli.display.layout import new_table
+from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
     SIGNS,
     VERDICT_STYLE,
@@ -62,7 +63,7 @@ def run_view(record: RunRecord) -> RenderableType:
     measured = {
         "parameters": record.parameters,
         "test_accuracy": test.accuracy,
-        "epochs": len(record.epochs),
+        "epochs": int(record.passes) if record.passes == int(record.passes) else record.passes,
         "train_seconds": record.train_seconds,
         "train_fraction": record.train_fraction,
     }
@@ -73,6 +74,8 @@ def run_view(record: RunRecord) -> RenderableType:
         ),
         Text(),
     ]
+    if record.phases:
+        parts += [*phase_views(record), Text()]
     if record.profile:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
     return Group(*parts, _check_table(record.checks, measured), ending)
@@ -148,7 +151,8 @@ def _check_table(checks: Sequence[Check], measured: dict[str, float] | None = No
     """Every check; figures of `measured` without a limit stand there without a verdict."""
     table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
     limits = {check.name: check for check in checks}
-    values = measured or {check.name: check.value for check in checks}
+    known = {check.name: check.value for check in checks}
+    values = {**measured, **known} if measured else known
     for name, value in values.items():
         row = [figure_name(name), figure(name, value)]
         if check := limits.get(name):
@@ -202,14 +206,6 @@ def _confusion_table(document: EvaluationDocument) -> Table:
         ]
         share = "–" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
         table.add_row(str(row.digit), *cells, share)
-    return table
-
-
-def new_table(*columns: str, right: Sequence[str], gap: int = 2) -> Table:
-    """An empty table in the house's style."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
     return table
 
 

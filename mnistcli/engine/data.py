@@ -88,6 +88,14 @@ def fingerprint(examples: Examples) -> str:
     return digest.hexdigest()
 
 
+def corrupt_labels(examples: Examples, share: float, generator: torch.Generator) -> Examples:
+    """The same images, of which a share, drawn by chance, has another digit drawn by chance."""
+    wrong = torch.randperm(len(examples), generator=generator)[: round(share * len(examples))]
+    labels = examples.labels.cpu().clone()
+    labels[wrong] += torch.randint(1, CLASSES, wrong.shape, generator=generator)
+    return Examples(examples.images, (labels % CLASSES).to(examples.labels.device))
+
+
 def split_validation(
     examples: Examples, count: int, generator: torch.Generator
 ) -> tuple[Examples, Examples]:

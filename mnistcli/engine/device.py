@@ -11,7 +11,18 @@ from mnistcli.errors import UsageError
 
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionChoice = Literal["auto", "float32", "bfloat16"]
-Purpose = Literal["weights", "order", "augmentation", "dropout", "validation", "selection"]
+Purpose = Literal[
+    "weights",
+    "order",
+    "augmentation",
+    "dropout",
+    "validation",
+    "noise",
+    "selection",
+    "curriculum",
+    "round",
+    "judges",
+]
 
 
 def choose_device(choice: DeviceChoice) -> torch.device:

@@ -1,5 +1,6 @@
 """Network + examples → how right it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,11 @@ class Evaluation:
         """The share recognized."""
         return self.correct / self.total
 
+    def accuracy_on(self, digits: Sequence[int]) -> float | None:
+        """The share recognized of these digits, if there are any."""
+        total = int(self.confusion[list(digits)].sum())
+        return int(self.confusion.diagonal()[list(digits)].sum()) / total if total else None
+
 
 def to_inputs(images: Tensor) -> Tensor:
     """uint8 (n, 1, h, w) in 0 … 255 → float32 in [0, 1], a fresh tensor."""
@@ -61,6 +67,19 @@ def respond(
         seen.append(features.flatten(1))
         said.append(model[-1](features))
     return torch.cat(seen), torch.cat(said)
+
+
+@torch.inference_mode()
+def measure_losses(model: nn.Module, examples: Examples, normalization: Normalization) -> Tensor:
+    """The cross entropy of every example, float32 (n,), on the CPU."""
+    model.eval()
+    losses = []
+    for images, labels in zip(
+        torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
+    ):
+        logits = model(normalize(to_inputs(images), normalization))
+        losses.append(functional.cross_entropy(logits, labels, reduction="none"))
+    return torch.cat(losses).cpu()
 
 
 @torch.inference_mode()

@@ -10,6 +10,8 @@ class TrainingStarted:
 
     epoch_images: tuple[int, ...]
     epoch_steps: tuple[int, ...]
+    epoch_names: tuple[str, ...] = ()
+    """As in "medium"; without them, epochs go by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -64,5 +66,26 @@ class RunFinished:
     accuracy: float
 
 
-Event = TrainingStarted | StepFinished | EpochFinished | StageStarted | StageFinished | RunFinished
+@dataclass(frozen=True)
+class PhaseFinished:
+    """After the last epoch of a curriculum's phase, judged on images not learned from."""
+
+    phase: int
+    name: str
+    own_accuracy: float | None
+    """On the phase's own digits."""
+    seen_accuracy: float | None
+    """On every digit seen so far."""
+    target: float | None
+
+
+Event = (
+    TrainingStarted
+    | StepFinished
+    | EpochFinished
+    | StageStarted
+    | StageFinished
+    | PhaseFinished
+    | RunFinished
+)
 Emit = Callable[[Event], None]

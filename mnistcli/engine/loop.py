@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -53,9 +53,29 @@ class Recipe:
 
     def batches(self, indices: Tensor) -> Sequence[Tensor]:
         """Cuts an epoch's indices, int64 (k,), into batches of them."""
-        batches = torch.split(indices, self.batch_size)
-        short = len(batches[-1]) < self.batch_size
-        return batches[:-1] if self.drop_last and short and len(batches) > 1 else batches
+        return torch.split(indices, self.batch_size)[: self.count_steps(len(indices))]
+
+    def count_steps(self, images: int) -> int:
+        """How many batches an epoch of so many images has."""
+        whole, rest = divmod(images, self.batch_size)
+        return whole + (rest > 0 and not (self.drop_last and whole > 0))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which examples every epoch learns from: all the loop knows of coresets and curricula."""
+
+    sizes: Sequence[int]
+    """How many, epoch by epoch."""
+    choose: Callable[[int], Tensor]
+    """Their indices, int64 (size,), asked for when the epoch, from 1, begins; in any order."""
+    names: Sequence[str] = ()
+    """What to call the epochs, if not by their numbers."""
+
+    @classmethod
+    def of(cls, epochs: Sequence[Tensor], names: Sequence[str] = ()) -> "Plan":
+        """A plan that is known from the beginning."""
+        return cls([len(indices) for indices in epochs], lambda epoch: epochs[epoch - 1], names)
 
 
 class Clock:
@@ -89,18 +109,17 @@ class Clock:
 def train(
     learner: Learner,
     examples: Examples,
-    plan: Sequence[Tensor],
+    plan: Plan,
     recipe: Recipe,
     validation: Examples | None,
     emit: Emit,
 ) -> list[EpochFinished]:
-    """Trains the learner in place, an epoch for every entry of `plan`.
+    """Trains the learner in place, epoch by epoch of the plan.
 
     Args:
         learner: the network and what moves it.
         examples: all images there are to train on.
-        plan: for each epoch the indices of its examples, int64 (k,), in any order: they are
-            shuffled by (seed, epoch) alone.
+        plan: the examples of every epoch, which are shuffled by (seed, epoch) alone.
         recipe: how batches are made.
         validation: judged after every epoch, if there is any; never learned from.
         emit: told of every batch and epoch. Its time, and validation's, do not count.
@@ -108,16 +127,20 @@ def train(
     Raises:
         DivergedError: an epoch's loss is not finite.
     """
-    batches = [recipe.batches(indices) for indices in plan]
+    steps = tuple(map(recipe.count_steps, plan.sizes))
     emit(
         TrainingStarted(
-            epoch_images=tuple(sum(map(len, epoch)) for epoch in batches),
-            epoch_steps=tuple(map(len, batches)),
+            epoch_images=tuple(
+                min(size, count * recipe.batch_size)
+                for size, count in zip(plan.sizes, steps, strict=True)
+            ),
+            epoch_steps=steps,
+            epoch_names=tuple(plan.names),
         )
     )
     history = []
-    for epoch, indices in enumerate(plan, start=1):
-        finished = _train_epoch(learner, examples, indices, recipe, epoch, emit)
+    for epoch in range(1, len(plan.sizes) + 1):
+        finished = _train_epoch(learner, examples, plan, recipe, epoch, emit)
         if not math.isfinite(finished.train_loss):
             raise DivergedError(
                 f"the loss of epoch {epoch} is not finite; lower train.optimizer.learning_rate "
@@ -136,13 +159,14 @@ def train(
 def _train_epoch(
     learner: Learner,
     examples: Examples,
-    indices: Tensor,
+    plan: Plan,
     recipe: Recipe,
     epoch: int,
     emit: Emit,
 ) -> EpochFinished:
-    """One pass over `indices`, in an order of its own."""
+    """One pass over the epoch's examples, in an order of its own."""
     clock = Clock()
+    indices = plan.choose(epoch)
     device = examples.images.device
     learner.model.train()
     seed_dropout(learner.model, make_generator(recipe.seed, "dropout", epoch, device))

@@ -17,6 +17,7 @@ from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import Emit, RunFinished
 from mnistcli.engine.loop import train
 from mnistcli.experiment.coreset import Material, choose_coreset
+from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.network import (
     build_network,
     check_batches,
@@ -26,7 +27,6 @@ from mnistcli.experiment.network import (
 )
 from mnistcli.experiment.options import Options
 from mnistcli.experiment.stages import Stages
-from mnistcli.experiment.training import Data, load_data
 from mnistcli.preset.coreset import Coreset, Method, default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.process import tune_process
@@ -129,7 +129,7 @@ def _choose(preset: Preset, plan: Plan, options: Options, seed: int, emit: Emit)
     labels = data.train.labels.cpu().numpy()
     settings = preset.coreset or Coreset(size=len(labels), selector=default_selector("random"))
     own = settings.size if preset.coreset else len(labels)
-    steps = preset.train.epochs * len(recipe.batches(torch.arange(own)))
+    steps = preset.train.epochs * recipe.count_steps(own)
     sizes = plan.sizes or default_sizes(len(labels))
     for size in sizes:
         divide(labels, size, settings.balance)
@@ -165,7 +165,7 @@ def _train(job: Job) -> Outcome:
         torch.arange(len(data.train)) if job.indices is None else torch.from_numpy(job.indices)
     )
     generator = make_generator(seed, "selection")
-    plan = fill_steps(indices, job.steps, recipe.batches, generator)
+    plan = fill_steps(indices, job.steps, recipe, generator)
     learner = make_learner(preset, build_network(preset, seed, machine), plan, recipe)
     history = train(learner, data.train, plan, recipe, None, lambda event: None)
     judged = evaluate(learner.result, data.validation or data.test, preset.normalization)

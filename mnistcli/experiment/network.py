@@ -1,15 +1,14 @@
 """Preset → network, optimizer, recipe: what every training here begins with."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
 
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
-from mnistcli.engine.loop import Learner, Recipe
+from mnistcli.engine.loop import Learner, Plan, Recipe
 from mnistcli.engine.model import build_model, count_parameters, describe_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.errors import PresetError
@@ -98,15 +97,13 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
     )
 
 
-def make_learner(
-    preset: Preset, network: Network, plan: Sequence[Tensor], recipe: Recipe
-) -> Learner:
+def make_learner(preset: Preset, network: Network, plan: Plan, recipe: Recipe) -> Learner:
     """The network, its optimizer, and a schedule over all steps of the plan."""
     schedule = build_schedule(
         preset.train.schedule,
         network.optimizer,
-        epochs=len(plan),
-        total_steps=sum(len(recipe.batches(indices)) for indices in plan),
+        epochs=len(plan.sizes),
+        total_steps=sum(map(recipe.count_steps, plan.sizes)),
     )
     average = build_average(network.model, preset.train.ema_decay)
     return Learner(network.model, network.optimizer, schedule, average)

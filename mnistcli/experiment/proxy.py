@@ -10,7 +10,7 @@ import torch
 
 from mnistcli import __version__
 from mnistcli.engine.data import Examples, fingerprint
-from mnistcli.engine.loop import train
+from mnistcli.engine.loop import Plan, train
 from mnistcli.experiment.network import Machine, build_network, make_learner, make_recipe
 from mnistcli.experiment.stages import Stages
 from mnistcli.preset.loading import load_preset
@@ -20,7 +20,7 @@ from mnistcli.selection.scoring import Collector, score
 
 PRESET = "proxy"
 TRAININGS = 3
-PARTS = 2
+PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Difficulty:
 def judge_difficulty(examples: Examples, seed: int, machine: Machine, stages: Stages) -> Difficulty:
     """Trains the preset `proxy` from three seeds, or reads what that gave the last time.
 
-    It is asked for its answers after every half of an epoch. They are kept under a hash of all
+    It is asked for its answers after every quarter of an epoch. They are kept under a hash of all
     that decides them: preset, data, seed, precision, threads and versions.
     """
     preset = load_preset(PRESET)
@@ -61,7 +61,8 @@ def judge_difficulty(examples: Examples, seed: int, machine: Machine, stages: St
             network = build_network(preset, own, machine)
             recipe = make_recipe(preset, own, machine)
             everything = torch.arange(len(examples))
-            plan = [everything[part::PARTS] for part in range(PARTS)] * preset.train.epochs
+            parts = [everything[part::PARTS] for part in range(PARTS)]
+            plan = Plan.of(parts * preset.train.epochs)
             learner = make_learner(preset, network, plan, recipe)
             collector = Collector(network.model, examples, preset.normalization)
             train(learner, examples, plan, recipe, None, collector)

@@ -10,10 +10,10 @@ from mnistcli.engine.data import Examples
 from mnistcli.engine.events import Emit
 from mnistcli.errors import PresetError
 from mnistcli.experiment.coreset import Choice, Material, choose_coreset, cover
+from mnistcli.experiment.data import load_data
 from mnistcli.experiment.network import choose_machine
 from mnistcli.experiment.options import Options
 from mnistcli.experiment.stages import Stages
-from mnistcli.experiment.training import load_data
 from mnistcli.preset.coreset import default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.coreset import CoresetDocument

@@ -12,13 +12,13 @@ import torch
 
 from mnistcli import __version__
 from mnistcli.engine import device as devices
-from mnistcli.engine.data import Examples, fingerprint, load_examples, split_validation
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.loop import train
 from mnistcli.engine.profiling import measure_ceiling
-from mnistcli.errors import PresetError
 from mnistcli.experiment.coreset import Choice, Material, choose_coreset, read_coreset
+from mnistcli.experiment.curriculum import PhaseJudge, find_judges, plan_course
+from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.network import (
     Machine,
     Network,
@@ -35,7 +35,6 @@ from mnistcli.preset.schema import Preset
 from mnistcli.records.checkpoint import save_weights
 from mnistcli.records.documents import (
     ChosenCoreset,
-    DataSource,
     EpochRecord,
     Profile,
     RunRecord,
@@ -43,18 +42,8 @@ from mnistcli.records.documents import (
 )
 from mnistcli.records.store import EventLog, create_run_folder, write_record
 from mnistcli.selection.coreset.groups import divide
-from mnistcli.verdict.budget import check_budget, passed
+from mnistcli.verdict.budget import check_budget, check_phases, passed
 from mnistcli.verdict.stats import wilson_interval
-
-
-@dataclass(frozen=True)
-class Data:
-    """The images of a run, on its device."""
-
-    train: Examples
-    validation: Examples | None
-    test: Examples
-    source: DataSource
 
 
 @dataclass(frozen=True)
@@ -120,35 +109,6 @@ def prepare(preset: Preset, options: Options, coreset: Path | None = None) -> Ex
     return replace(experiment, folder=folder)
 
 
-def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
-    """Reads the images, and holds out what the preset wants to be judged after every epoch.
-
-    Raises:
-        PresetError: too many images are held out.
-        FileError: the data is unreadable.
-    """
-    examples, test = load_examples("train", options.data), load_examples("test", options.data)
-    source = DataSource(
-        source=str(options.data) if options.data else "MNIST (embedded)",
-        train_sha256=fingerprint(examples),
-        test_sha256=fingerprint(test),
-    )
-    validation = None
-    if held_out := preset.train.validation_examples:
-        if held_out >= len(examples):
-            raise PresetError(
-                f"train.validation_examples: the data has only {len(examples):,} training images"
-            )
-        generator = devices.make_generator(options.seed, "validation")
-        examples, validation = split_validation(examples, held_out, generator)
-    return Data(
-        train=examples.to(machine.device),
-        validation=validation.to(machine.device) if validation else None,
-        test=test.to(machine.device),
-        source=source,
-    )
-
-
 def run(
     experiment: Experiment, show: Callable[[Event], None], *, profile: bool = False
 ) -> RunRecord:
@@ -171,18 +131,32 @@ def run(
                 log(event)
             show(event)
 
-        choice = _choose(experiment, Stages(emit))
+        stages = Stages(emit)
+        material = Material(data.train, experiment.seed, experiment.machine, stages)
+        choice = _choose(experiment, material, stages)
         indices = choice.tensor if choice else torch.arange(len(data.train))
-        plan = [indices] * preset.train.epochs
         recipe = make_recipe(preset, experiment.seed, experiment.machine)
-        learner = make_learner(preset, experiment.network, plan, recipe)
-        history = train(learner, data.train, plan, recipe, data.validation, emit)
+        model = experiment.network.model
+        course = plan_course(preset, indices, data.train, recipe, material, model)
+        learner = make_learner(preset, experiment.network, course.plan, recipe)
+        judges, judged_on = find_judges(data.train, indices, data.validation, experiment.seed)
+        judge = PhaseJudge(lambda: learner.result, course, judges, preset.normalization, emit)
+        history = train(learner, data.train, course.plan, recipe, data.validation, judge)
     coreset = choice.save(experiment.folder, _settings(experiment)) if choice else None
     begin = time.perf_counter()
     tested = evaluate(learner.result, data.test, preset.normalization)
     evaluation_seconds = time.perf_counter() - begin
     digest = save_weights(learner.result, experiment.folder)
-    record = _make_record(experiment, coreset, history, tested, digest)
+    record = _make_record(experiment, coreset, course.passes, history, tested, digest)
+    if course.phases:
+        phases = judge.records()
+        checks = (*record.checks, *check_phases(phases))
+        record = record.model_copy(
+            update={
+                "phases": phases, "phases_judged_on": judged_on,
+                "checks": checks, "passed": passed(checks),
+            }
+        )  # fmt: skip
     if profile:
         ceiling = measure_ceiling(learner, data.train, recipe)
         profiled = _make_profile(history, evaluation_seconds, ceiling)
@@ -191,11 +165,10 @@ def run(
     return record
 
 
-def _choose(experiment: Experiment, stages: Stages) -> Choice | None:
+def _choose(experiment: Experiment, material: Material, stages: Stages) -> Choice | None:
     settings, examples = experiment.preset.coreset, experiment.data.train
     if experiment.chosen or not settings:
         return experiment.chosen
-    material = Material(examples, experiment.seed, experiment.machine, stages)
     return choose_coreset(settings, examples, experiment.seed, material, stages)
 
 
@@ -222,6 +195,7 @@ def _make_profile(
 def _make_record(
     experiment: Experiment,
     coreset: ChosenCoreset | None,
+    passes: float,
     history: list[EpochFinished],
     tested: Evaluation,
     digest: str,
@@ -231,7 +205,7 @@ def _make_record(
     figures = {
         "parameters": experiment.network.parameters,
         "test_accuracy": tested.accuracy,
-        "epochs": len(history),
+        "epochs": int(passes) if passes == int(passes) else passes,
         "train_seconds": sum(epoch.seconds for epoch in history),
         "train_fraction": experiment.images / (len(data.train) + held_out),
     }
@@ -259,6 +233,9 @@ def _make_record(
         validation_examples=held_out,
         coreset=coreset,
         epochs=tuple(EpochRecord(**asdict(epoch)) for epoch in history),
+        passes=passes,
+        phases=(),
+        phases_judged_on=None,
         train_seconds=figures["train_seconds"],
         test=TestResult(
             accuracy=tested.accuracy,

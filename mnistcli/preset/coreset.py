@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from mnistcli.preset.layers import STRICT
 
 Clusters = Annotated[int, Field(ge=1, le=10_000)]
-Score = Literal["margin", "entropy", "el2n", "grand", "forgetting"]
+Score = Literal["loss", "margin", "entropy", "el2n", "grand", "forgetting"]
 
 
 class Random(BaseModel):
@@ -67,7 +67,7 @@ class Hardest(BaseModel):
     """The images with the greatest score of difficulty."""
 
     model_config = STRICT
-    kind: Score
+    kind: Literal["margin", "entropy", "el2n", "grand", "forgetting"]
 
 
 class CoverageCentric(BaseModel):

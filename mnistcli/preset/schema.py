@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from mnistcli.preset.augmentation import Augmentation
 from mnistcli.preset.coreset import Coreset
+from mnistcli.preset.curriculum import Curriculum
 from mnistcli.preset.layers import STRICT, Layer
 from mnistcli.preset.training import Train
 
@@ -83,6 +84,15 @@ class Normalization(BaseModel):
     std: Annotated[float, Field(gt=0, le=1)] = 0.3081
 
 
+class Data(BaseModel):
+    """What is done to the data before anything else."""
+
+    model_config = STRICT
+    label_noise: Annotated[float, Field(ge=0, lt=1)] = 0
+    """Share of the training labels, drawn by the seed, that become another digit by chance;
+    held-out and test labels stay as they are."""
+
+
 class Reference(BaseModel):
     """What this project measured: a mean over seeds, on the test set, after the last epoch."""
 
@@ -113,5 +123,7 @@ class Preset(BaseModel):
     normalization: Normalization = Normalization()
     augment: tuple[Augmentation, ...] = ()
     coreset: Coreset | None = None
+    curriculum: Curriculum | None = None
+    data: Data = Data()
     train: Train
     reference: Reference | None = None

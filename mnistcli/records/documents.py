@@ -152,6 +152,31 @@ class ChosenCoreset(BaseModel):
     indices_file: str
 
 
+class PhaseRecord(BaseModel):
+    """One phase of a curriculum, judged as soon as it had ended."""
+
+    model_config = DOCUMENT
+    phase: int
+    name: str
+    digits: tuple[int, ...]
+    images: int
+    """In use."""
+    steps: int
+    seconds: float
+    train_loss: float
+    train_accuracy: float
+    """Of its last epoch."""
+    own_accuracy: float | None
+    """On the phase's own digits."""
+    seen_accuracy: float | None
+    """On every digit of this and the phases before."""
+    final_own_accuracy: float | None
+    """On the phase's own digits, after the last phase."""
+    digit_accuracies: tuple[float | None, ...]
+    """Of the digits 0 to 9: a row of the retention matrix."""
+    target: float | None
+
+
 class RunRecord(BaseModel):
     """What `train` prints and a run folder keeps as record.json."""
 
@@ -174,6 +199,12 @@ class RunRecord(BaseModel):
     validation_examples: int
     coreset: ChosenCoreset | None
     epochs: tuple[EpochRecord, ...]
+    passes: float
+    """Images learned from, counted as often as they came up, over how many there are: the epochs
+    that a budget limits."""
+    phases: tuple[PhaseRecord, ...]
+    """Of a curriculum, if there is one."""
+    phases_judged_on: str | None
     train_seconds: float
     test: TestResult
     weights_sha256: str

@@ -1,29 +1,23 @@
-"""Plans: for every epoch the indices that it learns from."""
-
-from collections.abc import Callable, Sequence
+"""Plans of a given number of optimizer steps, so that what is compared is comparable."""
 
 import torch
 from torch import Tensor
 
+from mnistcli.engine.loop import Plan, Recipe
 
-def fill_steps(
-    indices: Tensor,
-    steps: int,
-    batches: Callable[[Tensor], Sequence[Tensor]],
-    generator: torch.Generator,
-) -> list[Tensor]:
+
+def fill_steps(indices: Tensor, steps: int, recipe: Recipe, generator: torch.Generator) -> Plan:
     """As many epochs over `indices` as make `steps` batches; the last takes a part of them.
 
     Args:
         indices: int64 (k,).
         steps: of the optimizer, in all.
-        batches: cuts an epoch's indices into batches.
+        recipe: how an epoch is cut into batches.
         generator: decides which part.
     """
-    cut = batches(indices)
-    whole, rest = divmod(steps, len(cut))
-    plan = [indices] * whole
+    whole, rest = divmod(steps, recipe.count_steps(len(indices)))
+    epochs = [indices] * whole
     if rest:
         order = torch.randperm(len(indices), generator=generator)
-        plan.append(indices[order[: rest * len(cut[0])]])
-    return plan
+        epochs.append(indices[order[: rest * recipe.batch_size]])
+    return Plan.of(epochs)

@@ -51,14 +51,20 @@ def score(trainings: Sequence[Sequence[Answers]], labels: Tensor) -> dict[str, F
 
 
 def _score_training(answers: Sequence[Answers], labels: Tensor) -> dict[str, Tensor]:
-    early, last = answers[0], answers[-1].probabilities
-    error = early.probabilities - functional.one_hot(labels, CLASSES)
+    """Loss, margin and entropy at the end, EL2N and GraNd in the middle, forgetting throughout.
+
+    Source: EL2N, the error's norm, Paul et al. 2021, definition 2; margin, the lead of the first
+    answer over the second, as in Scheffer et al. 2001.
+    """
+    middle, last = answers[(len(answers) - 1) // 2], answers[-1].probabilities
+    error = middle.probabilities - functional.one_hot(labels, CLASSES)
     first, second = last.topk(2, dim=1).values.unbind(dim=1)
     return {
+        "loss": -torch.log(last.gather(1, labels[:, None])[:, 0].clamp(min=1e-12)),
         "margin": 1 - (first - second),
         "entropy": torch.special.entr(last).sum(dim=1),
         "el2n": torch.linalg.vector_norm(error, dim=1),
-        "grand": _last_layer_gradient(error, early.features),
+        "grand": _last_layer_gradient(error, middle.features),
         "forgetting": _count_forgetting([each.probabilities for each in answers], labels),
     }
 
@@ -67,7 +73,7 @@ def _last_layer_gradient(error: Tensor, features: Tensor) -> Tensor:
     """The norm of the loss's gradient by the last layer's weights and biases.
 
     Source: GraNd (Paul et al. 2021, equation 3), which takes the gradient by all weights, at the
-    beginning; that by the last layer costs no backward pass, and is taken after one epoch.
+    beginning; that by the last layer costs no backward pass, and is taken in mid-training.
     """
     gradient: Tensor = torch.linalg.vector_norm(error, dim=1)
     gradient *= (features.square().sum(dim=1) + 1).sqrt()

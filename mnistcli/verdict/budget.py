@@ -1,10 +1,10 @@
 """Limits × figures → checks, and published claims × figures → an audit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from mnistcli.preset.schema import Budget, Published
-from mnistcli.records.documents import Check, ClaimAudit
+from mnistcli.records.documents import Check, ClaimAudit, PhaseRecord
 
 Comparison = Literal["<", "<=", ">="]
 
@@ -74,6 +74,21 @@ def audit_claims(
             )
         )
     return tuple(audits)
+
+
+def check_phases(phases: Sequence[PhaseRecord]) -> tuple[Check, ...]:
+    """A check for every phase that has a target: the accuracy on its own digits."""
+    return tuple(
+        Check(
+            name=f"phase_{phase.phase}_accuracy",
+            comparison=">=",
+            limit=phase.target,
+            value=phase.own_accuracy or 0.0,
+            verdict="pass" if (phase.own_accuracy or 0.0) >= phase.target else "fail",
+        )
+        for phase in phases
+        if phase.target is not None
+    )
 
 
 def passed(checks: tuple[Check, ...]) -> bool:

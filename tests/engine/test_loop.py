@@ -11,7 +11,7 @@ from mnistcli.engine.data import Examples, load_examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished, TrainingStarted
-from mnistcli.engine.loop import Learner, Recipe, train
+from mnistcli.engine.loop import Learner, Plan, Recipe, train
 from mnistcli.engine.model import build_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.profiling import measure_ceiling
@@ -19,6 +19,10 @@ from mnistcli.errors import DivergedError
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.training import Adam, Constant
+
+
+def ignore(event: Event) -> None:
+    pass
 
 
 @pytest.fixture
@@ -52,14 +56,14 @@ def run(
 ) -> tuple[dict[str, Tensor], list[EpochFinished], list[Event]]:
     learner, recipe = make(preset, seed, **changes)
     events: list[Event] = []
-    history = train(learner, examples, plan, recipe, None, events.append)
+    history = train(learner, examples, Plan.of(plan), recipe, None, events.append)
     return learner.model.state_dict(), history, events
 
 
 def test_it_learns(preset: Preset, examples: Examples) -> None:
     learner, recipe = make(preset)
     before = evaluate(learner.model, examples, preset.normalization)
-    history = train(learner, examples, [torch.arange(600)] * 8, recipe, None, lambda event: None)
+    history = train(learner, examples, Plan.of([torch.arange(600)] * 8), recipe, None, ignore)
     after = evaluate(learner.model, examples, preset.normalization)
     assert before.accuracy < 0.3
     assert after.accuracy > 0.9
@@ -112,7 +116,7 @@ def test_the_clock_stops_while_listeners_work(preset: Preset, examples: Examples
         if isinstance(event, StepFinished):
             time.sleep(0.2)
 
-    (epoch,) = train(learner, examples, [torch.arange(320)], recipe, None, slow)
+    (epoch,) = train(learner, examples, Plan.of([torch.arange(320)]), recipe, None, slow)
     assert epoch.seconds < 0.9
 
 
@@ -121,7 +125,7 @@ def test_validation_is_judged_and_changes_nothing(preset: Preset, examples: Exam
     without, _, _ = run(preset, examples, plan)
     learner, recipe = make(preset)
     held = examples.take(torch.arange(300, 600))
-    history = train(learner, examples, plan, recipe, held, lambda event: None)
+    history = train(learner, examples, Plan.of(plan), recipe, held, ignore)
     judged = evaluate(learner.model, held, preset.normalization)
     assert history[-1].validation_accuracy == judged.accuracy
     assert history[-1].validation_loss == judged.loss
@@ -133,7 +137,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: 
     with torch.no_grad():
         next(learner.model.parameters())[:] = float("inf")
     with pytest.raises(DivergedError, match="epoch 1 is not finite"):
-        train(learner, examples, [torch.arange(64)], recipe, None, lambda event: None)
+        train(learner, examples, Plan.of([torch.arange(64)]), recipe, None, ignore)
 
 
 def test_stages_add_up_to_the_time(preset: Preset, examples: Examples) -> None:
@@ -152,7 +156,7 @@ def test_averaged_weights_are_the_moving_average(preset: Preset, examples: Examp
         if isinstance(event, StepFinished):
             seen.append(learner.model.state_dict()["0.weight"].clone())
 
-    train(learner, examples, [torch.arange(600)], recipe, None, remember)
+    train(learner, examples, Plan.of([torch.arange(600)]), recipe, None, remember)
     expected = seen[0]
     for weights in seen[1:]:
         expected = 0.9 * expected + 0.1 * weights
@@ -162,7 +166,7 @@ def test_averaged_weights_are_the_moving_average(preset: Preset, examples: Examp
 
 def test_the_ceiling_is_not_below_the_loop(preset: Preset, examples: Examples) -> None:
     learner, recipe = make(preset)
-    (epoch,) = train(learner, examples, [torch.arange(600)], recipe, None, lambda event: None)
+    (epoch,) = train(learner, examples, Plan.of([torch.arange(600)]), recipe, None, ignore)
     assert measure_ceiling(learner, examples, recipe, 0.05) > 0.5 * epoch.images / epoch.seconds
 
 
@@ -189,7 +193,7 @@ def test_losses_are_those_of_plain_pytorch(
         preset, batch_size=12, augment=build_augment([]), precision=getattr(torch, precision)
     )
     learner = Learner(model, optimizer, schedule)
-    history = train(learner, examples, batches, recipe, None, lambda event: None)
+    history = train(learner, examples, Plan.of(batches), recipe, None, ignore)
 
     plain = build_model(layers, make_generator(0, "weights"))
     textbook = torch.optim.Adam(plain.parameters(), lr=0.001)

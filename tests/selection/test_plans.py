@@ -2,16 +2,27 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnistcli.engine.loop import Recipe
+from mnistcli.preset.schema import Normalization
 from mnistcli.selection.plans import fill_steps
 
 
-@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 100))
-def test_a_plan_has_exactly_the_steps_asked_for(images: int, batch: int, steps: int) -> None:
+def recipe(batch: int, *, drop_last: bool) -> Recipe:
+    return Recipe(batch, drop_last, 0.0, Normalization(), lambda x, g: x, torch.float32, 0)
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 100), st.booleans())
+def test_a_plan_has_exactly_the_steps_asked_for(
+    images: int, batch: int, steps: int, drop_last: bool
+) -> None:
     indices = torch.arange(images) * 2
-    generator = torch.Generator().manual_seed(0)
-    plan = fill_steps(indices, steps, lambda one: torch.split(one, batch), generator)
-    assert sum(len(torch.split(epoch, batch)) for epoch in plan) == steps
-    for epoch in plan:
+    how = recipe(batch, drop_last=drop_last)
+    plan = fill_steps(indices, steps, how, torch.Generator().manual_seed(0))
+    epochs = [plan.choose(epoch) for epoch in range(1, len(plan.sizes) + 1)]
+    assert [len(epoch) for epoch in epochs] == plan.sizes
+    assert sum(len(how.batches(epoch)) for epoch in epochs) == steps
+    assert sum(map(how.count_steps, plan.sizes)) == steps
+    for epoch in epochs:
         assert len(epoch.unique()) == len(epoch)
         assert set(epoch.tolist()) <= set(indices.tolist())
-    assert all(epoch.equal(indices) for epoch in plan[:-1])
+    assert all(epoch.equal(indices) for epoch in epochs[:-1])

@@ -23,6 +23,7 @@ def test_scores_are_those_of_the_papers() -> None:
     # The gradient by weights and bias of a last layer that sees (3, 4): |error| · sqrt(26).
     assert close["grand"] == [0, round(52**0.5, 4), round(13**0.5, 4)]
     assert close["margin"] == [0, 0, 1]
+    assert close["loss"] == [0, round(12 * 2.302585, 4), 0.6931]
     assert close["entropy"] == [0, 0, round(float(torch.tensor(2.0).log()), 4)]
 
 

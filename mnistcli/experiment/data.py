@@ -1,0 +1,59 @@
+"""Preset and options → the images of a run."""
+
+from dataclasses import dataclass
+
+from mnistcli.engine.data import (
+    Examples,
+    corrupt_labels,
+    fingerprint,
+    load_examples,
+    split_validation,
+)
+from mnistcli.engine.device import make_generator
+from mnistcli.errors import PresetError
+from mnistcli.experiment.network import Machine
+from mnistcli.experiment.options import Options
+from mnistcli.preset.schema import Preset
+from mnistcli.records.documents import DataSource
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run, on its device."""
+
+    train: Examples
+    validation: Examples | None
+    test: Examples
+    source: DataSource
+
+
+def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
+    """Reads the images, and holds out what the preset wants to be judged after every epoch.
+
+    Raises:
+        PresetError: too many images are held out.
+        FileError: the data is unreadable.
+    """
+    examples, test = load_examples("train", options.data), load_examples("test", options.data)
+    source = DataSource(
+        source=str(options.data) if options.data else "MNIST (embedded)",
+        train_sha256=fingerprint(examples),
+        test_sha256=fingerprint(test),
+    )
+    validation = None
+    if held_out := preset.train.validation_examples:
+        if held_out >= len(examples):
+            raise PresetError(
+                f"train.validation_examples: the data has only {len(examples):,} training images"
+            )
+        generator = make_generator(options.seed, "validation")
+        examples, validation = split_validation(examples, held_out, generator)
+    if noise := preset.data.label_noise:
+        generator = make_generator(options.seed, "noise")
+        examples = corrupt_labels(examples, noise, generator)
+    return Data(
+        train=examples.to(machine.device),
+        validation=validation.to(machine.device) if validation else None,
+        test=test.to(machine.device),
+        source=source,
+    )

@@ -1,0 +1,119 @@
+"""In which order a network meets the training images."""
+
+from collections import Counter
+from math import exp, log, sqrt
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from mnistcli.preset.coreset import Score
+from mnistcli.preset.layers import STRICT
+
+Digit = Annotated[int, Field(ge=0, le=9)]
+Unit = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=20)]
+
+
+class Pacing(BaseModel):
+    """How the share of the images that is in use grows.
+
+    Source: Wu et al. 2021, table 1; `start` is their b, `full_at` their a.
+    """
+
+    model_config = STRICT
+    shape: Literal["linear", "root", "quadratic", "exponential", "logarithmic", "step"] = "linear"
+    start: Unit = 0.2
+    """The share in use at the beginning."""
+    full_at: Unit = 0.5
+    """The share of the training after which all images are in use."""
+
+    def share(self, progress: float) -> float:
+        """The share in use, in (0, 1], after `progress`, in [0, 1], of the training."""
+        done = progress / self.full_at
+        if done >= 1:
+            return 1.0
+        growth = {
+            "linear": done,
+            "root": sqrt(done),
+            "quadratic": done**2,
+            "exponential": (exp(10 * done) - 1) / (exp(10) - 1),
+            "logarithmic": 1 + log(done + exp(-10)) / 10,
+            "step": 0.0,
+        }[self.shape]
+        return min(1.0, self.start + (1 - self.start) * max(0.0, growth))
+
+
+class Groups(BaseModel):
+    """Phases by digits, each `train.epochs` passes over its images."""
+
+    model_config = STRICT
+    kind: Literal["groups"]
+    mode: Literal["disjoint", "cumulative", "replay"]
+    """A phase's images: of its own digits alone, of these and all earlier ones, or of its own and
+    `kept_per_digit` of each earlier one."""
+    groups: Annotated[tuple[tuple[Digit, ...], ...], Field(min_length=1, max_length=10)]
+    names: tuple[Name, ...] = ()
+    targets: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    """The accuracy that a phase must reach on its own digits, as soon as it has ended."""
+    kept_per_digit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _every_digit_in_one_group(self) -> Self:
+        for number, group in enumerate(self.groups, start=1):
+            if not group:
+                raise ValueError(f"phase {number} has no digits")
+        counts = Counter(digit for group in self.groups for digit in group)
+        if twice := [digit for digit, count in counts.items() if count > 1]:
+            raise ValueError(f"the digit {twice[0]} is in two groups")
+        if missing := [digit for digit in range(10) if digit not in counts]:
+            raise ValueError(f"the digit {missing[0]} is in no group")
+        return self
+
+    @model_validator(mode="after")
+    def _lists_fit_the_phases(self) -> Self:
+        for field in ("names", "targets"):
+            given = len(getattr(self, field))
+            if given and given != len(self.groups):
+                raise ValueError(f"{given} {field} for {len(self.groups)} phases")
+        if (self.mode == "replay") != (self.kept_per_digit is not None):
+            raise ValueError("kept_per_digit belongs to the mode replay, and only there")
+        return self
+
+
+class _Paced(BaseModel):
+    """What all paced curricula have."""
+
+    model_config = STRICT
+    pacing: Pacing = Pacing()
+    rounds: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """Equal parts of the training; the images in use change between them."""
+
+    @model_validator(mode="after")
+    def _reaches_all_images(self) -> Self:
+        if self.pacing.share((self.rounds - 1) / self.rounds) < 1:
+            most = (self.rounds - 1) / self.rounds
+            raise ValueError(
+                f"pacing never reaches all images in {self.rounds} rounds; "
+                + (f"set pacing.full_at to {most:g} or less" if most else "use more rounds")
+            )
+        return self
+
+
+class Paced(_Paced):
+    """A growing share of the images, in the order of a score of small networks."""
+
+    kind: Literal["paced"]
+    score: Score = "el2n"
+    order: Literal["easy_first", "hard_first", "random"] = "easy_first"
+
+
+class SelfPaced(_Paced):
+    """A growing share of the images: those with the least loss of the network itself.
+
+    Source: Kumar et al. 2010, with a share that is given instead of a threshold of the loss.
+    """
+
+    kind: Literal["self_paced"]
+
+
+Curriculum = Annotated[Groups | Paced | SelfPaced, Field(discriminator="kind")]

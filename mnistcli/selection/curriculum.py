@@ -1,0 +1,94 @@
+"""Curricula: which examples a phase or a round learns from, by digit or by difficulty.
+
+Positions are those in the images to learn from, a coreset or all of them.
+"""
+
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from mnistcli.errors import PresetError
+from mnistcli.preset.curriculum import Groups
+
+
+def divide_by_digits(settings: Groups, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """The positions of every phase, int64, ascending.
+
+    Args:
+        settings: which digits, and whether earlier ones come again.
+        labels: int64 (n,).
+        generator: decides which images of earlier digits are kept for replay.
+
+    Raises:
+        PresetError: a phase would have no images.
+    """
+    phases: list[Tensor] = []
+    kept = torch.empty(0, dtype=torch.int64)
+    for number, digits in enumerate(settings.groups, start=1):
+        own = torch.nonzero(torch.isin(labels, torch.tensor(digits)))[:, 0]
+        if not len(own):
+            raise PresetError(f"curriculum.groups: phase {number} has no images")
+        phases.append(torch.cat([kept, own]).sort().values)
+        if settings.mode == "cumulative":
+            kept = torch.cat([kept, own])
+        elif settings.mode == "replay":
+            kept = torch.cat([kept, _keep(settings, labels, digits, generator)])
+    return phases
+
+
+def _keep(
+    settings: Groups, labels: Tensor, digits: tuple[int, ...], generator: torch.Generator
+) -> Tensor:
+    chosen = []
+    for digit in digits:
+        members = torch.nonzero(labels == digit)[:, 0]
+        order = torch.randperm(len(members), generator=generator)
+        chosen.append(members[order[: settings.kept_per_digit]])
+    return torch.cat(chosen)
+
+
+def order_evenly(scores: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """All positions, int64 (n,), by rising score, so that every beginning has all digits.
+
+    An example's place is its rank among those of its digit. Without that the first images would be
+    ones and zeros (Hacohen & Weinshall 2019 balance their classes for the same reason).
+
+    Args:
+        scores: float (n,).
+        labels: int64 (n,).
+        generator: decides between equal scores.
+    """
+    shuffled = torch.randperm(len(scores), generator=generator)
+    rising = shuffled[torch.argsort(scores[shuffled], stable=True)]
+    rank = torch.empty(len(scores), dtype=torch.float64)
+    for digit in torch.unique(labels):
+        members = rising[labels[rising] == digit]
+        rank[members] = torch.arange(1, len(members) + 1, dtype=torch.float64) / len(members)
+    return rising[torch.argsort(rank[rising], stable=True)]
+
+
+def draw(order: Tensor, share: float, images: int, generator: torch.Generator) -> Tensor:
+    """`images` positions from the first `share` of `order`, all of these equally often but one.
+
+    Args:
+        order: int64 (n,).
+        share: in (0, 1].
+        images: how many; more than there are come again.
+        generator: decides which.
+    """
+    available = order[: max(1, ceil(share * len(order)))]
+    passes = ceil(images / len(available))
+    drawn = [available[torch.randperm(len(available), generator=generator)] for _ in range(passes)]
+    return torch.cat(drawn)[:images]
+
+
+def split_steps(steps: int, rounds: int) -> list[int]:
+    """How many steps every round has; they differ by one at most.
+
+    Raises:
+        PresetError: there are more rounds than steps.
+    """
+    if rounds > steps:
+        raise PresetError(f"curriculum.rounds: {rounds} rounds of only {steps} steps in all")
+    return [steps * (number + 1) // rounds - steps * number // rounds for number in range(rounds)]
