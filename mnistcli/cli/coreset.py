@@ -26,7 +26,7 @@ from mnistcli.cli.options import (
 from mnistcli.errors import UsageError, suggest
 
 if TYPE_CHECKING:
-    from mnistcli.experiment.comparison import Plan
+    from mnistcli.experiment.comparison import Contest
     from mnistcli.experiment.options import Options
     from mnistcli.preset.coreset import Method
     from mnistcli.preset.schema import Preset
@@ -82,8 +82,8 @@ def coreset(
     loaded = load_preset(preset, [*changes, *(overrides or ())])
     options = Options(seed, device.value, precision.value, threads, data, out)
     if compare:
-        plan = read_plan(methods, sizes, seeds, jobs)
-        compare_methods(loaded, plan, options, quiet=quiet, as_json=as_json)
+        contest = read_contest(methods, sizes, seeds, jobs)
+        compare_methods(loaded, contest, options, quiet=quiet, as_json=as_json)
     else:
         choose(loaded, options, sheet, quiet=quiet, as_json=as_json)
 
@@ -109,7 +109,7 @@ def choose(
 
 
 def compare_methods(
-    preset: "Preset", plan: "Plan", options: "Options", *, quiet: bool, as_json: bool
+    preset: "Preset", contest: "Contest", options: "Options", *, quiet: bool, as_json: bool
 ) -> None:
     """Compares, draws and shows."""
     from mnistcli.cli.output import show
@@ -119,22 +119,22 @@ def compare_methods(
     from mnistcli.experiment.comparison import compare_methods
 
     with show_progress(standard_error(), quiet=quiet) as emit:
-        comparison = compare_methods(preset, plan, options, emit)
+        comparison = compare_methods(preset, contest, options, emit)
     draw_accuracy_over_size(Path(comparison.path) / "accuracy.png", comparison)
     show(comparison, comparison_view(comparison), as_json=as_json)
 
 
-def read_plan(methods: str | None, sizes: str | None, seeds: str, jobs: int | None) -> "Plan":
+def read_contest(methods: str | None, sizes: str | None, seeds: str, jobs: int | None) -> "Contest":
     """What the options want compared; chance is always part of it.
 
     Raises:
         UsageError: a method, size or seed is not one.
     """
-    from mnistcli.experiment.comparison import Plan
+    from mnistcli.experiment.comparison import Contest
     from mnistcli.preset.coreset import METHODS
 
     wanted = [read_method(each) for each in methods.split(",")] if methods else METHODS
-    return Plan(
+    return Contest(
         methods=tuple(dict.fromkeys(("random", *wanted))),
         sizes=parse_numbers(sizes, "--sizes") if sizes else (),
         seeds=parse_numbers(seeds, "--seeds"),

@@ -1,11 +1,16 @@
 """`mnistcli curriculum`: trains in phases, and says what each of them reached and kept."""
 
+import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from mnistcli.cli.options import (
     DataOption,
     DeviceName,
     DeviceOption,
+    JobsOption,
     JsonOption,
     NoFailOption,
     OutOption,
@@ -14,10 +19,19 @@ from mnistcli.cli.options import (
     PresetArgument,
     QuietOption,
     SeedOption,
+    SeedsOption,
     SetOption,
     ThreadsOption,
+    parse_numbers,
 )
 from mnistcli.errors import PresetError
+
+CompareOption = Annotated[
+    bool,
+    typer.Option(
+        "--compare", help="Against no curriculum, a random order and the reverse, in equal steps."
+    ),
+]
 
 
 def curriculum(
@@ -29,6 +43,9 @@ def curriculum(
     threads: ThreadsOption = None,
     data: DataOption = None,
     out: OutOption = Path("runs"),
+    compare: CompareOption = False,
+    seeds: SeedsOption = "0-4",
+    jobs: JobsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
@@ -42,4 +59,15 @@ def curriculum(
     if loaded.curriculum is None:
         raise PresetError(f"preset {loaded.name} has no [curriculum]; see optimizednet-curriculum")
     options = Options(seed, device.value, precision.value, threads, data, out)
-    train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
+    if not compare:
+        train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
+        return
+    from mnistcli.cli.output import show
+    from mnistcli.display.phases import orders_view
+    from mnistcli.display.progress import show_progress, standard_error
+    from mnistcli.experiment.orders import compare_orders
+
+    numbers = parse_numbers(seeds, "--seeds")
+    with show_progress(standard_error(), quiet=quiet) as emit:
+        document = compare_orders(loaded, numbers, jobs or os.cpu_count() or 1, options, emit)
+    show(document, orders_view(document), as_json=as_json)

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from mnistcli.display.layout import new_table
 from mnistcli.display.text import percent, seconds
-from mnistcli.records.coreset import CoresetComparison, CoresetDocument, MethodResult
+from mnistcli.records.comparisons import CoresetComparison, CoresetDocument, MethodResult
 
 VERDICT_STYLE = {"better": "green", "worse": "red", "no clear difference": ""}
 

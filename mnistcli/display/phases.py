@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import percent, verdict
+from mnistcli.display.text import percent, seconds, verdict
+from mnistcli.records.comparisons import CurriculumComparison
 from mnistcli.records.documents import PhaseRecord, RunRecord
 
 FORGOTTEN = 0.05
@@ -24,6 +25,45 @@ def phase_views(record: RunRecord) -> list[RenderableType]:
         )
         parts.append(Text(f" forgotten by later phases: {losses}", style="red"))
     return parts
+
+
+def orders_view(comparison: CurriculumComparison) -> RenderableType:
+    """The curriculum and its controls."""
+    figures = ("images", "time", "accuracy", "sd", "curriculum -", "95 % interval", "p")
+    table = new_table("order", *figures, "verdict", right=figures, gap=1)
+    for arm in comparison.arms:
+        row = [
+            "no curriculum" if arm.name == "none" else arm.name,
+            f"{arm.images:,}",
+            seconds(arm.train_seconds),
+            percent(arm.mean_accuracy),
+            f"{100 * arm.sd:.2f}",
+        ]
+        if difference := arm.curriculum_less_this:
+            low, high = difference.interval
+            word = difference.verdict.replace("no clear difference", "unclear")
+            row += [
+                f"{100 * difference.mean:+.2f}",
+                f"{100 * low:+.2f} {100 * high:+.2f}",
+                f"{difference.adjusted_p_value:.3f}",
+                word,
+            ]
+        table.add_row(*row)
+    return Group(
+        Text(
+            f"{comparison.preset.name} · {comparison.arms[0].steps:,} steps a run · "
+            f"{len(comparison.seeds)} seeds · {comparison.judged_on} accuracy",
+            style="bold",
+        ),
+        Text(),
+        table,
+        Text(),
+        Text(
+            " the curriculum less each order, paired by seed, with 95 % intervals; p from a\n"
+            " paired t test, adjusted for the three comparisons (Holm)"
+        ),
+        Text(f" written to {comparison.path}"),
+    )
 
 
 def _is_forgotten(phase: PhaseRecord) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.errors import FileError
-from mnistcli.records.coreset import CoresetComparison
+from mnistcli.records.comparisons import CoresetComparison
 
 SIDE = 28
 

@@ -17,7 +17,7 @@ from mnistcli.experiment.stages import Stages
 from mnistcli.preset import coreset as spec
 from mnistcli.preset.coreset import Coreset
 from mnistcli.records.arrays import read_indices, write_indices
-from mnistcli.records.coreset import CoverageResult
+from mnistcli.records.comparisons import CoverageResult
 from mnistcli.records.documents import ChosenCoreset
 from mnistcli.selection.coreset.choose import choose, score_of
 from mnistcli.selection.coreset.groups import Floats, Indices, divide

@@ -16,7 +16,7 @@ from mnistcli.experiment.options import Options
 from mnistcli.experiment.stages import Stages
 from mnistcli.preset.coreset import default_selector
 from mnistcli.preset.schema import Preset
-from mnistcli.records.coreset import CoresetDocument
+from mnistcli.records.comparisons import CoresetDocument
 from mnistcli.records.store import create_run_folder, write_atomically
 
 SHEET_COLUMNS = 24

@@ -1,4 +1,4 @@
-"""The JSON contract of coresets: one that was chosen, and methods held against each other."""
+"""The JSON contract of coresets and of what is held against each other over several seeds."""
 
 from typing import Annotated, Literal
 
@@ -38,7 +38,7 @@ class CoresetDocument(BaseModel):
 
 
 class PairedDifference(BaseModel):
-    """A method's accuracy less that of random, seed by seed."""
+    """One accuracy less another, seed by seed."""
 
     model_config = DOCUMENT
     mean: float
@@ -93,4 +93,45 @@ class CoresetComparison(BaseModel):
     everything: MethodResult
     """All images, in as many steps."""
     results: tuple[MethodResult, ...]
+    path: str
+
+
+class ArmResult(BaseModel):
+    """One way to order the images, over all seeds."""
+
+    model_config = DOCUMENT
+    name: Literal["curriculum", "none", "random", "reversed"]
+    steps: int
+    """Of the optimizer: the same for all."""
+    images: int
+    """How many came up in a run, counted as often as they did."""
+    accuracies: tuple[float, ...]
+    """In the order of the seeds."""
+    mean_accuracy: float
+    sd: float
+    interval: Interval | None
+    """Student's, 95 %, of the mean; absent for a single seed."""
+    train_seconds: float
+    """Median."""
+    curriculum_less_this: PairedDifference | None
+    """Absent for the curriculum itself, and for a single seed."""
+
+
+class CurriculumComparison(BaseModel):
+    """What `curriculum --compare` prints and leaves as comparison.json."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.curriculum-comparison/1"], Field(alias="schema")] = (
+        "mnistcli.curriculum-comparison/1"
+    )
+    preset: Preset
+    judged_on: Literal["test", "validation"]
+    seeds: tuple[int, ...]
+    train_examples: int
+    """Images learned from."""
+    device: str
+    precision: str
+    threads: int
+    """Of each run."""
+    arms: tuple[ArmResult, ...]
     path: str
