@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import percent, seconds
+from mnistcli.display.text import p_value, percent, seconds
 from mnistcli.records.comparisons import CoresetComparison, CoresetDocument, MethodResult
 
 VERDICT_STYLE = {"better": "green", "worse": "red", "no clear difference": ""}
@@ -55,7 +55,7 @@ def comparison_view(comparison: CoresetComparison) -> RenderableType:
     parts += [
         Text(),
         Text(
-            " differences from random at the same size, paired by seed, with 95 % intervals;\n"
+            " gain over random at the same size, paired by seed, with its 95 % interval;\n"
             " p from a paired t test, adjusted for all comparisons (Holm)"
         ),
         Text(f" written to {comparison.path}"),
@@ -79,8 +79,8 @@ def _stage_table(spent: dict[str, float]) -> Table:
 
 def _method_table(rows: list[MethodResult]) -> Table:
     table = new_table(
-        "method", "accuracy", "sd", "- random", "95 % interval", "p", "verdict", "choice",
-        right=("accuracy", "sd", "- random", "95 % interval", "p", "choice"), gap=1,
+        "method", "accuracy", "sd", "gain", "95 % interval", "p", "verdict", "choice",
+        right=("accuracy", "sd", "gain", "95 % interval", "p", "choice"), gap=1,
     )  # fmt: skip
     for row in sorted(rows, key=lambda row: -row.mean_accuracy):
         figures = [percent(row.mean_accuracy), f"{100 * row.sd:.2f}"]
@@ -90,7 +90,7 @@ def _method_table(rows: list[MethodResult]) -> Table:
             style = VERDICT_STYLE[difference.verdict]
             table.add_row(
                 row.method, *figures, f"{100 * difference.mean:+.2f}",
-                f"{100 * low:+.2f} {100 * high:+.2f}", f"{difference.adjusted_p_value:.3f}",
+                f"{100 * low:+.2f} {100 * high:+.2f}", p_value(difference.adjusted_p_value),
                 Text(difference.verdict.replace("no clear difference", "unclear"), style=style),
                 choice,
             )  # fmt: skip

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import percent, seconds, verdict
+from mnistcli.display.text import p_value, percent, seconds, verdict
 from mnistcli.records.comparisons import CurriculumComparison
 from mnistcli.records.documents import PhaseRecord, RunRecord
 
@@ -29,7 +29,7 @@ def phase_views(record: RunRecord) -> list[RenderableType]:
 
 def orders_view(comparison: CurriculumComparison) -> RenderableType:
     """The curriculum and its controls."""
-    figures = ("images", "time", "accuracy", "sd", "curriculum -", "95 % interval", "p")
+    figures = ("images", "time", "accuracy", "sd", "gain", "95 % interval", "p")
     table = new_table("order", *figures, "verdict", right=figures, gap=1)
     for arm in comparison.arms:
         row = [
@@ -45,7 +45,7 @@ def orders_view(comparison: CurriculumComparison) -> RenderableType:
             row += [
                 f"{100 * difference.mean:+.2f}",
                 f"{100 * low:+.2f} {100 * high:+.2f}",
-                f"{difference.adjusted_p_value:.3f}",
+                p_value(difference.adjusted_p_value),
                 word,
             ]
         table.add_row(*row)
@@ -59,8 +59,8 @@ def orders_view(comparison: CurriculumComparison) -> RenderableType:
         table,
         Text(),
         Text(
-            " the curriculum less each order, paired by seed, with 95 % intervals; p from a\n"
-            " paired t test, adjusted for the three comparisons (Holm)"
+            " gain of the curriculum over each order, paired by seed, with 95 % interval; p from\n"
+            " a paired t test, adjusted for the three comparisons (Holm)"
         ),
         Text(f" written to {comparison.path}"),
     )

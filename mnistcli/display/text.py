@@ -21,6 +21,11 @@ def seconds(value: float) -> str:
     return f"{value:,.1f} s"
 
 
+def p_value(value: float) -> str:
+    """As in "0.041" or "<0.001"."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def size(count: int) -> str:
     """Bytes, as in "66.1 KiB"."""
     if count < 1024:

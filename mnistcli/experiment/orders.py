@@ -191,11 +191,7 @@ def _summarize(
     by_arm = {arm: [found[arm, seed] for seed in seeds] for arm in ARMS}
     accuracies = {arm: [run.accuracy for run in runs] for arm, runs in by_arm.items()}
     differences = compare_pairs(
-        {
-            arm: (accuracies["curriculum"], values)
-            for arm, values in accuracies.items()
-            if arm != "curriculum"
-        }
+        {arm: (accuracies["curriculum"], accuracies[arm]) for arm in ARMS if arm != ARMS[0]}
     )
     job = outcomes[0][0]
     return CurriculumComparison(
