@@ -79,8 +79,8 @@ def _stage_table(spent: dict[str, float]) -> Table:
 
 def _method_table(rows: list[MethodResult]) -> Table:
     table = new_table(
-        "method", "accuracy", "sd", "gain", "95 % interval", "p", "verdict", "choice",
-        right=("accuracy", "sd", "gain", "95 % interval", "p", "choice"), gap=1,
+        "method", "accuracy", "sd", "gain", "interval", "p", "verdict", "choice",
+        right=("accuracy", "sd", "gain", "interval", "p", "choice"), gap=1,
     )  # fmt: skip
     for row in sorted(rows, key=lambda row: -row.mean_accuracy):
         figures = [percent(row.mean_accuracy), f"{100 * row.sd:.2f}"]

@@ -29,11 +29,11 @@ def phase_views(record: RunRecord) -> list[RenderableType]:
 
 def orders_view(comparison: CurriculumComparison) -> RenderableType:
     """The curriculum and its controls."""
-    figures = ("images", "time", "accuracy", "sd", "gain", "95 % interval", "p")
+    figures = ("images", "time", "accuracy", "sd", "gain", "interval", "p")
     table = new_table("order", *figures, "verdict", right=figures, gap=1)
     for arm in comparison.arms:
         row = [
-            "no curriculum" if arm.name == "none" else arm.name,
+            arm.name,
             f"{arm.images:,}",
             seconds(arm.train_seconds),
             percent(arm.mean_accuracy),

@@ -22,9 +22,11 @@ def describe_fault(error: ValidationError, model: type[BaseModel], data: Any) ->
 def _path(fault: ErrorDetails, data: Any) -> str:
     """The path as its author wrote it: pydantic puts the chosen kind between a field's names."""
     keys: list[str] = []
-    here = data
+    here = tagged = data
     for key in fault["loc"]:
-        if isinstance(here, dict) and key not in here and here.get(TAG) == key:
+        # The kind comes first below its model, even where a field has the same name.
+        if isinstance(here, dict) and here is not tagged and here.get(TAG) == key:
+            tagged = here
             continue
         keys.append(str(key))
         try:

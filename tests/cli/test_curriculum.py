@@ -1,0 +1,196 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GROUPS = (
+    "curriculum={kind='groups', mode='cumulative', names=['easy', 'medium', 'hard'],"
+    " groups=[[0, 1, 7], [2, 3, 5, 6], [4, 8, 9]], targets=[0.2, 0.1, 0.1]}"
+)
+PACED = "curriculum={kind='paced', rounds=5}"
+
+
+@pytest.fixture
+def teach(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path, monkeypatch
+) -> Callable:
+    monkeypatch.setenv("MNISTCLI_CACHE", str(tmp_path / "cache"))
+
+    def run(*options: object, command: str = "curriculum") -> tuple:
+        answer = cli(
+            command, tiny_preset, "--data", tiny_data, "--out", tmp_path / "runs", "--json",
+            "--set", "budget.max_epochs=99", *options,
+        )  # fmt: skip
+        return answer, json.loads(answer.out) if answer.out else None
+
+    return run
+
+
+def test_phases_are_trained_judged_and_kept(teach: Callable) -> None:
+    answer, record = teach("--set", GROUPS)
+    assert answer.code == 0
+    assert record["schema"] == "mnistcli.run/1"
+    assert [phase["name"] for phase in record["phases"]] == ["easy", "medium", "hard"]
+    assert [phase["images"] for phase in record["phases"]] == [180, 420, 600]
+    assert [phase["steps"] for phase in record["phases"]] == [6, 14, 20]  # two passes each
+    assert [epoch["images"] for epoch in record["epochs"]] == [180, 180, 420, 420, 600, 600]
+    assert record["passes"] == 4
+    assert [check["name"] for check in record["checks"]][-3:] == [
+        "phase_1_accuracy", "phase_2_accuracy", "phase_3_accuracy",
+    ]  # fmt: skip
+    for phase in record["phases"]:
+        assert len(phase["digit_accuracies"]) == 10
+        own = [phase["digit_accuracies"][digit] for digit in phase["digits"]]
+        assert min(own) - 1e-9 <= phase["own_accuracy"] <= max(own) + 1e-9
+    last = record["phases"][-1]
+    assert last["own_accuracy"] == last["final_own_accuracy"]
+    assert record["phases_judged_on"] == "training images"
+    assert "easy 1/6" in answer.err
+    assert "target 20.00 %: PASS" in answer.err
+
+
+def test_train_runs_the_same_curriculum(teach: Callable) -> None:
+    one, other = teach("--set", GROUPS)[1], teach("--set", GROUPS, command="train")[1]
+    assert one["weights_sha256"] == other["weights_sha256"]
+
+
+def test_a_missed_target_fails_the_run(teach: Callable) -> None:
+    answer, record = teach("--set", GROUPS, "--set", "curriculum.targets=[1.0, 1.0, 1.0]")
+    assert answer.code == (0 if record["passed"] else 3)
+    assert record["passed"] == all(p["own_accuracy"] == 1 for p in record["phases"])
+    hard = "train.schedule.max_learning_rate=1e-6"
+    targets = "curriculum.targets=[1.0, 1.0, 1.0]"
+    assert teach("--set", GROUPS, "--set", targets, "--set", hard)[0].code == 3
+
+
+def test_disjoint_phases_forget_and_a_person_is_told(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    answer = cli(
+        "curriculum", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--set", GROUPS,
+        "--set", "curriculum.mode='disjoint'", "--set", "train.epochs=8", "--no-fail",
+    )  # fmt: skip
+    assert answer.code == 0
+    assert "forgotten by later phases: 0 1 7: " in answer.out
+    assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
+
+
+def test_phases_are_judged_on_images_that_are_not_learned_from(teach: Callable) -> None:
+    held_out = teach("--set", GROUPS, "--set", "train.validation_examples=100")[1]
+    assert held_out["phases_judged_on"] == "validation images"
+    small = teach("--set", GROUPS, "--set", "coreset.size=200")[1]
+    assert small["phases_judged_on"] == "training images not learned from"
+    assert [phase["images"] for phase in small["phases"]] == [60, 140, 200]
+
+
+@pytest.mark.parametrize("kind", ["paced", "self_paced"])
+def test_rounds_use_a_growing_share_in_the_steps_of_plain_training(
+    teach: Callable, kind: str
+) -> None:
+    answer, record = teach("--set", f"curriculum={{kind='{kind}', rounds=5}}")
+    assert answer.code == 0
+    assert [phase["images"] for phase in record["phases"]] == [120, 312, 504, 600, 600]
+    assert sum(phase["steps"] for phase in record["phases"]) == 20
+    assert record["passes"] == 2
+    assert [phase["name"] for phase in record["phases"]][0] == "20 %"
+    again = teach("--set", f"curriculum={{kind='{kind}', rounds=5}}")[1]
+    assert again["weights_sha256"] == record["weights_sha256"]
+
+
+@pytest.mark.parametrize("order", ["easy_first", "hard_first", "random"])
+def test_orders_differ(teach: Callable, order: str) -> None:
+    record = teach("--set", PACED, "--set", f"curriculum.order='{order}'")[1]
+    plain = teach(command="train")[1]
+    assert record["weights_sha256"] != plain["weights_sha256"]
+
+
+@pytest.mark.parametrize("settings", [GROUPS, PACED, "curriculum={kind='self_paced', rounds=5}"])
+def test_orders_are_compared_in_equal_steps(teach: Callable, settings: str) -> None:
+    answer, printed = teach(
+        "--compare", "--seeds", "0-2", "--jobs", 1, "--threads", 1, "--set", settings
+    )
+    assert answer.code == 0, answer.err
+    assert [arm["name"] for arm in printed["arms"]] == ["curriculum", "none", "random", "reversed"]
+    assert len({arm["steps"] for arm in printed["arms"]}) == 1
+    for arm in printed["arms"]:
+        assert len(arm["accuracies"]) == 3
+        assert (arm["curriculum_less_this"] is None) == (arm["name"] == "curriculum")
+    assert (Path(printed["path"]) / "comparison.json").is_file()
+    assert "run 12/12" in answer.err
+
+
+def test_uneven_groups_are_compared_in_equal_steps_too(teach: Callable) -> None:
+    uneven = GROUPS.replace("[[0, 1, 7], [2, 3, 5, 6], [4, 8, 9]]", "[[0], [1], [2,3,4,5,6,7,8,9]]")
+    printed = teach("--compare", "--seeds", "0,1", "--jobs", 1, "--set", uneven)[1]
+    assert len({arm["steps"] for arm in printed["arms"]}) == 1
+
+
+def test_a_person_reads_the_comparison(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    answer = cli(
+        "curriculum", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--set", GROUPS,
+        "--compare", "--seeds", "0,1", "--jobs", 1,
+    )  # fmt: skip
+    assert "curriculum  " in answer.out
+    assert "reversed" in answer.out
+    assert "40 steps a run · 2 seeds" in answer.out
+    assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
+
+
+def test_label_noise_makes_training_labels_wrong_and_no_others(teach: Callable) -> None:
+    clean = teach(command="train")[1]
+    noisy = teach("--set", "data.label_noise=0.5", command="train")[1]
+    assert noisy["test"]["total"] == clean["test"]["total"]
+    assert noisy["epochs"][-1]["train_accuracy"] < clean["epochs"][-1]["train_accuracy"] - 0.2
+    assert (
+        noisy["weights_sha256"]
+        == teach("--set", "data.label_noise=0.5", command="train")[1]["weights_sha256"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("groups=[[0, 1], [1, 2, 3, 4, 5, 6, 7, 8, 9]]", "the digit 1 is in two groups"),
+        ("groups=[[0, 1], [2, 3, 4, 5, 6, 7, 8]]", "the digit 9 is in no group"),
+        ("groups=[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], []]", "phase 2 has no digits"),
+        ("groups=[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]", "curriculum.groups.0.10"),
+        ("targets=[0.9]", "1 targets for 3 phases"),
+        ("names=['a', 'b', 'c', 'd']", "4 names for 3 phases"),
+        ("kept_per_digit=5", "kept_per_digit belongs to the mode replay"),
+        ("mode='replay'", "kept_per_digit belongs to the mode replay"),
+        ("mode='random'", "curriculum.mode"),
+        ("kind='pacd'", 'did you mean "paced"'),
+    ],
+)
+def test_a_mistake_in_groups_is_one_line(teach: Callable, change: str, words: str) -> None:
+    answer, _ = teach("--set", GROUPS, "--set", f"curriculum.{change}")
+    assert answer.code == 2, answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert words in answer.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{kind='paced', rounds=1}", "use more rounds"),
+        ("{kind='paced', rounds=4, pacing={full_at=0.9}}", "set pacing.full_at to 0.75 or less"),
+        ("{kind='paced', rounds=999}", "999 rounds of only 20 steps"),
+        ("{kind='paced', pacing={full_at=1.5}}", "pacing.full_at"),
+        ("{kind='paced', pacing={shape='wavy'}}", "pacing.shape"),
+        ("{kind='self_paced', score='el2n'}", "curriculum.score"),
+    ],
+)
+def test_a_mistake_in_pacing_is_one_line(teach: Callable, settings: str, words: str) -> None:
+    answer, _ = teach("--set", f"curriculum={settings}")
+    assert answer.code == 2, answer.err
+    assert words in answer.err.splitlines()[-1]
+
+
+def test_a_preset_without_a_curriculum_is_told_so(teach: Callable) -> None:
+    for options in ((), ("--compare",)):
+        answer, _ = teach(*options)
+        assert answer.code == 2
+        assert "no [curriculum]" in answer.err
