@@ -59,8 +59,8 @@ def orders_view(comparison: CurriculumComparison) -> RenderableType:
         table,
         Text(),
         Text(
-            " gain of the curriculum over each order, paired by seed, with 95 % interval; p from\n"
-            " a paired t test, adjusted for the three comparisons (Holm)"
+            " gain of the curriculum over each order, paired by seed, with its 95 %\n"
+            " interval; p from a paired t test, adjusted for all comparisons (Holm)"
         ),
         Text(f" written to {comparison.path}"),
     )
