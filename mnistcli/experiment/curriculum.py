@@ -105,7 +105,7 @@ def _phased_course(
         Phase(
             name=names[number],
             digits=settings.groups[number],
-            images=len(positions),
+            images=len(torch.unique(positions)),
             steps=passes * recipe.count_steps(len(positions)),
             last_epoch=(number + 1) * passes,
             target=settings.targets[number] if settings.targets else None,

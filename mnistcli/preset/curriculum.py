@@ -56,6 +56,8 @@ class Groups(BaseModel):
     targets: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """The accuracy that a phase must reach on its own digits, as soon as it has ended."""
     kept_per_digit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    kept_repeats: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """How often a kept image comes up in a pass, so that few can balance many."""
 
     @model_validator(mode="after")
     def _every_digit_in_one_group(self) -> Self:
@@ -77,6 +79,8 @@ class Groups(BaseModel):
                 raise ValueError(f"{given} {field} for {len(self.groups)} phases")
         if (self.mode == "replay") != (self.kept_per_digit is not None):
             raise ValueError("kept_per_digit belongs to the mode replay, and only there")
+        if self.mode != "replay" and self.kept_repeats > 1:
+            raise ValueError("kept_repeats belongs to the mode replay")
         return self
 
 

@@ -13,7 +13,7 @@ from mnistcli.preset.curriculum import Groups
 
 
 def divide_by_digits(settings: Groups, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """The positions of every phase, int64, ascending.
+    """The positions of every phase, int64, ascending, those of kept images as often as they repeat.
 
     Args:
         settings: which digits, and whether earlier ones come again.
@@ -29,7 +29,7 @@ def divide_by_digits(settings: Groups, labels: Tensor, generator: torch.Generato
         own = torch.nonzero(torch.isin(labels, torch.tensor(digits)))[:, 0]
         if not len(own):
             raise PresetError(f"curriculum.groups: phase {number} has no images")
-        phases.append(torch.cat([kept, own]).sort().values)
+        phases.append(torch.cat([kept.repeat(settings.kept_repeats), own]).sort().values)
         if settings.mode == "cumulative":
             kept = torch.cat([kept, own])
         elif settings.mode == "replay":

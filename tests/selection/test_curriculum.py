@@ -47,6 +47,14 @@ def test_replay_keeps_so_many_of_each_earlier_digit_and_always_the_same() -> Non
     assert len(hard) == 60 + 7 * 4
 
 
+def test_kept_images_come_up_as_often_as_they_repeat() -> None:
+    settings = Groups(kind="groups", mode="replay", groups=THREE, kept_per_digit=4, kept_repeats=3)
+    last = divide_by_digits(settings, LABELS, generator())[-1]
+    counts = torch.bincount(last, minlength=200)
+    assert counts[LABELS == 4].tolist() == [1] * 20
+    assert sorted(counts[LABELS == 0].tolist()) == [0] * 16 + [3] * 4
+
+
 def test_a_phase_without_images_is_refused() -> None:
     with pytest.raises(PresetError, match="phase 3 has no images"):
         phases("disjoint", labels=torch.tensor([0, 1, 2, 3]))
