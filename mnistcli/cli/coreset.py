@@ -60,7 +60,7 @@ def coreset(
             "--sizes", metavar="N,N", help="At these sizes.", show_default="20, 5 and 1 % of all"
         ),
     ] = None,
-    seeds: SeedsOption = "0-4",
+    seeds: SeedsOption = None,
     jobs: JobsOption = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
@@ -82,7 +82,7 @@ def coreset(
     loaded = load_preset(preset, [*changes, *(overrides or ())])
     options = Options(seed, device.value, precision.value, threads, data, out)
     if compare:
-        contest = read_contest(methods, sizes, seeds, jobs)
+        contest = read_contest(methods, sizes, seeds or "0-4", jobs)
         compare_methods(loaded, contest, options, quiet=quiet, as_json=as_json)
     else:
         choose(loaded, options, sheet, quiet=quiet, as_json=as_json)

@@ -44,14 +44,14 @@ def curriculum(
     data: DataOption = None,
     out: OutOption = Path("runs"),
     compare: CompareOption = False,
-    seeds: SeedsOption = "0-4",
+    seeds: SeedsOption = None,
     jobs: JobsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
 ) -> None:
     """Trains a preset's curriculum phase by phase, and judges each by its target."""
-    from mnistcli.cli.train import train_preset
+    from mnistcli.cli.train import train_preset, train_seeds
     from mnistcli.experiment.options import Options
     from mnistcli.preset.loading import load_preset
 
@@ -59,15 +59,19 @@ def curriculum(
     if loaded.curriculum is None:
         raise PresetError(f"preset {loaded.name} has no [curriculum]; see optimizednet-curriculum")
     options = Options(seed, device.value, precision.value, threads, data, out)
-    if not compare:
+    if not compare and seeds is None:
         train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
+        return
+    if not compare and seeds:
+        several = (seeds, jobs)
+        train_seeds(loaded, options, None, several, as_json=as_json, quiet=quiet, no_fail=no_fail)
         return
     from mnistcli.cli.output import show
     from mnistcli.display.phases import orders_view
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.orders import compare_orders
 
-    numbers = parse_numbers(seeds, "--seeds")
+    numbers = parse_numbers(seeds or "0-4", "--seeds")
     with show_progress(standard_error(), quiet=quiet) as emit:
         document = compare_orders(loaded, numbers, jobs or os.cpu_count() or 1, options, emit)
     show(document, orders_view(document), as_json=as_json)

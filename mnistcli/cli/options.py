@@ -105,8 +105,8 @@ SeedOption = Annotated[
     ),
 ]
 SeedsOption = Annotated[
-    str,
-    typer.Option("--seeds", metavar="A-B", help="Several seeds, as in 0-9 or 0,3,5."),
+    str | None,
+    typer.Option("--seeds", metavar="A-B", help="Several seeds, as in 0-9 or 0,3,5: a run each."),
 ]
 JobsOption = Annotated[
     int | None,

@@ -1,5 +1,6 @@
 """`mnistcli train`: trains a preset's network and judges it by its budget."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from mnistcli.cli.options import (
     DeviceName,
     DeviceOption,
     DryRunOption,
+    JobsOption,
     JsonOption,
     NoFailOption,
     OutOption,
@@ -18,9 +20,12 @@ from mnistcli.cli.options import (
     ProfileOption,
     QuietOption,
     SeedOption,
+    SeedsOption,
     SetOption,
     ThreadsOption,
+    parse_numbers,
 )
+from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistcli.experiment.options import Options
@@ -32,6 +37,8 @@ def train(
     preset: PresetArgument = "sprint",
     overrides: SetOption = None,
     seed: SeedOption = 0,
+    seeds: SeedsOption = None,
+    jobs: JobsOption = None,
     device: DeviceOption = DeviceName.auto,
     precision: PrecisionOption = PrecisionName.auto,
     threads: ThreadsOption = None,
@@ -55,6 +62,13 @@ def train(
     from mnistcli.experiment.options import Options
 
     options = Options(seed, device.value, precision.value, threads, data, out)
+    if seeds is not None:
+        if profile:
+            raise UsageError("--profile is for a single run; leave --seeds out")
+        train_seeds(
+            loaded, options, coreset, (seeds, jobs), as_json=as_json, quiet=quiet, no_fail=no_fail
+        )
+        return
     train_preset(
         loaded, options, coreset,
         profile=profile, as_json=as_json, quiet=quiet, no_fail=no_fail,
@@ -85,6 +99,31 @@ def train_preset(
         record = run(experiment, emit, profile=profile)
     show(record, run_view(record), as_json=as_json)
     finish(record.passed, no_fail=no_fail)
+
+
+def train_seeds(
+    preset: "Preset",
+    options: "Options",
+    coreset: Path | None,
+    seeds_and_jobs: tuple[str, int | None],
+    *,
+    as_json: bool,
+    quiet: bool,
+    no_fail: bool,
+) -> None:
+    """Trains from several seeds, shows every run, and judges their mean."""
+    from mnistcli.cli.output import finish, show
+    from mnistcli.display.progress import show_progress, standard_error
+    from mnistcli.display.runs import runs_view
+    from mnistcli.experiment.batch import run_seeds
+
+    seeds, jobs = seeds_and_jobs
+    numbers = parse_numbers(seeds, "--seeds")
+    with show_progress(standard_error(), quiet=quiet) as emit:
+        at_once = jobs or os.cpu_count() or 1
+        document = run_seeds(preset, numbers, at_once, options, coreset, emit)
+    show(document, runs_view(document), as_json=as_json)
+    finish(document.passed, no_fail=no_fail)
 
 
 def headline(experiment: "Experiment") -> str:

@@ -79,11 +79,11 @@ def _stage_table(spent: dict[str, float]) -> Table:
 
 def _method_table(rows: list[MethodResult]) -> Table:
     table = new_table(
-        "method", "accuracy", "sd", "gain", "interval", "p", "verdict", "choice",
-        right=("accuracy", "sd", "gain", "interval", "p", "choice"), gap=1,
+        "method", "right %", "sd", "gain", "interval", "p", "verdict", "choice",
+        right=("right %", "sd", "gain", "interval", "p", "choice"), gap=1,
     )  # fmt: skip
     for row in sorted(rows, key=lambda row: -row.mean_accuracy):
-        figures = [percent(row.mean_accuracy), f"{100 * row.sd:.2f}"]
+        figures = [f"{100 * row.mean_accuracy:.2f}", f"{100 * row.sd:.2f}"]
         choice = seconds(row.selection_seconds)
         if difference := row.difference:
             low, high = difference.interval

@@ -51,7 +51,7 @@ def summary_view(summary: Summary) -> RenderableType:
     if summary.preset.reference:
         parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
-        parts += [Text(), _check_table(summary.checks)]
+        parts += [Text(), check_table(summary.checks)]
     return Group(*parts)
 
 
@@ -78,7 +78,7 @@ def run_view(record: RunRecord) -> RenderableType:
         parts += [*phase_views(record), Text()]
     if record.profile:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
-    return Group(*parts, _check_table(record.checks, measured), ending)
+    return Group(*parts, check_table(record.checks, measured), ending)
 
 
 def evaluation_view(document: EvaluationDocument) -> RenderableType:
@@ -147,7 +147,7 @@ def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
     return table
 
 
-def _check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:
+def check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:
     """Every check; figures of `measured` without a limit stand there without a verdict."""
     table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
     limits = {check.name: check for check in checks}

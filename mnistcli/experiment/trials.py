@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 from torch import nn
@@ -51,19 +51,29 @@ class Setting:
     model: nn.Module
 
 
-class Job(Protocol):
+class Judged(Protocol):
+    """Whatever a job leaves: it has an accuracy."""
+
+    @property
+    def accuracy(self) -> float:
+        """Of the network, in [0, 1]."""
+
+
+Left = TypeVar("Left", bound=Judged, covariant=True)
+
+
+class Job(Protocol[Left]):
     """One training: picklable, and it knows its own name."""
 
     @property
     def name(self) -> str:
         """As in "kmeans, 12,000 images, seed 3"."""
 
-    def run(self) -> Outcome:
+    def run(self) -> Left:
         """Trains."""
 
 
 Key = TypeVar("Key")
-SomeJob = TypeVar("SomeJob", bound=Job)
 
 
 def share_threads(threads: int | None, jobs: int) -> int:
@@ -71,9 +81,12 @@ def share_threads(threads: int | None, jobs: int) -> int:
     return threads or max(1, (os.cpu_count() or 1) // jobs)
 
 
+SomeJob = TypeVar("SomeJob", bound=Job[Judged])
+
+
 def run_jobs(
     jobs: Sequence[SomeJob], at_once: int, threads: int, emit: Emit
-) -> list[tuple[SomeJob, Outcome]]:
+) -> list[tuple[SomeJob, Any]]:
     """Runs all jobs, some at once in processes of their own, and tells of each that has ended."""
     outcomes = []
     with parallel_config("loky", inner_max_num_threads=threads):
@@ -129,7 +142,7 @@ def compare_pairs(
     }
 
 
-def _run(job: SomeJob) -> tuple[SomeJob, Outcome]:
+def _run(job: SomeJob) -> tuple[SomeJob, Judged]:
     tune_process()
     return job, job.run()
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import DOCUMENT, Interval
+from mnistcli.records.documents import DOCUMENT, Check, Interval, RunRecord
 
 
 class CoverageResult(BaseModel):
@@ -94,6 +94,35 @@ class CoresetComparison(BaseModel):
     """All images, in as many steps."""
     results: tuple[MethodResult, ...]
     path: str
+
+
+class RunsSummary(BaseModel):
+    """What several runs of one preset have in common."""
+
+    model_config = DOCUMENT
+    preset: str
+    seeds: tuple[int, ...]
+    mean_test_accuracy: float
+    sd_test_accuracy: float
+    interval: Interval | None
+    """Student's, 95 %, of the mean; absent for a single seed."""
+    least_test_accuracy: float
+    median_train_seconds: float
+    missing_seeds: int | None
+    """How many more would decide what is inconclusive, if mean and spread stay as they are; absent
+    where nothing is, and where a thousand would not do."""
+
+
+class RunsDocument(BaseModel):
+    """What `train --seeds` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.runs/1"], Field(alias="schema")] = "mnistcli.runs/1"
+    runs: tuple[RunRecord, ...]
+    summary: RunsSummary
+    checks: tuple[Check, ...]
+    """On the means: a limit inside the 95 % interval leaves a check inconclusive."""
+    passed: bool
 
 
 class ArmResult(BaseModel):

@@ -37,7 +37,9 @@ def check_budget(budget: Budget, figures: Mapping[str, int | float]) -> tuple[Ch
         if limit is None or rule.figure not in figures:
             continue
         value = figures[rule.figure]
-        verdict: Literal["pass", "fail"] = "pass" if _holds(value, rule, limit) else "fail"
+        verdict: Literal["pass", "fail"] = (
+            "pass" if holds(value, rule.comparison, limit) else "fail"
+        )
         checks.append(
             Check(
                 name=rule.figure,
@@ -96,8 +98,9 @@ def passed(checks: tuple[Check, ...]) -> bool:
     return all(check.verdict == "pass" for check in checks)
 
 
-def _holds(value: float, rule: Rule, limit: float) -> bool:
-    match rule.comparison:
+def holds(value: float, comparison: Comparison, limit: float) -> bool:
+    """Whether the value stands in that relation to the limit."""
+    match comparison:
         case "<":
             return value < limit
         case "<=":

@@ -37,13 +37,18 @@ def deviation(values: Sequence[float]) -> float:
     return stdev(values) if len(values) > 1 else 0.0
 
 
+def student_quantile(freedom: int) -> float:
+    """Half the width of a 95 % interval in standard errors, with that many degrees of freedom."""
+    from scipy.stats import t  # half a second, which a single run is spared
+
+    return float(t.ppf(1 - LEVEL / 2, freedom))
+
+
 def student_interval(values: Sequence[float]) -> Interval | None:
     """The 95 % interval of the mean (Student 1908); none of fewer than two values."""
     if len(values) < 2:
         return None
-    from scipy.stats import t  # half a second, which a single run is spared
-
-    half = float(t.ppf(1 - LEVEL / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    half = student_quantile(len(values) - 1) * stdev(values) / sqrt(len(values))
     return mean(values) - half, mean(values) + half
 
 

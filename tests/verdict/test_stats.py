@@ -40,6 +40,7 @@ def test_the_mean_lies_in_the_middle_of_its_interval(values: list[float]) -> Non
         assert (low, high) == pytest.approx((wanted.low, wanted.high))
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")
 @given(SAMPLES, st.randoms(use_true_random=False))
 def test_paired_differences_are_those_of_a_paired_t_test(values: list[float], random) -> None:
     baseline = [random.random() for _ in values]
