@@ -79,7 +79,9 @@ class Job:
             return fill_steps(indices, steps, setting.recipe, generator)
         if self.arm == "random" and isinstance(self.preset.curriculum, Groups):
             # The same sizes, phase by phase, of images whose digits are mixed up.
-            mixed = examples.labels[torch.randperm(len(examples), generator=generator)]
+            mixed = examples.labels.clone()
+            order = torch.randperm(len(indices), generator=generator)
+            mixed[indices] = mixed[indices[order]]
             examples = replace(examples, labels=mixed)
         other = self.preset.model_copy(
             update={"curriculum": vary(self.preset.curriculum, self.arm)}

@@ -118,6 +118,7 @@ def test_orders_are_compared_in_equal_steps(teach: Callable, settings: str) -> N
         assert (arm["curriculum_less_this"] is None) == (arm["name"] == "curriculum")
     assert (Path(printed["path"]) / "comparison.json").is_file()
     assert "run 12/12" in answer.err
+    assert printed["arms"][0]["images"] == printed["arms"][2]["images"]
 
 
 def test_uneven_groups_are_compared_in_equal_steps_too(teach: Callable) -> None:
