@@ -21,6 +21,7 @@ from mnistcli.engine.events import (
     EpochFinished,
     Event,
     PhaseFinished,
+    PhasePlanned,
     RunFinished,
     StageFinished,
     StageStarted,
@@ -61,6 +62,8 @@ class PlainProgress:
             case EpochFinished():
                 figures = (f"{name} {value}" for name, value in _figures(event).items() if value)
                 self._print(f"{_epoch_title(self._plan, event.epoch)}  {'  '.join(figures)}")
+            case PhasePlanned():
+                self._print(_plan_line(event))
             case PhaseFinished():
                 self._print(f"  {_phase_line(event)}")
             case StageFinished():
@@ -110,6 +113,8 @@ class LiveProgress:
             case EpochFinished():
                 self._add_row(event)
                 self._start_epoch(event.epoch + 1)
+            case PhasePlanned():
+                self._progress.console.print(Text(_plan_line(event)))
             case PhaseFinished():
                 self._progress.console.print(Text(f"       {_phase_line(event)}"))
             case StageStarted():
@@ -158,6 +163,17 @@ def _epoch_title(plan: TrainingStarted, epoch: int) -> str:
     """As in "epoch 2/6", or "medium 2/3" where epochs have names."""
     name = plan.epoch_names[epoch - 1] if plan.epoch_names else "epoch"
     return f"{name} {epoch}/{len(plan.epoch_steps)}"
+
+
+def _plan_line(event: PhasePlanned) -> str:
+    digits = "all digits" if len(event.digits) == 10 else " ".join(map(str, event.digits))
+    line = (
+        f"{event.name:<8}{digits:<11}{event.images:>7,} images"
+        f"{event.steps:>6,} batches of {event.batch_size}"
+    )
+    if event.left_out:
+        line += f", {event.left_out} left out"
+    return line if event.target is None else f"{line}, target {percent(event.target, 0)}"
 
 
 def _phase_line(event: PhaseFinished) -> str:

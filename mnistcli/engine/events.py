@@ -67,6 +67,21 @@ class RunFinished:
 
 
 @dataclass(frozen=True)
+class PhasePlanned:
+    """Before the training of a curriculum: one for each of its phases."""
+
+    name: str
+    digits: tuple[int, ...]
+    images: int
+    """In use."""
+    steps: int
+    batch_size: int
+    left_out: int
+    """Images of every pass that do not fill a batch, where such a batch is dropped."""
+    target: float | None
+
+
+@dataclass(frozen=True)
 class PhaseFinished:
     """After the last epoch of a curriculum's phase, judged on images not learned from."""
 
@@ -85,6 +100,7 @@ Event = (
     | EpochFinished
     | StageStarted
     | StageFinished
+    | PhasePlanned
     | PhaseFinished
     | RunFinished
 )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mnistcli.engine.data import CLASSES, Examples, split_validation
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import Evaluation, evaluate, measure_losses
-from mnistcli.engine.events import Emit, EpochFinished, Event, PhaseFinished
+from mnistcli.engine.events import Emit, EpochFinished, Event, PhaseFinished, PhasePlanned
 from mnistcli.engine.loop import Plan, Recipe
 from mnistcli.experiment.coreset import Material
 from mnistcli.preset.curriculum import Groups, Paced, SelfPaced
@@ -147,6 +147,24 @@ def _paced_course(
         for number, share in enumerate(shares)
     )
     return Course(Plan(sizes, choose, names), preset.train.epochs, phases)
+
+
+def announce(course: Course, recipe: Recipe, emit: Emit) -> None:
+    """Tells of every phase to come, in real numbers."""
+    for phase in course.phases:
+        size = course.plan.sizes[phase.last_epoch - 1]
+        taken = min(size, recipe.count_steps(size) * recipe.batch_size)
+        emit(
+            PhasePlanned(
+                name=phase.name,
+                digits=phase.digits,
+                images=phase.images,
+                steps=phase.steps,
+                batch_size=recipe.batch_size,
+                left_out=size - taken,
+                target=phase.target,
+            )
+        )
 
 
 def find_judges(

@@ -17,7 +17,7 @@ from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.loop import train
 from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.experiment.coreset import Choice, Material, choose_coreset, read_coreset
-from mnistcli.experiment.curriculum import PhaseJudge, find_judges, plan_course
+from mnistcli.experiment.curriculum import PhaseJudge, announce, find_judges, plan_course
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.network import (
     Machine,
@@ -138,6 +138,7 @@ def run(
         recipe = make_recipe(preset, experiment.seed, experiment.machine)
         model = experiment.network.model
         course = plan_course(preset, indices, data.train, recipe, material, model)
+        announce(course, recipe, emit)
         learner = make_learner(preset, experiment.network, course.plan, recipe)
         judges, judged_on = find_judges(data.train, indices, data.validation, experiment.seed)
         judge = PhaseJudge(lambda: learner.result, course, judges, preset.normalization, emit)

@@ -47,6 +47,9 @@ def test_phases_are_trained_judged_and_kept(teach: Callable) -> None:
     assert last["own_accuracy"] == last["final_own_accuracy"]
     assert record["phases_judged_on"] == "training images"
     assert "easy 1/6" in answer.err
+    assert "easy    0 1 7          180 images     6 batches of 64, target 20 %" in answer.err
+    dropping = teach("--set", GROUPS, "--set", "train.drop_last=true")[0]
+    assert "4 batches of 64, 52 left out" in dropping.err
     assert "target 20.00 %: PASS" in answer.err
 
 
