@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from mnistcli import __version__
 from mnistcli.cli import presets
+from mnistcli.cli.compare import compare
 from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
@@ -32,6 +33,7 @@ app.command()(train)
 app.command()(coreset)
 app.command()(curriculum)
 app.command()(evaluate)
+app.command()(compare)
 app.add_typer(presets.app, name="presets")
 
 

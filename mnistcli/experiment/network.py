@@ -37,6 +37,8 @@ class Network:
     model: nn.Sequential
     optimizer: optim.Optimizer
     parameters: int
+    macs: int
+    """Multiply-adds for one image."""
 
 
 def choose_machine(options: Options) -> Machine:
@@ -62,7 +64,8 @@ def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
     model = build_model(preset.model.layers, devices.make_generator(seed, "weights"))
     model = model.to(machine.device).to(memory_format=torch.channels_last)
     optimizer = build_optimizer(preset.train.optimizer, model.parameters())
-    return Network(model, optimizer, count_parameters(model))
+    macs = sum(layer.macs for layer in describe_model(preset.model.layers))
+    return Network(model, optimizer, count_parameters(model), macs)
 
 
 def check_batches(preset: Preset, images: int) -> None:

@@ -229,6 +229,7 @@ def _make_record(
         },
         data=data.source,
         parameters=experiment.network.parameters,
+        macs=experiment.network.macs,
         train_examples=experiment.images,
         train_fraction=figures["train_fraction"],
         validation_examples=held_out,

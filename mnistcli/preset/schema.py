@@ -97,7 +97,10 @@ class Reference(BaseModel):
     """What this project measured: a mean over seeds, on the test set, after the last epoch."""
 
     model_config = STRICT
-    seeds: tuple[int, ...]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    parameters: Count
+    macs: Count
+    """Multiply-adds for one image."""
     mean_test_accuracy: Share
     sd_test_accuracy: Annotated[float, Field(ge=0)]
     median_train_seconds: Seconds

@@ -164,3 +164,83 @@ class CurriculumComparison(BaseModel):
     """Of each run."""
     arms: tuple[ArmResult, ...]
     path: str
+
+
+class Group(BaseModel):
+    """Runs of the same preset, or what a preset says was measured of it."""
+
+    model_config = DOCUMENT
+    name: str
+    """The preset's, with what tells it from others of that name."""
+    source: Literal["runs", "reference"]
+    runs: tuple[str, ...]
+    """Run ids; none of a reference."""
+    seeds: tuple[int, ...]
+    parameters: int
+    macs: int
+    train_examples: int | None
+    """Absent of a reference."""
+    test_images: int
+    accuracies: tuple[float, ...]
+    """In the order of the seeds; none of a reference."""
+    mean_accuracy: float
+    sd: float
+    interval: Interval | None
+    """Student's, 95 %, of the mean; of a single run Wilson's, of its accuracy."""
+    train_seconds: float
+    """Median."""
+    published_accuracy: float | None
+    """The highest test accuracy that its document claims."""
+    pareto: bool
+    """Whether no other group has fewer parameters and at least its accuracy."""
+
+
+class GroupDifference(BaseModel):
+    """A group's mean accuracy less the baseline's."""
+
+    model_config = DOCUMENT
+    name: str
+    difference: float
+    interval: Interval
+    p_value: float
+    adjusted_p_value: float
+    """By Holm's method, for all differences of the document."""
+    test: Literal["paired t", "Welch t", "two proportions"]
+    verdict: Literal["improved", "worse", "no clear difference"]
+
+
+class Comparison(BaseModel):
+    """What `compare` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.comparison/1"], Field(alias="schema")] = (
+        "mnistcli.comparison/1"
+    )
+    groups: tuple[Group, ...]
+    baseline: str
+    """The first group."""
+    differences: tuple[GroupDifference, ...]
+
+
+class JournalEntry(BaseModel):
+    """One run among all those of a folder."""
+
+    model_config = DOCUMENT
+    run_id: str
+    started: str
+    preset: str
+    seed: int
+    parameters: int
+    accuracy: float
+    change: float | None
+    """Of the accuracy since the entry before."""
+    changes: tuple[str, ...]
+    """What is different since then, field by field."""
+
+
+class Journal(BaseModel):
+    """What `compare --journal` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.journal/1"], Field(alias="schema")] = "mnistcli.journal/1"
+    entries: tuple[JournalEntry, ...]

@@ -193,6 +193,8 @@ class RunRecord(BaseModel):
     versions: dict[str, str]
     data: DataSource
     parameters: int
+    macs: int
+    """Multiply-adds for one image."""
     train_examples: int
     """Images learned from; the share of all of them is what max_train_fraction limits."""
     train_fraction: float

@@ -79,6 +79,24 @@ def find_run(reference: str) -> Path:
     return folder
 
 
+def list_runs(reference: str) -> list[Path] | None:
+    """The runs in a folder that is none itself; an empty list for any other run or folder.
+
+    Nothing where `reference` is no folder and no record.json: then it may be a preset's name.
+    """
+    path = Path(reference)
+    try:
+        if path.name == RECORD:
+            return []
+        if not path.is_dir():
+            return None
+        return (
+            [] if (path / RECORD).exists() else sorted(p.parent for p in path.glob(f"*/{RECORD}"))
+        )
+    except (OSError, ValueError):
+        return None
+
+
 def read_record(folder: Path) -> RunRecord:
     """Reads and checks record.json.
 

@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from statistics import mean, stdev
+from statistics import NormalDist, mean, stdev
 from typing import Literal, NamedTuple
 
 Z95 = 1.959963984540054
 LEVEL = 0.05
 
 Interval = tuple[float, float]
+
+
+class Sample(NamedTuple):
+    """What is known of several values."""
+
+    mean: float
+    sd: float
+    size: int
 
 
 class Difference(NamedTuple):
@@ -37,7 +45,7 @@ def deviation(values: Sequence[float]) -> float:
     return stdev(values) if len(values) > 1 else 0.0
 
 
-def student_quantile(freedom: int) -> float:
+def student_quantile(freedom: float) -> float:
     """Half the width of a 95 % interval in standard errors, with that many degrees of freedom."""
     from scipy.stats import t  # half a second, which a single run is spared
 
@@ -64,10 +72,43 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Dif
     average, spread = mean(differences), stdev(differences)
     if spread == 0:
         return Difference(average, interval, 1.0 if average == 0 else 0.0)
+    statistic = average / (spread / sqrt(len(differences)))
+    return Difference(average, interval, _two_sided(statistic, len(differences) - 1))
+
+
+def welch_difference(sample: Sample, baseline: Sample) -> Difference:
+    """By how much the mean of one sample exceeds that of another (Welch 1947).
+
+    Both need two values at least.
+    """
+    errors = [each.sd**2 / each.size for each in (sample, baseline)]
+    average, error = sample.mean - baseline.mean, sqrt(sum(errors))
+    if error == 0:
+        return Difference(average, (average, average), 1.0 if average == 0 else 0.0)
+    freedom = sum(errors) ** 2 / sum(
+        part**2 / (each.size - 1) for part, each in zip(errors, (sample, baseline), strict=True)
+    )
+    half = student_quantile(freedom) * error
+    return Difference(
+        average, (average - half, average + half), _two_sided(average / error, freedom)
+    )
+
+
+def proportion_difference(shares: tuple[float, float], totals: tuple[int, int]) -> Difference:
+    """By how much one share exceeds another, of independent trials, by the normal approximation."""
+    pairs = zip(shares, totals, strict=True)
+    error = sqrt(sum(share * (1 - share) / total for share, total in pairs))
+    average = shares[0] - shares[1]
+    if error == 0:
+        return Difference(average, (average, average), 1.0 if average == 0 else 0.0)
+    p_value = 2 * NormalDist().cdf(-abs(average) / error)
+    return Difference(average, (average - Z95 * error, average + Z95 * error), p_value)
+
+
+def _two_sided(statistic: float, freedom: float) -> float:
     from scipy.stats import t
 
-    statistic = average / (spread / sqrt(len(differences)))
-    return Difference(average, interval, float(2 * t.sf(abs(statistic), len(differences) - 1)))
+    return float(2 * t.sf(abs(statistic), freedom))
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:

@@ -1,0 +1,152 @@
+"""A comparison or a journal → tables, Markdown, CSV, and a plot in plain characters."""
+
+import csv
+from collections.abc import Sequence
+from io import StringIO
+
+from rich.console import Group as Parts
+from rich.console import RenderableType
+from rich.text import Text
+
+from mnistcli.display.layout import new_table
+from mnistcli.display.text import p_value, percent, seconds
+from mnistcli.records.comparisons import Comparison, Group, GroupDifference, Journal
+
+VERDICT_STYLE = {"improved": "green", "worse": "red", "no clear difference": ""}
+PLOT_WIDTH, PLOT_HEIGHT = 60, 12
+COLUMNS = (
+    "preset", "runs", "parameters", "macs", "accuracy", "sd", "low", "high", "seconds", "images",
+    "published", "difference", "p", "verdict",
+)  # fmt: skip
+
+
+def comparison_view(comparison: Comparison) -> RenderableType:
+    """A table of the groups, one of the differences, and a plot of accuracy over parameters."""
+    parts: list[RenderableType] = [_group_table(comparison.groups)]
+    if comparison.differences:
+        parts += [Text(), _difference_table(comparison), Text(), Text(_plot(comparison.groups))]
+    return Parts(*parts)
+
+
+def journal_view(journal: Journal) -> RenderableType:
+    """Every run, and what changed since the one before."""
+    figures = ("accuracy", "change")
+    table = new_table("started", "preset", *figures, "what changed", right=figures, gap=1)
+    for entry in journal.entries:
+        table.add_row(
+            entry.started[:16].replace("T", " "),
+            Text(entry.preset),
+            percent(entry.accuracy),
+            "" if entry.change is None else f"{100 * entry.change:+.2f}",
+            Text("" if entry.change is None else "\n".join(entry.changes) or "nothing"),
+        )
+    return table
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """A table for a README, in per cent."""
+    lines = [_markdown_row(COLUMNS), f"|{'---|' * len(COLUMNS)}"]
+    return "\n".join([*lines, *map(_markdown_row, _rows(comparison))]) + "\n"
+
+
+def as_csv(comparison: Comparison) -> str:
+    """The same for a spreadsheet."""
+    page = StringIO()
+    writer = csv.writer(page, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_rows(comparison))
+    return page.getvalue()
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _rows(comparison: Comparison) -> list[list[str]]:
+    differences = {difference.name: difference for difference in comparison.differences}
+    return [_row(group, differences.get(group.name)) for group in comparison.groups]
+
+
+def _row(group: Group, difference: GroupDifference | None) -> list[str]:
+    ends = [f"{100 * end:.2f}" for end in group.interval] if group.interval else ["", ""]
+    published = group.published_accuracy
+    return [
+        group.name,
+        str(len(group.seeds)),
+        str(group.parameters),
+        str(group.macs),
+        f"{100 * group.mean_accuracy:.2f}",
+        f"{100 * group.sd:.2f}",
+        *ends,
+        f"{group.train_seconds:.1f}",
+        "" if group.train_examples is None else str(group.train_examples),
+        "" if published is None else f"{100 * published:.2f}",
+        f"{100 * difference.difference:+.2f}" if difference else "",
+        p_value(difference.adjusted_p_value) if difference else "",
+        difference.verdict if difference else "",
+    ]
+
+
+def _group_table(groups: Sequence[Group]) -> RenderableType:
+    figures = ("runs", "parameters", "right %", "sd", "95 % interval", "time", "published")
+    table = new_table("preset", *figures, right=figures, gap=1)
+    for group in groups:
+        low, high = group.interval or (None, None)
+        published = group.published_accuracy
+        table.add_row(
+            Text(group.name),
+            str(len(group.seeds)),
+            f"{group.parameters:,}",
+            f"{100 * group.mean_accuracy:.2f}",
+            f"{100 * group.sd:.2f}",
+            "" if low is None or high is None else f"{100 * low:.2f} – {100 * high:.2f}",
+            seconds(group.train_seconds),
+            "" if published is None else f"{100 * published:.2f}",
+        )
+    return table
+
+
+def _difference_table(comparison: Comparison) -> RenderableType:
+    figures = ("difference", "interval", "p")
+    first = f"against {comparison.baseline}"
+    table = new_table(first, *figures, "test", "verdict", right=figures, gap=1)
+    for found in comparison.differences:
+        low, high = found.interval
+        table.add_row(
+            Text(found.name),
+            f"{100 * found.difference:+.2f}",
+            f"{100 * low:+.2f} {100 * high:+.2f}",
+            p_value(found.adjusted_p_value),
+            found.test,
+            Text(found.verdict, style=VERDICT_STYLE[found.verdict]),
+        )
+    return table
+
+
+def _plot(groups: Sequence[Group]) -> str:
+    """Accuracy over parameters; an asterisk in the legend for each that no other dominates."""
+    x = [group.parameters for group in groups]
+    y = [group.mean_accuracy for group in groups]
+    cells = [[" "] * PLOT_WIDTH for _ in range(PLOT_HEIGHT)]
+    for number, group in enumerate(groups):
+        column = _place(group.parameters, min(x), max(x), PLOT_WIDTH)
+        row = _place(group.mean_accuracy, min(y), max(y), PLOT_HEIGHT)
+        cells[PLOT_HEIGHT - 1 - row][column] = _letter(number)
+    labels = [percent(max(y)), *[""] * (PLOT_HEIGHT - 2), percent(min(y))]
+    lines = [
+        f"{label:>9} |{''.join(row).rstrip()}" for label, row in zip(labels, cells, strict=True)
+    ]
+    least, most = f"{min(x):,}", f"{max(x):,} parameters"
+    lines.append(f"{'':>9} +{'-' * PLOT_WIDTH}")
+    lines.append(f"{'':>11}{least}{most:>{PLOT_WIDTH - len(least)}}")
+    for number, group in enumerate(groups):
+        lines.append(f" {_letter(number)}{'*' if group.pareto else ' '} {group.name}")
+    return "\n".join([*lines, " * no other here has fewer parameters and is as accurate"])
+
+
+def _letter(number: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[number % 52]
+
+
+def _place(value: float, low: float, high: float, extent: int) -> int:
+    return round((value - low) / (high - low) * (extent - 1)) if high > low else 0

@@ -1,0 +1,41 @@
+"""What tells two presets apart, field by field."""
+
+import json
+from typing import Any
+
+from mnistcli.preset.schema import Preset
+
+LEFT_OUT = {"reference", "published", "source"}
+SHOWN = 40
+
+
+def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
+    """As in "train.epochs: 4 → 5"; what was published or measured of a preset does not count."""
+    one = before.model_dump(mode="json", exclude=LEFT_OUT)
+    other = after.model_dump(mode="json", exclude=LEFT_OUT)
+    return tuple(_walk("", one, other))
+
+
+def _walk(path: str, one: Any, other: Any) -> list[str]:
+    if one == other:
+        return []
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.get("kind") == other.get("kind"):
+            return [
+                change
+                for key in dict.fromkeys((*one, *other))
+                for change in _walk(f"{path}.{key}".lstrip("."), one.get(key), other.get(key))
+            ]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return [change for i, pair in pairs for change in _walk(f"{path}.{i}", *pair)]
+    return [f"{path}: {_shorten(one)} → {_shorten(other)}"]
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    if isinstance(value, dict) and "kind" in value:
+        return str(value["kind"])
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

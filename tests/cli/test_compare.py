@@ -1,0 +1,100 @@
+import csv
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Path:
+    """Three seeds of the tiny preset, and three of it hardly trained."""
+    for settings in ([], ["--set", "train.schedule.max_learning_rate=0.0001"]):
+        answer = cli(
+            "train", tiny_preset, "--data", tiny_data, "--out", tmp_path / "runs", "--quiet",
+            "--seeds", "0-2", "--jobs", 1, *settings,
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+    return tmp_path / "runs"
+
+
+def test_a_folder_of_runs_is_grouped_and_judged(cli: Callable, folder: Path) -> None:
+    answer = cli("compare", folder, "--json")
+    assert answer.code == 0
+    document = json.loads(answer.out)
+    assert document["schema"] == "mnistcli.comparison/1"
+    assert [group["seeds"] for group in document["groups"]] == [[0, 1, 2]] * 2
+    verdicts = {found["verdict"] for found in document["differences"]}
+    assert verdicts <= {"improved", "worse"}
+    text = cli("compare", folder).out
+    assert "paired t" in text
+    assert "none" not in text
+    assert "no other here has fewer parameters" in text
+
+
+def test_runs_can_be_named_one_by_one_and_order_makes_the_baseline(
+    cli: Callable, folder: Path
+) -> None:
+    runs = sorted(folder.iterdir(), key=lambda path: json.loads(
+        (path / "record.json").read_text())["test"]["accuracy"])  # fmt: skip
+    worst, best = runs[0], runs[-1] / "record.json"
+    gate = ("--fail-on", "worse", "--json")
+    assert cli("compare", worst, best, *gate).code == 0
+    answer = cli("compare", best, worst, *gate)
+    assert answer.code == 3
+    assert json.loads(answer.out)["differences"][0]["verdict"] == "worse"
+
+
+def test_csv_and_markdown(cli: Callable, folder: Path) -> None:
+    rows = list(csv.DictReader(StringIO(cli("compare", folder, "--format", "csv").out)))
+    assert len(rows) == 2
+    assert rows[0]["runs"] == "3"
+    lines = cli("compare", folder, "--format", "markdown").out.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("| preset | runs | parameters |")
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_journal_lists_every_run(cli: Callable, folder: Path) -> None:
+    document = json.loads(cli("compare", "--journal", folder, "--json").out)
+    assert len(document["entries"]) == 6
+    changes = [change for entry in document["entries"] for change in entry["changes"]]
+    assert any("max_learning_rate" in change for change in changes)
+    assert "what changed" in cli("compare", "--journal", folder).out
+
+
+def test_broken_runs_are_said_and_the_others_are_shown(cli: Callable, folder: Path) -> None:
+    broken = sorted(folder.iterdir())[0]
+    record = broken / "record.json"
+    for content in ("{", '{"schema": "mnistcli.run/2"}', ""):
+        record.write_text(content)
+        answer = cli("compare", folder, "--json")
+        assert answer.code == 4
+        assert len(answer.err.splitlines()) == 1
+        assert "record.json" in answer.err
+        assert sum(len(group["seeds"]) for group in json.loads(answer.out)["groups"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "words"),
+    [
+        (["nowhere"], 2, "neither a run nor a preset"),
+        (["proxy"], 2, "no [reference]"),
+        (["."], 4, "is not a run"),
+        ([], 2, "RUN|PRESET"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    cli: Callable, tmp_path: Path, monkeypatch, members: list[str], code: int, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = cli("compare", *members)
+    assert answer.code == code
+    assert words in answer.err
+
+
+def test_presets_stand_for_their_references(cli: Callable) -> None:
+    answer = cli("compare", "sprint", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["groups"][0]["source"] == "reference"

@@ -1,0 +1,136 @@
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from mnistcli.errors import UsageError
+from mnistcli.preset.loading import load_preset
+from mnistcli.preset.schema import Preset
+from mnistcli.records.documents import RunRecord
+from mnistcli.verdict.changes import list_changes
+from mnistcli.verdict.compare import compare_members, keep_journal
+
+SPRINT = load_preset("sprint")
+LONGER = load_preset("sprint", ["train.epochs=9"])
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """A record as `train` would write it, with an accuracy that is given."""
+
+    def record(preset: Preset, seed: int, accuracy: float, **changes: object) -> RunRecord:
+        correct = round(10_000 * accuracy)
+        fields = {
+            "run_id": f"{preset.name}-{seed}", "path": "x",
+            "started": f"2026-01-01T00:00:{seed:02}", "preset": preset, "seed": seed, "device": "cpu", "precision": "float32", "threads": 1,
+            "versions": {}, "data": {"source": "x", "train_sha256": "a", "test_sha256": "b"},
+            "parameters": 19_514, "macs": 376_000, "train_examples": 60_000, "train_fraction": 1.0,
+            "validation_examples": 0, "coreset": None, "epochs": (), "passes": 4, "phases": (),
+            "phases_judged_on": None, "train_seconds": 5.0, "weights_sha256": "c",
+            "peak_memory": None, "profile": None, "checks": (), "passed": True,
+            "test": {
+                "accuracy": accuracy, "correct": correct, "total": 10_000, "loss": 0.1,
+                "interval": (0.0, 1.0),
+            },
+        }  # fmt: skip
+        return RunRecord.model_validate(fields | changes)
+
+    return record
+
+
+def runs(make: Callable, preset: Preset, values: list[float], first: int = 0) -> list[RunRecord]:
+    return [make(preset, seed, value) for seed, value in enumerate(values, start=first)]
+
+
+ONE = [0.9941, 0.9944, 0.9939, 0.9946, 0.9942]
+OTHER = [0.9948, 0.9949, 0.9945, 0.9953, 0.9947]
+
+
+def test_the_same_seeds_are_paired_and_others_are_not(make: Callable) -> None:
+    paired = compare_members([*runs(make, SPRINT, ONE), *runs(make, LONGER, OTHER)])
+    (found,) = paired.differences
+    assert found.test == "paired t"
+    assert found.p_value == pytest.approx(reference.ttest_rel(OTHER, ONE).pvalue)
+    assert found.verdict == "improved"
+    apart = compare_members([*runs(make, SPRINT, ONE), *runs(make, LONGER, OTHER, first=50)])
+    (found,) = apart.differences
+    assert found.test == "Welch t"
+    wanted = reference.ttest_ind(OTHER, ONE, equal_var=False)
+    assert found.p_value == pytest.approx(wanted.pvalue)
+    interval = wanted.confidence_interval(0.95)
+    assert found.interval == pytest.approx((interval.low, interval.high))
+
+
+def test_groups_are_presets_and_their_names_say_what_is_different(make: Callable) -> None:
+    found = compare_members([*runs(make, SPRINT, ONE), make(LONGER, 0, 0.995)])
+    assert [group.name for group in found.groups] == ["sprint", "sprint (train.epochs: 4 → 9)"]
+    assert [len(group.seeds) for group in found.groups] == [5, 1]
+    assert found.baseline == "sprint"
+    assert found.differences[0].test == "two proportions"
+
+
+def test_a_reference_stands_for_its_preset(make: Callable) -> None:
+    found = compare_members([SPRINT, *runs(make, LONGER, ONE)])
+    group = found.groups[0]
+    assert group.source == "reference"
+    assert group.mean_accuracy == SPRINT.reference.mean_test_accuracy
+    assert found.differences[0].test == "Welch t"
+    with pytest.raises(UsageError, match="no \\[reference\\]"):
+        compare_members([load_preset("proxy")])
+
+
+def test_runs_on_other_images_are_not_compared(make: Callable) -> None:
+    other = {"source": "x", "train_sha256": "a", "test_sha256": "other"}
+    with pytest.raises(UsageError, match="different images"):
+        compare_members([make(SPRINT, 0, 0.99), make(SPRINT, 1, 0.99, data=other)])
+
+
+def test_the_front_has_what_none_dominates(make: Callable) -> None:
+    small = make(load_preset("onebyone"), 0, 0.99, parameters=100)
+    large = make(load_preset("dualblock"), 0, 0.995, parameters=300)
+    worse = make(load_preset("sevenconv"), 0, 0.98, parameters=200)
+    found = compare_members([small, large, worse])
+    assert [group.pareto for group in found.groups] == [True, True, False]
+
+
+@pytest.mark.parametrize(("drop", "least", "most"), [(0.0, 0.0, 0.05), (0.003, 0.95, 1.0)])
+def test_noise_is_told_from_a_regression(
+    make: Callable, drop: float, least: float, most: float
+) -> None:
+    """Ten seeds each, with the spread that sprint has: 0.06 points."""
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(200):
+        one, other = rng.normal(0.9942, 0.0006, (2, 10))
+        found = compare_members(
+            [*runs(make, SPRINT, list(one)), *runs(make, LONGER, list(other - drop))]
+        )
+        alarms += found.differences[0].verdict == "worse"
+    assert least <= alarms / 200 <= most
+
+
+def test_a_journal_says_what_changed(make: Callable) -> None:
+    entries = keep_journal([make(LONGER, 2, 0.995), make(SPRINT, 1, 0.99), SPRINT]).entries
+    assert [entry.seed for entry in entries] == [1, 2]
+    assert entries[0].change is None
+    assert entries[1].change == pytest.approx(0.005)
+    assert entries[1].changes == ("train.epochs: 4 → 9", "seed: 1 → 2")
+
+
+def test_changes_are_told_field_by_field() -> None:
+    other = load_preset(
+        "sprint",
+        [
+            "train.optimizer={kind='sgd', learning_rate=0.1}", "augment.0.degrees=9",
+            "model.layers=[{kind='flatten'}, {kind='linear', out_features=10}]",
+        ],
+    )  # fmt: skip
+    assert list_changes(SPRINT, other) == (
+        "model.layers: 12 entries → 2 entries",
+        "augment.0.degrees: 6.0 → 9.0",
+        "train.optimizer: muon → sgd",
+    )
+    assert list_changes(SPRINT, SPRINT) == ()
+    assert json.dumps(list_changes(SPRINT, LONGER))
