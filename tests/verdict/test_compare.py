@@ -24,12 +24,14 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable:
         correct = round(10_000 * accuracy)
         fields = {
             "run_id": f"{preset.name}-{seed}", "path": "x",
-            "started": f"2026-01-01T00:00:{seed:02}", "preset": preset, "seed": seed, "device": "cpu", "precision": "float32", "threads": 1,
-            "versions": {}, "data": {"source": "x", "train_sha256": "a", "test_sha256": "b"},
-            "parameters": 19_514, "macs": 376_000, "train_examples": 60_000, "train_fraction": 1.0,
-            "validation_examples": 0, "coreset": None, "epochs": (), "passes": 4, "phases": (),
-            "phases_judged_on": None, "train_seconds": 5.0, "weights_sha256": "c",
-            "peak_memory": None, "profile": None, "checks": (), "passed": True,
+            "started": f"2026-01-01T00:00:{seed:02}", "preset": preset, "seed": seed,
+            "device": "cpu", "precision": "float32", "threads": 1, "versions": {},
+            "data": {"source": "x", "train_sha256": "a", "test_sha256": "b"},
+            "parameters": 19_514, "macs": 376_064, "train_examples": 60_000,
+            "train_fraction": 1.0, "validation_examples": 0, "coreset": None, "epochs": (),
+            "passes": 4, "phases": (), "phases_judged_on": None, "train_seconds": 5.0,
+            "weights_sha256": "c", "peak_memory": None, "profile": None, "checks": (),
+            "passed": True,
             "test": {
                 "accuracy": accuracy, "correct": correct, "total": 10_000, "loss": 0.1,
                 "interval": (0.0, 1.0),
