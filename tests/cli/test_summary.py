@@ -47,3 +47,12 @@ def test_memory_is_the_sum_of_what_is_held(cli: Callable, tiny_preset: Path) -> 
         a + b for a, b in zip(values, values[1:], strict=False)
     )
     assert found["memory"]["backward"] == 4 * 2 * sum(values[1:])
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_a_reference_is_of_the_network_that_is_built(cli: Callable, name: str) -> None:
+    summary = json.loads(cli("summary", name, "--json", "--no-fail").out)
+    if reference := summary["preset"]["reference"]:
+        assert reference["parameters"] == summary["parameters"]
+        assert reference["macs"] == summary["macs"]
+        assert len(set(reference["seeds"])) == len(reference["seeds"])
