@@ -159,4 +159,4 @@ def test_completion_is_offered_for_the_shell(tmp_path: Path) -> None:
     done = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "mnistcli" in done.stdout
     words = run(_MNISTCLI_COMPLETE="complete_bash", COMP_WORDS="mnistcli train spr", COMP_CWORD="2")
-    assert words.stdout.split() == ["sprint"]
+    assert words.stdout.split() == ["sprint", "sprint-coreset", "sprint-curriculum"]
