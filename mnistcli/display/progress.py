@@ -82,7 +82,7 @@ class LiveProgress:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
-            TextColumn("{task.percentage:>3.0f} %"),
+            ShareColumn(),
             ImageRateColumn(),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -91,6 +91,7 @@ class LiveProgress:
         self._plan = TrainingStarted((), ())
         self._epoch = self._progress.add_task("", visible=False)
         self._run = self._progress.add_task("run", visible=False)
+        self._runs = self._progress.add_task("runs", visible=False, counts_images=False)
         self._stage = self._progress.add_task("", visible=False)
 
     def __enter__(self) -> "LiveProgress":
@@ -125,9 +126,8 @@ class LiveProgress:
                 self._progress.console.print(Text(line))
             case RunFinished():
                 self._progress.update(
-                    self._run, total=event.total, completed=event.done, visible=True,
-                    description="runs",
-                )  # fmt: skip
+                    self._runs, total=event.total, completed=event.done, visible=True
+                )
                 self._progress.console.print(Text(_run_line(event)))
 
     def _start_epoch(self, epoch: int) -> None:
@@ -150,12 +150,21 @@ class LiveProgress:
         self._progress.console.print(Text(f"{event.epoch:>6}{row}"))
 
 
+class ShareColumn(ProgressColumn):
+    """How much is done, where that is known."""
+
+    def render(self, task: Task) -> Text:
+        """As in " 62 %"."""
+        return Text("" if task.total is None else f"{task.percentage:>3.0f} %")
+
+
 class ImageRateColumn(ProgressColumn):
-    """Images a second."""
+    """Images a second, of a bar that counts images."""
 
     def render(self, task: Task) -> Text:
         """As in "14,900 images/s"."""
-        speed = task.finished_speed or task.speed
+        counts_images = task.fields.get("counts_images", True)
+        speed = (task.finished_speed or task.speed) if counts_images else None
         return Text(f"{speed:>7,.0f} images/s" if speed else "")
 
 

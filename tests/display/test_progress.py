@@ -5,7 +5,16 @@ import pty
 from rich.console import Console
 
 from mnistcli.display.progress import is_live, show_progress
-from mnistcli.engine.events import EpochFinished, StepFinished, TrainingStarted
+from mnistcli.engine.events import (
+    EpochFinished,
+    PhaseFinished,
+    PhasePlanned,
+    RunFinished,
+    StageFinished,
+    StageStarted,
+    StepFinished,
+    TrainingStarted,
+)
 
 EVENTS = (
     TrainingStarted((600, 600), (2, 2)),
@@ -66,3 +75,43 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
     os.close(master)
     assert "\x1b" not in text
     assert text.startswith("epoch 1/2  loss")
+
+
+OTHERS = (
+    StageStarted("choice: 12 by random"),
+    StageFinished("choice: 12 by random", 1.25),
+    PhasePlanned("easy", (0, 1, 7), 3_600, 28, 128, 16, 0.98),
+    PhaseFinished(1, "easy", 0.99, 0.985, 0.98),
+    PhaseFinished(2, "hard", 0.5, None, None),
+    RunFinished(1, 2, "random, seed 3", 0.9876),
+)
+LINES = [
+    "choice: 12 by random  1.2 s",
+    "easy    0 1 7        3,600 images    28 batches of 128, 16 left out, target 98 %",
+    "  own digits 99.00 %, all digits so far 98.50 %, target 98.00 %: PASS",
+    "  own digits 50.00 %, all digits so far –",
+    "run 1/2  random, seed 3: 98.76 %",
+]
+
+
+def test_stages_phases_and_runs_are_lines_too() -> None:
+    file = io.StringIO()
+    with show_progress(Console(file=file), quiet=False) as emit:
+        for event in OTHERS:
+            emit(event)
+    assert file.getvalue().splitlines() == LINES
+
+
+def test_on_a_terminal_a_bar_of_runs_counts_no_images() -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        console = Console(file=terminal, width=80, force_terminal=True, _environ={"TERM": "xterm"})
+        with show_progress(console, quiet=False) as emit:
+            for event in OTHERS:
+                emit(event)
+    text = os.read(master, 65_536).decode()
+    os.close(master)
+    assert "images/s" not in text
+    for line in LINES[1:]:
+        assert line.strip() in text
+    assert " 50 %" in text
