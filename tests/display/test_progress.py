@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import pty
@@ -25,6 +26,16 @@ EVENTS = (
     StepFinished(2, 2, 300),
     EpochFinished(2, 0.25, 0.9375, 0.001, 1.5, 600, {}, 0.3, 0.95),
 )
+
+
+def drain(master: int) -> str:
+    """All that a terminal was sent, which comes in pieces."""
+    pieces = []
+    with contextlib.suppress(OSError):  # the other end is closed
+        while piece := os.read(master, 65_536):
+            pieces.append(piece)
+    os.close(master)
+    return b"".join(pieces).decode()
 
 
 def shown(console: Console, *, quiet: bool = False) -> None:
@@ -60,8 +71,7 @@ def test_on_a_terminal_there_are_bars_and_a_growing_table() -> None:
         console = Console(file=terminal, width=80, force_terminal=True, _environ={"TERM": "xterm"})
         assert is_live(console)
         shown(console)
-    text = os.read(master, 65_536).decode()
-    os.close(master)
+    text = drain(master)
     for word in ("epoch", "loss", "0.2500", "93.75 %", "95.00 %", "1.5 s", "run"):
         assert word in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is shown again"
@@ -71,8 +81,7 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as terminal:
         shown(Console(file=terminal, _environ={"TERM": "dumb"}))
-    text = os.read(master, 65_536).decode()
-    os.close(master)
+    text = drain(master)
     assert "\x1b" not in text
     assert text.startswith("epoch 1/2  loss")
 
@@ -109,8 +118,7 @@ def test_on_a_terminal_a_bar_of_runs_counts_no_images() -> None:
         with show_progress(console, quiet=False) as emit:
             for event in OTHERS:
                 emit(event)
-    text = os.read(master, 65_536).decode()
-    os.close(master)
+    text = drain(master)
     assert "images/s" not in text
     for line in LINES[1:]:
         assert line.strip() in text
