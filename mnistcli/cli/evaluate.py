@@ -20,7 +20,7 @@ def evaluate(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accuracy with interval, loss, confusion matrix and digits of a run's network."""
+    """How right a run's network is, how sure, how fast, and where it goes wrong."""
     from mnistcli.cli.output import show
     from mnistcli.display.tables import evaluation_view
     from mnistcli.experiment.evaluation import evaluate_run
@@ -28,5 +28,5 @@ def evaluate(
     from mnistcli.records.store import find_run
 
     options = Options(device=device.value, threads=threads, data=data)
-    document = evaluate_run(find_run(run), split.value, options)
-    show(document, evaluation_view(document), as_json=as_json)
+    found = evaluate_run(find_run(run), split.value, options)
+    show(found.document, evaluation_view(found.document, found.worst), as_json=as_json)

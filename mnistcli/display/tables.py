@@ -1,6 +1,7 @@
 """Results → what rich prints. Nothing here computes a result."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -22,12 +23,16 @@ from mnistcli.preset.schema import Reference
 from mnistcli.records.documents import (
     Check,
     ClaimAudit,
-    EvaluationDocument,
     PresetList,
     Profile,
     RunRecord,
     Summary,
 )
+from mnistcli.records.evaluations import EvaluationDocument
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CLAIM_STYLE = {"agrees": "green", "differs": "red", "not measured here": "dim"}
 
@@ -81,8 +86,10 @@ def run_view(record: RunRecord) -> RenderableType:
     return Group(*parts, check_table(record.checks, measured), ending)
 
 
-def evaluation_view(document: EvaluationDocument) -> RenderableType:
-    """Accuracy, confusion and digits."""
+def evaluation_view(
+    document: EvaluationDocument, worst: "Sequence[NDArray[np.uint8]]" = ()
+) -> RenderableType:
+    """Accuracy, calibration, speed, confusion, digits, and the worst mistakes as pictures."""
     low, high = document.interval
     parts: list[RenderableType] = [
         Text(f"{document.run_id} · {document.split} · {document.data}", style="bold"),
@@ -90,11 +97,23 @@ def evaluation_view(document: EvaluationDocument) -> RenderableType:
         Text(
             f" accuracy {percent(document.accuracy)}   {document.correct:,} of "
             f"{document.total:,} right   95 % interval {100 * low:.2f} – {percent(high)}\n"
-            f" loss {document.loss:.4f}"
+            f" loss {document.loss:.4f}   calibration error {percent(document.calibration_error)}"
+            f"   weights {size(document.weights_bytes)}\n"
+            f" speed {document.images_per_second:,.0f} images/s, "
+            f"{document.milliseconds_per_image:.2f} ms for one alone"
         ),
         Text(),
         _confusion_table(document),
     ]
+    if worst:
+        from mnistcli.display.halfblocks import draw_images  # numpy, which no other table needs
+
+        titles = [
+            f"#{mistake.index}: {mistake.digit}, taken for {mistake.predicted}"
+            for mistake in document.mistakes[: len(worst)]
+        ]
+        heading = f" worst of {len(document.mistakes):,} mistakes"
+        parts += [Text(), Text(heading), Text(draw_images(worst, titles))]
     if document.matches_record is not None:
         note = "agrees with" if document.matches_record else "DIFFERS from"
         style = "" if document.matches_record else VERDICT_STYLE["fail"]
@@ -195,7 +214,8 @@ def _speed(record: RunRecord) -> str:
 def _confusion_table(document: EvaluationDocument) -> Table:
     """Rows are true digits; what is right is green, what is wrong red."""
     digits = [str(digit) for digit in range(len(document.confusion))]
-    table = new_table("true", *digits, "right %", right=("true", *digits, "right %"), gap=1)
+    shares = ("recall", "prec.")
+    table = new_table("true", *digits, *shares, right=("true", *digits, *shares), gap=1)
     for row in document.per_class:
         cells = [
             Text(
@@ -204,8 +224,10 @@ def _confusion_table(document: EvaluationDocument) -> Table:
             )
             for column, count in enumerate(document.confusion[row.digit])
         ]
-        share = "–" if row.accuracy is None else f"{100 * row.accuracy:.2f}"
-        table.add_row(str(row.digit), *cells, share)
+        ends = [
+            "–" if share is None else f"{100 * share:.1f}" for share in (row.recall, row.precision)
+        ]
+        table.add_row(str(row.digit), *cells, *ends)
     return table
 
 

@@ -23,6 +23,8 @@ class Evaluation:
     """int64 (10, 10): rows are true digits, columns predicted ones."""
     loss: float
     """Mean cross entropy, without label smoothing."""
+    probabilities: Tensor
+    """Float32 (n, 10), on the CPU."""
 
     @property
     def total(self) -> int:
@@ -89,13 +91,19 @@ def evaluate(model: nn.Module, examples: Examples, normalization: Normalization)
     So that a record can be checked, to the last image, on a machine without bfloat16.
     """
     model.eval()
-    predictions, loss = [], 0.0
+    said, loss = [], 0.0
     for images, labels in zip(
         torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
     ):
         logits = model(normalize(to_inputs(images), normalization))
         loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-        predictions.append(logits.argmax(dim=1))
-    answers, labels = torch.cat(predictions).cpu(), examples.labels.cpu()
+        said.append(logits)
+    logits, labels = torch.cat(said).cpu(), examples.labels.cpu()
+    answers = logits.argmax(dim=1)
     confusion = torch.bincount(labels * CLASSES + answers, minlength=CLASSES**2)
-    return Evaluation(answers, confusion.view(CLASSES, CLASSES), loss / len(labels))
+    return Evaluation(
+        predictions=answers,
+        confusion=confusion.view(CLASSES, CLASSES),
+        loss=loss / len(labels),
+        probabilities=logits.softmax(dim=1),
+    )

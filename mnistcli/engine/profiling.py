@@ -2,9 +2,13 @@
 
 import time
 
+import torch
+from torch import nn
+
 from mnistcli.engine.data import Examples
 from mnistcli.engine.evaluation import normalize, to_inputs
 from mnistcli.engine.loop import Clock, Learner, Recipe, learn
+from mnistcli.preset.schema import Normalization
 
 
 def measure_ceiling(
@@ -29,4 +33,33 @@ def measure_ceiling(
             learn(learner, inputs, labels, recipe, Clock())
             steps += 1
         speed = steps * len(labels) / passed
+    return speed
+
+
+@torch.inference_mode()
+def measure_inference(
+    model: nn.Module,
+    examples: Examples,
+    normalization: Normalization,
+    batch: int,
+    seconds: float = 0.3,
+) -> float:
+    """Images a second from bytes to logits, `batch` at a time, in float32.
+
+    Args:
+        model: is put into evaluation mode.
+        examples: the first of them make the batch; where there are fewer, it is smaller.
+        normalization: the network's.
+        batch: images at a time.
+        seconds: to measure for, after a warm-up a third as long.
+    """
+    model.eval()
+    images = examples.images[:batch]
+    speed = 0.0
+    for limit in (seconds / 3, seconds):
+        begin, count = time.perf_counter(), 0
+        while (passed := time.perf_counter() - begin) < limit:
+            model(normalize(to_inputs(images), normalization))
+            count += len(images)
+        speed = count / passed
     return speed

@@ -1,19 +1,39 @@
-"""A run's record and weights → how right its network is."""
+"""A run's record and weights → how right its network is, how sure, and how fast."""
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from mnistcli.engine import device as devices
 from mnistcli.engine.data import Split, fingerprint, load_examples
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.model import build_model
+from mnistcli.engine.profiling import measure_inference
 from mnistcli.experiment.options import Options
 from mnistcli.records.checkpoint import load_weights
-from mnistcli.records.documents import DigitResult, EvaluationDocument
-from mnistcli.records.store import read_record
+from mnistcli.records.evaluations import DigitResult, EvaluationDocument, Mistake
+from mnistcli.records.store import WEIGHTS, read_record
+from mnistcli.verdict.calibration import calibrate, expected_calibration_error
 from mnistcli.verdict.stats import wilson_interval
 
+BATCH = 512
+WORST = 3
 
-def evaluate_run(folder: Path, split: Split, options: Options) -> EvaluationDocument:
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an evaluation found, and the images to show of it."""
+
+    document: EvaluationDocument
+    worst: tuple[NDArray[np.uint8], ...]
+    """(28, 28) each: the first of the document's mistakes."""
+
+
+def evaluate_run(folder: Path, split: Split, options: Options) -> Judgement:
     """Rebuilds a run's network, loads its weights and lets it answer to a split.
 
     Raises:
@@ -25,10 +45,17 @@ def evaluate_run(folder: Path, split: Split, options: Options) -> EvaluationDocu
     devices.choose_threads(options.threads)
     model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
     load_weights(model, folder)
-    examples = load_examples(split, options.data)
+    model = model.to(device)
+    examples = load_examples(split, options.data).to(device)
     same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
-    result = evaluate(model.to(device), examples.to(device), record.preset.normalization)
-    return EvaluationDocument(
+    normalization = record.preset.normalization
+    result = evaluate(model, examples, normalization)
+    labels = examples.labels.cpu()
+    confidences = result.probabilities.amax(dim=1)
+    bins = calibrate(confidences.tolist(), (result.predictions == labels).tolist())
+    mistakes = _list_mistakes(result, labels)
+    speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
+    document = EvaluationDocument(
         run_id=record.run_id,
         preset=record.preset.name,
         split=split,
@@ -40,14 +67,46 @@ def evaluate_run(folder: Path, split: Split, options: Options) -> EvaluationDocu
         interval=wilson_interval(result.correct, result.total),
         confusion=tuple(tuple(row) for row in result.confusion.tolist()),
         per_class=_judge_digits(result),
+        calibration=bins,
+        calibration_error=expected_calibration_error(bins),
+        mistakes=mistakes,
+        images_per_second=speeds[0],
+        milliseconds_per_image=1_000 / speeds[1],
+        weights_bytes=(folder / WEIGHTS).stat().st_size,
         matches_record=result.correct == record.test.correct if same_images else None,
     )
+    shown = [examples.images[mistake.index, 0].cpu().numpy() for mistake in mistakes[:WORST]]
+    return Judgement(document, tuple(shown))
 
 
 def _judge_digits(result: Evaluation) -> tuple[DigitResult, ...]:
+    taken = result.confusion.sum(dim=0).tolist()
     rows = []
     for digit, row in enumerate(result.confusion.tolist()):
         total, correct = sum(row), row[digit]
-        accuracy = correct / total if total else None
-        rows.append(DigitResult(digit=digit, total=total, correct=correct, accuracy=accuracy))
+        rows.append(
+            DigitResult(
+                digit=digit,
+                total=total,
+                correct=correct,
+                precision=correct / taken[digit] if taken[digit] else None,
+                recall=correct / total if total else None,
+            )
+        )
     return tuple(rows)
+
+
+def _list_mistakes(result: Evaluation, labels: Tensor) -> tuple[Mistake, ...]:
+    """All of them, the least probable true digit first."""
+    true = result.probabilities.gather(1, labels[:, None])[:, 0]
+    (wrong,) = torch.nonzero(result.predictions != labels, as_tuple=True)
+    return tuple(
+        Mistake(
+            index=index,
+            digit=int(labels[index]),
+            predicted=int(result.predictions[index]),
+            confidence=float(result.probabilities[index].amax()),
+            true_probability=float(true[index]),
+        )
+        for index in wrong[torch.argsort(true[wrong], stable=True)].tolist()
+    )

@@ -217,40 +217,6 @@ class RunRecord(BaseModel):
     passed: bool
 
 
-class DigitResult(BaseModel):
-    """One true digit."""
-
-    model_config = DOCUMENT
-    digit: int
-    total: int
-    correct: int
-    accuracy: float | None
-    """Absent where the data has no such digit."""
-
-
-class EvaluationDocument(BaseModel):
-    """What `evaluate` prints."""
-
-    model_config = DOCUMENT
-    schema_: Annotated[Literal["mnistcli.evaluation/1"], Field(alias="schema")] = (
-        "mnistcli.evaluation/1"
-    )
-    run_id: str
-    preset: str
-    split: Literal["train", "test"]
-    data: str
-    accuracy: float
-    correct: int
-    total: int
-    loss: float
-    interval: Interval
-    confusion: tuple[tuple[int, ...], ...]
-    """Rows are true digits, columns predicted ones."""
-    per_class: tuple[DigitResult, ...]
-    matches_record: bool | None
-    """Whether as many test images are right as the record says; absent on other images."""
-
-
 class PresetDocument(BaseModel):
     """What `--dry-run` and `presets show --json` print."""
 

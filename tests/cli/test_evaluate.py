@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mnistcli.engine.data import load_examples
+
 
 @pytest.fixture
 def run(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> dict:
@@ -30,6 +32,28 @@ def test_confusion_and_digits_add_up(cli: Callable, run: dict, tiny_data: Path) 
     assert found["correct"] == sum(row["correct"] for row in found["per_class"])
     for digit in found["per_class"]:
         assert digit["total"] == sum(found["confusion"][digit["digit"]]) == 60
+        assert digit["recall"] == digit["correct"] / 60
+        taken = sum(row[digit["digit"]] for row in found["confusion"])
+        assert digit["precision"] == (digit["correct"] / taken if taken else None)
+
+
+def test_mistakes_calibration_and_speed(cli: Callable, run: dict) -> None:
+    """On the real test images, which a network of synthetic ones gets wrong."""
+    found = json.loads(cli("evaluate", run["path"], "--json").out)
+    assert len(found["mistakes"]) == found["total"] - found["correct"] > 1_000
+    chances = [mistake["true_probability"] for mistake in found["mistakes"]]
+    assert chances == sorted(chances)
+    labels = load_examples("test").labels
+    for mistake in found["mistakes"][:50]:
+        assert mistake["digit"] == labels[mistake["index"]] != mistake["predicted"]
+        assert mistake["confidence"] >= mistake["true_probability"]
+    assert sum(one["total"] for one in found["calibration"]) == found["total"]
+    assert 0.05 < found["calibration_error"] <= 1
+    assert found["images_per_second"] > 1_000 / found["milliseconds_per_image"] > 10
+    assert found["weights_bytes"] == (Path(run["path"]) / "weights.safetensors").stat().st_size
+    text = cli("evaluate", run["path"]).out
+    assert "worst of" in text
+    assert "█" in text
 
 
 def test_other_data_is_not_held_against_the_record(cli: Callable, run: dict) -> None:

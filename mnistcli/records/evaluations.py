@@ -1,0 +1,79 @@
+"""The JSON contract of evaluations."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from mnistcli.records.documents import DOCUMENT, Interval
+
+
+class DigitResult(BaseModel):
+    """One true digit."""
+
+    model_config = DOCUMENT
+    digit: int
+    total: int
+    correct: int
+    precision: float | None
+    """Of the images taken for this digit, the share that are; absent where there are none."""
+    recall: float | None
+    """Of the images of this digit, the share taken for it; absent where there are none."""
+
+
+class CalibrationBin(BaseModel):
+    """The images whose most probable digit has a probability between two limits."""
+
+    model_config = DOCUMENT
+    low: float
+    high: float
+    total: int
+    confidence: float | None
+    """The mean of these probabilities; absent where there are no images."""
+    accuracy: float | None
+
+
+class Mistake(BaseModel):
+    """One image that was taken for another digit."""
+
+    model_config = DOCUMENT
+    index: int
+    """In the split."""
+    digit: int
+    predicted: int
+    confidence: float
+    """The probability that the network gave to what it took it for."""
+    true_probability: float
+
+
+class EvaluationDocument(BaseModel):
+    """What `evaluate` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.evaluation/1"], Field(alias="schema")] = (
+        "mnistcli.evaluation/1"
+    )
+    run_id: str
+    preset: str
+    split: Literal["train", "test"]
+    data: str
+    accuracy: float
+    correct: int
+    total: int
+    loss: float
+    interval: Interval
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true digits, columns predicted ones."""
+    per_class: tuple[DigitResult, ...]
+    calibration: tuple[CalibrationBin, ...]
+    calibration_error: float
+    """Expected calibration error: how far confidence is from accuracy, weighted by images."""
+    mistakes: tuple[Mistake, ...]
+    """All of them, the one with the least probable true digit first."""
+    images_per_second: float
+    """From bytes to logits, 512 images at a time, in float32."""
+    milliseconds_per_image: float
+    """One image at a time."""
+    weights_bytes: int
+    """Size of the file."""
+    matches_record: bool | None
+    """Whether as many test images are right as the record says; absent on other images."""
