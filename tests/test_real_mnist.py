@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from mnistcli.engine.data import FILES, load_examples
 from tests.conftest import write_idx
@@ -109,3 +110,39 @@ def test_phases_that_keep_what_came_before_do_not_forget(cli: Callable, tmp_path
     published = cli("curriculum", "optimizednet-curriculum-published", "--out", tmp_path)
     assert published.code == 3
     assert "forgotten by later phases: 0 1 7: 9" in published.out
+
+
+def test_a_users_own_pictures_are_read(cli: Callable, tmp_path: Path) -> None:
+    """Dark digits on white paper, off-centre, 400 × 300: strokes of a thick pen."""
+    strokes = {
+        0: [[(50, 10), (20, 30), (15, 70), (35, 100), (60, 95), (75, 60), (70, 25), (50, 10)]],
+        1: [[(50, 5), (45, 105)]],
+        2: [[(20, 30), (40, 10), (65, 15), (68, 40), (20, 100), (80, 98)]],
+        3: [[(20, 15), (60, 12), (65, 35), (40, 52), (68, 70), (60, 98), (18, 100)]],
+        4: [[(30, 10), (18, 60), (75, 60)], [(62, 20), (58, 108)]],
+        5: [[(75, 10), (30, 10), (25, 50), (60, 48), (72, 75), (55, 100), (18, 100)]],
+        6: [[(60, 8), (25, 45), (20, 85), (45, 103), (68, 85), (55, 60), (22, 75)]],
+        7: [[(15, 15), (75, 12), (40, 108)]],
+        8: [[(48, 52), (25, 30), (45, 8), (68, 28), (48, 52), (22, 78), (45, 105), (70, 80),
+             (48, 52)]],
+        9: [[(70, 30), (45, 8), (22, 30), (40, 55), (68, 35), (70, 30), (60, 105)]],
+    }  # fmt: skip
+    options = []
+    for digit, lines in strokes.items():
+        picture = Image.new("L", (400, 300), 255)
+        pen = ImageDraw.Draw(picture)
+        for line in lines:
+            points = [(230 + 1.4 * x, 20 + 1.9 * y) for x, y in line]
+            pen.line(points, fill=30, width=17, joint="curve")
+            for x, y in points:
+                pen.ellipse((x - 8, y - 8, x + 8, y + 8), fill=30)
+        picture.save(tmp_path / f"{digit}.png")
+        options += ["--images", tmp_path / f"{digit}.png"]
+    run = json.loads(cli("train", "--out", tmp_path / "runs", "--json").out)["path"]
+    document = json.loads(cli("evaluate", run, *options, "--json").out)
+    right = [Path(one["file"]).stem == str(one["predicted"]) for one in document["predictions"]]
+    assert sum(right) >= 9, document["predictions"]
+    for one in document["predictions"]:
+        assert one["confidence"] == max(one["probabilities"])
+        assert abs(sum(one["probabilities"]) - 1) < 1e-5
+    assert "sure" in cli("evaluate", run, *options).out

@@ -1,5 +1,10 @@
 """`mnistcli evaluate`: how right a trained network is."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from mnistcli.cli.options import (
     DataOption,
     DeviceName,
@@ -14,6 +19,15 @@ from mnistcli.cli.options import (
 
 def evaluate(
     run: RunArgument,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--images",
+            metavar="FILE",
+            help="Reads your own PNG or JPEG pictures of a digit each, instead; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     split: SplitOption = SplitName.test,
     device: DeviceOption = DeviceName.auto,
     threads: ThreadsOption = None,
@@ -22,11 +36,15 @@ def evaluate(
 ) -> None:
     """How right a run's network is, how sure, how fast, and where it goes wrong."""
     from mnistcli.cli.output import show
-    from mnistcli.display.tables import evaluation_view
-    from mnistcli.experiment.evaluation import evaluate_run
+    from mnistcli.display.tables import evaluation_view, predictions_view
+    from mnistcli.experiment.evaluation import evaluate_run, read_images
     from mnistcli.experiment.options import Options
     from mnistcli.records.store import find_run
 
     options = Options(device=device.value, threads=threads, data=data)
+    if images:
+        reading = read_images(find_run(run), images, options)
+        show(reading.document, predictions_view(reading.document, reading.images), as_json=as_json)
+        return
     found = evaluate_run(find_run(run), split.value, options)
     show(found.document, evaluation_view(found.document, found.worst), as_json=as_json)

@@ -28,7 +28,7 @@ from mnistcli.records.documents import (
     RunRecord,
     Summary,
 )
-from mnistcli.records.evaluations import EvaluationDocument
+from mnistcli.records.evaluations import EvaluationDocument, PredictionsDocument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,6 +119,22 @@ def evaluation_view(
         style = "" if document.matches_record else VERDICT_STYLE["fail"]
         parts += [Text(f" {note} the run's record", style=style)]
     return Group(*parts)
+
+
+def predictions_view(
+    document: PredictionsDocument, images: "Sequence[NDArray[np.uint8]]"
+) -> RenderableType:
+    """What each picture was taken for, how surely, and how the network saw the first of them."""
+    from mnistcli.display.halfblocks import draw_images  # numpy, which no other table needs
+
+    table = new_table("picture", "digit", "sure", "or else", right=("digit", "sure"))
+    for one in document.predictions:
+        shares = sorted(zip(one.probabilities, range(len(one.probabilities)), strict=True))
+        share, digit = shares[-2]
+        other = f"{digit} ({percent(share, 1)})"
+        table.add_row(Text(one.file), str(one.predicted), percent(one.confidence, 1), other)
+    shown = [str(one.predicted) for one in document.predictions[:3]]
+    return Group(table, Text(), Text(draw_images(images[:3], shown)))
 
 
 def presets_view(presets: PresetList) -> RenderableType:

@@ -6,16 +6,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistcli.engine import device as devices
-from mnistcli.engine.data import Split, fingerprint, load_examples
+from mnistcli.engine.data import Examples, Split, fingerprint, load_examples
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.model import build_model
+from mnistcli.engine.pictures import read_pictures
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.experiment.options import Options
 from mnistcli.records.checkpoint import load_weights
-from mnistcli.records.evaluations import DigitResult, EvaluationDocument, Mistake
+from mnistcli.records.documents import RunRecord
+from mnistcli.records.evaluations import (
+    DigitResult,
+    EvaluationDocument,
+    Mistake,
+    Prediction,
+    PredictionsDocument,
+)
 from mnistcli.records.store import WEIGHTS, read_record
 from mnistcli.verdict.calibration import calibrate, expected_calibration_error
 from mnistcli.verdict.stats import wilson_interval
@@ -33,6 +41,15 @@ class Judgement:
     """(28, 28) each: the first of the document's mistakes."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What pictures were taken for, and how the network saw them."""
+
+    document: PredictionsDocument
+    images: tuple[NDArray[np.uint8], ...]
+    """(28, 28) each."""
+
+
 def evaluate_run(folder: Path, split: Split, options: Options) -> Judgement:
     """Rebuilds a run's network, loads its weights and lets it answer to a split.
 
@@ -40,12 +57,7 @@ def evaluate_run(folder: Path, split: Split, options: Options) -> Judgement:
         FileError: record, weights or data are unreadable or do not fit each other.
         UsageError: there is no such device.
     """
-    record = read_record(folder)
-    device = devices.choose_device(options.device)
-    devices.choose_threads(options.threads)
-    model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
-    load_weights(model, folder)
-    model = model.to(device)
+    record, model, device = _rebuild(folder, options)
     examples = load_examples(split, options.data).to(device)
     same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
     normalization = record.preset.normalization
@@ -77,6 +89,41 @@ def evaluate_run(folder: Path, split: Split, options: Options) -> Judgement:
     )
     shown = [examples.images[mistake.index, 0].cpu().numpy() for mistake in mistakes[:WORST]]
     return Judgement(document, tuple(shown))
+
+
+def read_images(folder: Path, files: list[Path], options: Options) -> Reading:
+    """Lets a run's network say which digits a user's pictures show.
+
+    Raises:
+        FileError: record, weights or a picture are unreadable.
+        UsageError: there is no such device.
+    """
+    record, model, device = _rebuild(folder, options)
+    images = read_pictures(files)
+    # Their labels are not known, and nothing reads them.
+    examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(device)
+    result = evaluate(model, examples, record.preset.normalization)
+    predictions = tuple(
+        Prediction(
+            file=str(file),
+            predicted=int(probabilities.argmax()),
+            confidence=float(probabilities.amax()),
+            probabilities=tuple(probabilities.tolist()),
+        )
+        for file, probabilities in zip(files, result.probabilities, strict=True)
+    )
+    document = PredictionsDocument(run_id=record.run_id, predictions=predictions)
+    return Reading(document, tuple(images[:, 0].numpy()))
+
+
+def _rebuild(folder: Path, options: Options) -> tuple[RunRecord, nn.Sequential, torch.device]:
+    """The run's record, its network with its weights, and where that is."""
+    record = read_record(folder)
+    device = devices.choose_device(options.device)
+    devices.choose_threads(options.threads)
+    model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
+    load_weights(model, folder)
+    return record, model.to(device), device
 
 
 def _judge_digits(result: Evaluation) -> tuple[DigitResult, ...]:

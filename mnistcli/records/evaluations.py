@@ -77,3 +77,26 @@ class EvaluationDocument(BaseModel):
     """Size of the file."""
     matches_record: bool | None
     """Whether as many test images are right as the record says; absent on other images."""
+
+
+class Prediction(BaseModel):
+    """What a network takes one picture for."""
+
+    model_config = DOCUMENT
+    file: str
+    predicted: int
+    confidence: float
+    """The probability of that digit."""
+    probabilities: tuple[float, ...]
+    """Of the digits 0 to 9."""
+
+
+class PredictionsDocument(BaseModel):
+    """What `evaluate --images` prints."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.predictions/1"], Field(alias="schema")] = (
+        "mnistcli.predictions/1"
+    )
+    run_id: str
+    predictions: tuple[Prediction, ...]

@@ -1,0 +1,73 @@
+"""A user's own pictures → images made the way those of MNIST were."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mnistcli.engine.data import SIDE
+from mnistcli.errors import FileError
+
+BOX = 20
+PIXEL_LIMIT = 50_000_000
+FAINT = 0.25
+
+
+def read_pictures(paths: list[Path]) -> Tensor:
+    """One digit a picture: uint8 (n, 1, 28, 28), white on black.
+
+    Raises:
+        FileError: a file is no PNG or JPEG, is too large, or shows nothing.
+    """
+    return torch.stack([torch.from_numpy(_center(_read(path), path))[None] for path in paths])
+
+
+def _read(path: Path) -> NDArray[np.float64]:
+    """The picture's ink, (h, w) in [0, 1]: 0 is paper, whichever of the two is dark."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG", "JPEG"]) as picture:
+            if picture.width * picture.height > PIXEL_LIMIT:
+                raise FileError(f'"{path}" has more than {PIXEL_LIMIT:,} pixels')
+            # What is transparent is paper.
+            flat = Image.new("RGBA", picture.size, "white")
+            flat.alpha_composite(picture.convert("RGBA"))
+            values = np.asarray(flat.convert("L"), dtype=np.float64) / 255
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FileError(f'cannot read "{path}": it is no whole PNG or JPEG picture') from error
+    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    paper = float(np.median(border))
+    ink = np.abs(values - paper)
+    return ink / ink.max() if ink.max() > 0 else ink
+
+
+def _center(ink: NDArray[np.float64], path: Path) -> NDArray[np.uint8]:
+    """Cut out, fitted into 20 × 20, and put into 28 × 28 with its centre of mass in the middle.
+
+    Source: LeCun et al. 1998, section III.A.
+    """
+    from PIL import Image
+
+    rows, columns = np.nonzero(ink > FAINT)
+    if not len(rows) or np.ptp(rows) + np.ptp(columns) == 0:
+        raise FileError(f'"{path}" shows nothing that stands out from its border')
+    cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    scale = BOX / max(cut.shape)
+    size = [max(1, round(extent * scale)) for extent in cut.shape]
+    small = Image.fromarray((255 * cut).astype(np.uint8)).resize(
+        (size[1], size[0]), Image.Resampling.LANCZOS
+    )
+    digit = np.asarray(small, dtype=np.float64)
+    page = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    middle = [
+        float((digit.sum(axis=1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / digit.sum())
+        for axis in (0, 1)
+    ]
+    top, left = (
+        int(np.clip(round(SIDE / 2 - middle[axis]), 0, SIDE - size[axis])) for axis in (0, 1)
+    )
+    page[top : top + size[0], left : left + size[1]] = digit.round().astype(np.uint8)
+    return page
