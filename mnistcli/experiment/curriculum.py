@@ -167,25 +167,35 @@ def announce(course: Course, recipe: Recipe, emit: Emit) -> None:
         )
 
 
-def find_judges(
-    examples: Examples, indices: Tensor, validation: Examples | None, seed: int
-) -> tuple[Examples, str]:
-    """The images that phases are judged on, and what they are: never test images.
+@dataclass(frozen=True)
+class Judges:
+    """Images that phases are judged on: never test images."""
 
-    Held-out images, or training images that are not learned from; only where there are neither,
-    those that are.
+    examples: Examples
+    kind: str
+    """As in "validation images"."""
+
+
+def find_judges(
+    examples: Examples, indices: Tensor, validation: Examples | None, seed: int, course: Course
+) -> Judges | None:
+    """Held-out images, or training images that are not learned from, if there are phases at all.
+
+    Only where there are neither, those that are learned from.
     """
+    if not course.phases:
+        return None
     if validation:
-        return validation, "validation images"
+        return Judges(validation, "validation images")
     unused = torch.ones(len(examples), dtype=torch.bool)
     unused[indices] = False
-    rest, word = torch.nonzero(unused)[:, 0], "training images not learned from"
+    rest, kind = torch.nonzero(unused)[:, 0], "training images not learned from"
     if len(torch.unique(examples.labels.cpu()[rest])) < CLASSES:
-        rest, word = indices, "training images"
+        rest, kind = indices, "training images"
     pool = examples.take(rest.to(examples.labels.device))
     if len(pool) > JUDGED_IMAGES:
         _, pool = split_validation(pool, JUDGED_IMAGES, make_generator(seed, "judges"))
-    return pool.to(examples.labels.device), word
+    return Judges(pool.to(examples.labels.device), kind)
 
 
 class PhaseJudge:
@@ -195,7 +205,7 @@ class PhaseJudge:
         self,
         model: Callable[[], nn.Module],
         course: Course,
-        judges: Examples,
+        judges: Judges | None,
         normalization: Normalization,
         emit: Emit,
     ) -> None:
@@ -211,11 +221,11 @@ class PhaseJudge:
             return
         self._epochs.append(event)
         number = len(self._found)
-        if number >= len(self._course.phases):
+        if self._judges is None or number >= len(self._course.phases):
             return
         phase = self._course.phases[number]
         if event.epoch == phase.last_epoch:
-            judged = evaluate(self._model(), self._judges, self._normalization)
+            judged = evaluate(self._model(), self._judges.examples, self._normalization)
             self._found.append((phase, self._epochs, judged))
             self._epochs = []
             seen = self._seen(number)

@@ -140,7 +140,7 @@ def run(
         course = plan_course(preset, indices, data.train, recipe, material, model)
         announce(course, recipe, emit)
         learner = make_learner(preset, experiment.network, course.plan, recipe)
-        judges, judged_on = find_judges(data.train, indices, data.validation, experiment.seed)
+        judges = find_judges(data.train, indices, data.validation, experiment.seed, course)
         judge = PhaseJudge(lambda: learner.result, course, judges, preset.normalization, emit)
         history = train(learner, data.train, course.plan, recipe, data.validation, judge)
     coreset = choice.save(experiment.folder, _settings(experiment)) if choice else None
@@ -154,7 +154,7 @@ def run(
         checks = (*record.checks, *check_phases(phases))
         record = record.model_copy(
             update={
-                "phases": phases, "phases_judged_on": judged_on,
+                "phases": phases, "phases_judged_on": judges.kind if judges else None,
                 "checks": checks, "passed": passed(checks),
             }
         )  # fmt: skip
