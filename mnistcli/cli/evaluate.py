@@ -28,6 +28,10 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option("--robustness", help="Turned, shifted, scaled, noisy and blurred images too."),
+    ] = False,
     split: SplitOption = SplitName.test,
     device: DeviceOption = DeviceName.auto,
     threads: ThreadsOption = None,
@@ -46,5 +50,5 @@ def evaluate(
         reading = read_images(find_run(run), images, options)
         show(reading.document, predictions_view(reading.document, reading.images), as_json=as_json)
         return
-    found = evaluate_run(find_run(run), split.value, options)
+    found = evaluate_run(find_run(run), split.value, options, distorted=robustness)
     show(found.document, evaluation_view(found.document, found.worst), as_json=as_json)

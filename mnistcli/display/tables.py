@@ -28,7 +28,7 @@ from mnistcli.records.documents import (
     RunRecord,
     Summary,
 )
-from mnistcli.records.evaluations import EvaluationDocument, PredictionsDocument
+from mnistcli.records.evaluations import EvaluationDocument, PredictionsDocument, Robustness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +105,8 @@ def evaluation_view(
         Text(),
         _confusion_table(document),
     ]
+    if document.robustness:
+        parts += [Text(), *(_robustness_line(row) for row in document.robustness)]
     if worst:
         from mnistcli.display.halfblocks import draw_images  # numpy, which no other table needs
 
@@ -119,6 +121,12 @@ def evaluation_view(
         style = "" if document.matches_record else VERDICT_STYLE["fail"]
         parts += [Text(f" {note} the run's record", style=style)]
     return Group(*parts)
+
+
+def _robustness_line(row: Robustness) -> Text:
+    pairs = zip(row.strengths, row.accuracies, strict=True)
+    figures = "".join(f"{strength:>5g}: {percent(share, 1):>7}" for strength, share in pairs)
+    return Text(f" {row.distortion:<9}{figures}  {row.unit}")
 
 
 def predictions_view(

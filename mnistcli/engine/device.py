@@ -22,6 +22,7 @@ Purpose = Literal[
     "curriculum",
     "round",
     "judges",
+    "robustness",
 ]
 
 

@@ -14,7 +14,9 @@ from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.model import build_model
 from mnistcli.engine.pictures import read_pictures
 from mnistcli.engine.profiling import measure_inference
+from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.experiment.options import Options
+from mnistcli.preset.schema import Normalization
 from mnistcli.records.checkpoint import load_weights
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.evaluations import (
@@ -23,6 +25,7 @@ from mnistcli.records.evaluations import (
     Mistake,
     Prediction,
     PredictionsDocument,
+    Robustness,
 )
 from mnistcli.records.store import WEIGHTS, read_record
 from mnistcli.verdict.calibration import calibrate, expected_calibration_error
@@ -50,8 +53,16 @@ class Reading:
     """(28, 28) each."""
 
 
-def evaluate_run(folder: Path, split: Split, options: Options) -> Judgement:
+def evaluate_run(
+    folder: Path, split: Split, options: Options, *, distorted: bool = False
+) -> Judgement:
     """Rebuilds a run's network, loads its weights and lets it answer to a split.
+
+    Args:
+        folder: the run's.
+        split: of the data that the options name.
+        options: where to compute, on which data.
+        distorted: whether to ask for distorted images too.
 
     Raises:
         FileError: record, weights or data are unreadable or do not fit each other.
@@ -85,10 +96,33 @@ def evaluate_run(folder: Path, split: Split, options: Options) -> Judgement:
         images_per_second=speeds[0],
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=(folder / WEIGHTS).stat().st_size,
+        robustness=_distort(model, examples, normalization) if distorted else (),
         matches_record=result.correct == record.test.correct if same_images else None,
     )
     shown = [examples.images[mistake.index, 0].cpu().numpy() for mistake in mistakes[:WORST]]
     return Judgement(document, tuple(shown))
+
+
+def _distort(
+    model: nn.Module, examples: Examples, normalization: Normalization
+) -> tuple[Robustness, ...]:
+    rows = []
+    for kind in DISTORTIONS:
+        accuracies = []
+        for strength in STRENGTHS[kind]:
+            generator = devices.make_generator(0, "robustness")
+            images = distort(examples.images, kind, strength, generator)
+            found = evaluate(model, Examples(images, examples.labels), normalization)
+            accuracies.append(found.accuracy)
+        rows.append(
+            Robustness(
+                distortion=kind,
+                unit=UNITS[kind],
+                strengths=STRENGTHS[kind],
+                accuracies=tuple(accuracies),
+            )
+        )
+    return tuple(rows)
 
 
 def read_images(folder: Path, files: list[Path], options: Options) -> Reading:

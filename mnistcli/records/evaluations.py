@@ -45,6 +45,17 @@ class Mistake(BaseModel):
     true_probability: float
 
 
+class Robustness(BaseModel):
+    """The accuracy on images that were made harder, all of them as much."""
+
+    model_config = DOCUMENT
+    distortion: Literal["rotation", "shift", "scale", "noise", "blur"]
+    unit: str
+    """Of the strengths."""
+    strengths: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+
 class EvaluationDocument(BaseModel):
     """What `evaluate` prints."""
 
@@ -75,6 +86,8 @@ class EvaluationDocument(BaseModel):
     """One image at a time."""
     weights_bytes: int
     """Size of the file."""
+    robustness: tuple[Robustness, ...]
+    """By distortion, if it was asked for."""
     matches_record: bool | None
     """Whether as many test images are right as the record says; absent on other images."""
 

@@ -56,6 +56,18 @@ def test_mistakes_calibration_and_speed(cli: Callable, run: dict) -> None:
     assert "█" in text
 
 
+def test_robustness_is_measured_where_asked(cli: Callable, run: dict, tiny_data: Path) -> None:
+    plain = json.loads(cli("evaluate", run["path"], "--data", tiny_data, "--json").out)
+    assert plain["robustness"] == []
+    asked = ("--data", tiny_data, "--robustness")
+    found = json.loads(cli("evaluate", run["path"], *asked, "--json").out)["robustness"]
+    assert [row["distortion"] for row in found] == ["rotation", "shift", "scale", "noise", "blur"]
+    assert min(share for row in found for share in row["accuracies"]) < plain["accuracy"]
+    text = cli("evaluate", run["path"], *asked).out
+    assert "rotation" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_other_data_is_not_held_against_the_record(cli: Callable, run: dict) -> None:
     found = json.loads(cli("evaluate", run["path"], "--json").out)
     assert found["total"] == 10_000

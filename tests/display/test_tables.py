@@ -34,6 +34,7 @@ def test_a_full_matrix_of_60_000_images_fits_into_80_columns() -> None:
         images_per_second=123_456.0,
         milliseconds_per_image=0.1,
         weights_bytes=80_000,
+        robustness=(),
         matches_record=None,
     )
     file = io.StringIO()
