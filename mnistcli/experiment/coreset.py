@@ -1,5 +1,7 @@
 """A preset's [coreset] → indices, their coverage, and the `coreset` command's document."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -70,6 +72,17 @@ class Material:
         self._examples, self._seed, self._machine = examples, seed, machine
         self._stages = stages
 
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """Lets numpy and scikit-learn use as many threads as PyTorch does.
+
+        The last bits of what they compute depend on it, and the choice on these bits.
+        """
+        from threadpoolctl import threadpool_limits  # a part of scikit-learn's own second
+
+        with threadpool_limits(self._machine.threads):
+            yield
+
     @cached_property
     def pixels(self) -> Floats:
         """Float32 (n, 784) in [0, 1]."""
@@ -80,7 +93,7 @@ class Material:
     def components(self) -> Floats:
         """Float32 (n, 50): the pixels' principal components."""
         pixels = self.pixels
-        with self._stages("principal components"):
+        with self._stages("principal components"), self.threads():
             return project(pixels)
 
     @cached_property
@@ -130,7 +143,7 @@ def choose_coreset(
     labels = examples.labels.cpu().numpy()
     groups = divide(labels, settings.size, settings.balance)  # what is impossible is said at once
     values = material.values(settings)
-    with stages("choice", f"{settings.size:,} by {settings.selector.kind}"):
+    with stages("choice", f"{settings.size:,} by {settings.selector.kind}"), material.threads():
         indices = choose(settings.selector, groups, values, rng)
     return _describe(indices, examples, dict(stages.seconds))
 

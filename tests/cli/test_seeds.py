@@ -34,6 +34,16 @@ def test_several_seeds_are_the_single_runs(train: Callable) -> None:
     assert "run 3/3  seed" in answer.err
 
 
+def test_a_coreset_is_the_same_in_a_process_of_its_own(train: Callable) -> None:
+    """K-means depends, in its last bits, on the threads: they are limited as PyTorch's are."""
+    settings = ("--set", "coreset.size=100", "--set", "coreset.selector={kind='kmeans_spread'}")
+    document = train("--seeds", "0-1", "--jobs", 2, *settings)[1]
+    for seed, run in enumerate(document["runs"]):
+        single = train("--seed", seed, *settings)[1]
+        assert run["coreset"]["indices_sha256"] == single["coreset"]["indices_sha256"]
+        assert run["weights_sha256"] == single["weights_sha256"]
+
+
 WEAK = ("--set", "train.schedule.max_learning_rate=0.0008", "--set", "train.epochs=1")
 
 
