@@ -84,6 +84,8 @@ def coreset(
     if compare:
         contest = read_contest(methods, sizes, seeds or "0-4", jobs)
         compare_methods(loaded, contest, options, quiet=quiet, as_json=as_json)
+    elif any(each is not None for each in (methods, sizes, seeds, jobs)):
+        raise UsageError("--methods, --sizes, --seeds and --jobs go with --compare")
     else:
         choose(loaded, options, sheet, quiet=quiet, as_json=as_json)
 

@@ -24,7 +24,7 @@ from mnistcli.cli.options import (
     ThreadsOption,
     parse_numbers,
 )
-from mnistcli.errors import PresetError
+from mnistcli.errors import PresetError, UsageError
 
 CompareOption = Annotated[
     bool,
@@ -59,12 +59,14 @@ def curriculum(
     if loaded.curriculum is None:
         raise PresetError(f"preset {loaded.name} has no [curriculum]; see optimizednet-curriculum")
     options = Options(seed, device.value, precision.value, threads, data, out)
-    if not compare and seeds is None:
-        train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
-        return
-    if not compare and seeds:
+    if not compare and seeds is not None:
         several = (seeds, jobs)
         train_seeds(loaded, options, None, several, as_json=as_json, quiet=quiet, no_fail=no_fail)
+        return
+    if not compare:
+        if jobs is not None:
+            raise UsageError("--jobs is for several runs; say --seeds or --compare too")
+        train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
         return
     from mnistcli.cli.output import show
     from mnistcli.display.phases import orders_view

@@ -69,6 +69,8 @@ def train(
             loaded, options, coreset, (seeds, jobs), as_json=as_json, quiet=quiet, no_fail=no_fail
         )
         return
+    if jobs is not None:
+        raise UsageError("--jobs is for several runs; say --seeds too")
     train_preset(
         loaded, options, coreset,
         profile=profile, as_json=as_json, quiet=quiet, no_fail=no_fail,

@@ -102,6 +102,7 @@ def test_a_contact_sheet_is_a_picture(choose: Callable, tmp_path: Path, tiny_dat
         (["-n", 100, "--compare", "--sizes", "700"], 2, "700 of 600"),
         (["-n", 100, "--compare", "--methods", "random,nope"], 2, "nope"),
         (["-n", 100, "--compare", "--jobs", "0"], 2, "--jobs"),
+        (["-n", 100, "--sizes", "50"], 2, "go with --compare"),
     ],
 )
 def test_a_mistake_is_one_line(choose: Callable, options: list, code: int, words: str) -> None:

@@ -193,6 +193,13 @@ def test_a_mistake_in_pacing_is_one_line(teach: Callable, settings: str, words: 
     assert words in answer.err.splitlines()[-1]
 
 
+def test_no_seeds_is_a_mistake_and_not_a_comparison(teach: Callable) -> None:
+    answer, _ = teach("--set", GROUPS, "--seeds", "")
+    assert answer.code == 2
+    assert "--seeds" in answer.err
+    assert teach("--set", GROUPS, "--jobs", 2)[0].code == 2
+
+
 def test_a_preset_without_a_curriculum_is_told_so(teach: Callable) -> None:
     for options in ((), ("--compare",)):
         answer, _ = teach(*options)
