@@ -1,12 +1,12 @@
 """`mnistcli coreset`: chooses which training images to learn from, and compares the methods."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnistcli.cli.options import (
+    ClusterOption,
     DataOption,
     DeviceName,
     DeviceOption,
@@ -22,12 +22,14 @@ from mnistcli.cli.options import (
     SetOption,
     ThreadsOption,
     parse_numbers,
+    read_workers,
 )
 from mnistcli.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from mnistcli.experiment.comparison import Contest
     from mnistcli.experiment.options import Options
+    from mnistcli.experiment.workers import Workers
     from mnistcli.preset.coreset import Method
     from mnistcli.preset.schema import Preset
 
@@ -62,6 +64,7 @@ def coreset(
     ] = None,
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
+    cluster: ClusterOption = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = DeviceName.auto,
@@ -82,10 +85,10 @@ def coreset(
     loaded = load_preset(preset, [*changes, *(overrides or ())])
     options = Options(seed, device.value, precision.value, threads, data, out)
     if compare:
-        contest = read_contest(methods, sizes, seeds or "0-4", jobs)
+        contest = read_contest(methods, sizes, seeds or "0-4", read_workers(jobs, cluster))
         compare_methods(loaded, contest, options, quiet=quiet, as_json=as_json)
-    elif any(each is not None for each in (methods, sizes, seeds, jobs)):
-        raise UsageError("--methods, --sizes, --seeds and --jobs go with --compare")
+    elif any(each is not None for each in (methods, sizes, seeds, jobs, cluster)):
+        raise UsageError("--methods, --sizes, --seeds, --jobs and --cluster go with --compare")
     else:
         choose(loaded, options, sheet, quiet=quiet, as_json=as_json)
 
@@ -126,7 +129,9 @@ def compare_methods(
     show(comparison, comparison_view(comparison), as_json=as_json)
 
 
-def read_contest(methods: str | None, sizes: str | None, seeds: str, jobs: int | None) -> "Contest":
+def read_contest(
+    methods: str | None, sizes: str | None, seeds: str, workers: "Workers"
+) -> "Contest":
     """What the options want compared; chance is always part of it.
 
     Raises:
@@ -140,7 +145,7 @@ def read_contest(methods: str | None, sizes: str | None, seeds: str, jobs: int |
         methods=tuple(dict.fromkeys(("random", *wanted))),
         sizes=parse_numbers(sizes, "--sizes") if sizes else (),
         seeds=parse_numbers(seeds, "--seeds"),
-        jobs=jobs or os.cpu_count() or 1,
+        workers=workers,
     )
 
 

@@ -1,12 +1,12 @@
 """`mnistcli curriculum`: trains in phases, and says what each of them reached and kept."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mnistcli.cli.options import (
+    ClusterOption,
     DataOption,
     DeviceName,
     DeviceOption,
@@ -23,6 +23,7 @@ from mnistcli.cli.options import (
     SetOption,
     ThreadsOption,
     parse_numbers,
+    read_workers,
 )
 from mnistcli.errors import PresetError, UsageError
 
@@ -46,6 +47,7 @@ def curriculum(
     compare: CompareOption = False,
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
@@ -60,12 +62,14 @@ def curriculum(
         raise PresetError(f"preset {loaded.name} has no [curriculum]; see optimizednet-curriculum")
     options = Options(seed, device.value, precision.value, threads, data, out)
     if not compare and seeds is not None:
-        several = (seeds, jobs)
+        several = (seeds, read_workers(jobs, cluster))
         train_seeds(loaded, options, None, several, as_json=as_json, quiet=quiet, no_fail=no_fail)
         return
     if not compare:
-        if jobs is not None:
-            raise UsageError("--jobs is for several runs; say --seeds or --compare too")
+        if jobs is not None or cluster:
+            raise UsageError(
+                "--jobs and --cluster are for several runs; say --seeds or --compare too"
+            )
         train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
         return
     from mnistcli.cli.output import show
@@ -74,6 +78,7 @@ def curriculum(
     from mnistcli.experiment.orders import compare_orders
 
     numbers = parse_numbers(seeds or "0-4", "--seeds")
+    workers = read_workers(jobs, cluster)
     with show_progress(standard_error(), quiet=quiet) as emit:
-        document = compare_orders(loaded, numbers, jobs or os.cpu_count() or 1, options, emit)
+        document = compare_orders(loaded, numbers, workers, options, emit)
     show(document, orders_view(document), as_json=as_json)

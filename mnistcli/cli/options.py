@@ -1,13 +1,17 @@
 """The options that commands share, each once."""
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnistcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistcli.experiment.workers import Workers
 
 NUMBERS_LIMIT = 1_000
 
@@ -60,6 +64,19 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
             raise UsageError(f"{option}: at most {NUMBERS_LIMIT:,} numbers")
         numbers |= dict.fromkeys(range(first, last + 1))
     return tuple(numbers)
+
+
+def read_workers(jobs: int | None, cluster: str | None) -> "Workers":
+    """Who is to run several jobs.
+
+    Raises:
+        UsageError: both options were given.
+    """
+    from mnistcli.experiment.workers import Workers
+
+    if cluster and jobs is not None:
+        raise UsageError("--jobs is for this machine; a cluster runs as many as it has workers")
+    return Workers(jobs or os.cpu_count() or 1, cluster)
 
 
 PresetArgument = Annotated[
@@ -117,6 +134,15 @@ JobsOption = Annotated[
         metavar="N",
         help="Runs at once, each with its share of the threads.",
         show_default="one a core",
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="tcp://HOST:PORT",
+        help="Sends the runs to the workers of this Dask scheduler.",
+        show_default=False,
     ),
 ]
 DeviceOption = Annotated[

@@ -1,10 +1,10 @@
 """`mnistcli train`: trains a preset's network and judges it by its budget."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistcli.cli.options import (
+    ClusterOption,
     CoresetFileOption,
     DataOption,
     DeviceName,
@@ -24,12 +24,14 @@ from mnistcli.cli.options import (
     SetOption,
     ThreadsOption,
     parse_numbers,
+    read_workers,
 )
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistcli.experiment.options import Options
     from mnistcli.experiment.training import Experiment
+    from mnistcli.experiment.workers import Workers
     from mnistcli.preset.schema import Preset
 
 
@@ -39,6 +41,7 @@ def train(
     seed: SeedOption = 0,
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
+    cluster: ClusterOption = None,
     device: DeviceOption = DeviceName.auto,
     precision: PrecisionOption = PrecisionName.auto,
     threads: ThreadsOption = None,
@@ -66,11 +69,12 @@ def train(
         if profile:
             raise UsageError("--profile is for a single run; leave --seeds out")
         train_seeds(
-            loaded, options, coreset, (seeds, jobs), as_json=as_json, quiet=quiet, no_fail=no_fail
-        )
+            loaded, options, coreset, (seeds, read_workers(jobs, cluster)),
+            as_json=as_json, quiet=quiet, no_fail=no_fail,
+        )  # fmt: skip
         return
-    if jobs is not None:
-        raise UsageError("--jobs is for several runs; say --seeds too")
+    if jobs is not None or cluster:
+        raise UsageError("--jobs and --cluster are for several runs; say --seeds too")
     train_preset(
         loaded, options, coreset,
         profile=profile, as_json=as_json, quiet=quiet, no_fail=no_fail,
@@ -107,7 +111,7 @@ def train_seeds(
     preset: "Preset",
     options: "Options",
     coreset: Path | None,
-    seeds_and_jobs: tuple[str, int | None],
+    seeds_and_workers: "tuple[str, Workers]",
     *,
     as_json: bool,
     quiet: bool,
@@ -119,11 +123,10 @@ def train_seeds(
     from mnistcli.display.runs import runs_view
     from mnistcli.experiment.batch import run_seeds
 
-    seeds, jobs = seeds_and_jobs
+    seeds, workers = seeds_and_workers
     numbers = parse_numbers(seeds, "--seeds")
     with show_progress(standard_error(), quiet=quiet) as emit:
-        at_once = jobs or os.cpu_count() or 1
-        document = run_seeds(preset, numbers, at_once, options, coreset, emit)
+        document = run_seeds(preset, numbers, workers, options, coreset, emit)
     show(document, runs_view(document), as_json=as_json)
     finish(document.passed, no_fail=no_fail)
 

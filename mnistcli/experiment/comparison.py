@@ -21,10 +21,9 @@ from mnistcli.experiment.trials import (
     Outcome,
     Setting,
     compare_pairs,
-    run_jobs,
-    share_threads,
     try_training,
 )
+from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Coreset, Method, default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetComparison, MethodResult, PairedDifference
@@ -74,8 +73,7 @@ class Contest:
     sizes: Sequence[int]
     """If there are none, 20, 5 and 1 % of the images."""
     seeds: Sequence[int]
-    jobs: int
-    """At once."""
+    workers: Workers
 
 
 def compare_methods(
@@ -89,7 +87,7 @@ def compare_methods(
     Args:
         preset: its [coreset] says balance and features; its network and recipe are the same for
             every run.
-        contest: which methods, sizes and seeds, and how many runs at once.
+        contest: which methods, sizes and seeds, and who runs them.
         options: where, in what and on which data; the seeds are the contest's.
         emit: told of every choice's stages and of every run.
 
@@ -98,11 +96,11 @@ def compare_methods(
         FileError: data cannot be read or results not be written.
         DivergedError: a run's loss is not finite.
     """
-    options = replace(options, threads=share_threads(options.threads, contest.jobs))
+    options = replace(options, threads=contest.workers.share_threads(options.threads))
     jobs = [job for seed in contest.seeds for job in _choose(preset, contest, options, seed, emit)]
     name, now = f"{preset.name}-coresets", datetime.now(UTC)
     folder = create_run_folder(options.out, name, contest.seeds[0], now)
-    outcomes = run_jobs(jobs, contest.jobs, options.threads or 1, emit)
+    outcomes = list(contest.workers.run(jobs, options.threads or 1, emit))
     document = _summarize(preset, contest, options, outcomes, folder)
     content = document.model_dump_json(indent=2) + "\n"
     write_atomically(folder / "comparison.json", content.encode())

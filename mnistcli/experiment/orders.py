@@ -24,10 +24,9 @@ from mnistcli.experiment.trials import (
     Outcome,
     Setting,
     compare_pairs,
-    run_jobs,
-    share_threads,
     try_training,
 )
+from mnistcli.experiment.workers import Workers
 from mnistcli.preset.curriculum import Curriculum, Groups, Paced
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import ArmResult, CurriculumComparison, PairedDifference
@@ -134,7 +133,7 @@ def match_steps(
 
 
 def compare_orders(
-    preset: Preset, seeds: Sequence[int], at_once: int, options: Options, emit: Emit
+    preset: Preset, seeds: Sequence[int], workers: Workers, options: Options, emit: Emit
 ) -> CurriculumComparison:
     """Trains in each of the four orders, from every seed, in equally many steps.
 
@@ -144,7 +143,7 @@ def compare_orders(
     Args:
         preset: has a [curriculum].
         seeds: of the runs.
-        at_once: how many runs.
+        workers: who runs them.
         options: where, in what and on which data.
         emit: told of every choice's stages and of every run.
 
@@ -153,11 +152,11 @@ def compare_orders(
         FileError: data cannot be read or results not be written.
         DivergedError: a run's loss is not finite.
     """
-    options = replace(options, threads=share_threads(options.threads, at_once))
+    options = replace(options, threads=workers.share_threads(options.threads))
     jobs = [job for seed in seeds for job in _prepare(preset, options, seed, emit)]
     now = datetime.now(UTC)
     folder = create_run_folder(options.out, f"{preset.name}-orders", seeds[0], now)
-    outcomes = run_jobs(jobs, at_once, options.threads or 1, emit)
+    outcomes = list(workers.run(jobs, options.threads or 1, emit))
     document = _summarize(preset, seeds, options, outcomes, folder)
     content = document.model_dump_json(indent=2) + "\n"
     write_atomically(folder / "comparison.json", content.encode())

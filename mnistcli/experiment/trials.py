@@ -1,16 +1,13 @@
-"""Many short trainings in several processes, and what can be said of their differences."""
+"""Short trainings without a record, and what can be said of their differences."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
-from joblib import Parallel, delayed, parallel_config
 from torch import nn
 
 from mnistcli.engine.evaluation import evaluate
-from mnistcli.engine.events import Emit, RunFinished
 from mnistcli.engine.loop import Plan, Recipe, train
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.network import (
@@ -22,7 +19,6 @@ from mnistcli.experiment.network import (
 )
 from mnistcli.experiment.options import Options
 from mnistcli.preset.schema import Preset
-from mnistcli.process import tune_process
 from mnistcli.records.comparisons import PairedDifference
 from mnistcli.verdict.stats import adjust, judge, paired_difference
 
@@ -51,50 +47,7 @@ class Setting:
     model: nn.Module
 
 
-class Judged(Protocol):
-    """Whatever a job leaves: it has an accuracy."""
-
-    @property
-    def accuracy(self) -> float:
-        """Of the network, in [0, 1]."""
-
-
-Left = TypeVar("Left", bound=Judged, covariant=True)
-
-
-class Job(Protocol[Left]):
-    """One training: picklable, and it knows its own name."""
-
-    @property
-    def name(self) -> str:
-        """As in "kmeans, 12,000 images, seed 3"."""
-
-    def run(self) -> Left:
-        """Trains."""
-
-
 Key = TypeVar("Key")
-
-
-def share_threads(threads: int | None, jobs: int) -> int:
-    """The threads of each job: those asked for, or an equal share of the cores."""
-    return threads or max(1, (os.cpu_count() or 1) // jobs)
-
-
-SomeJob = TypeVar("SomeJob", bound=Job[Judged])
-
-
-def run_jobs(
-    jobs: Sequence[SomeJob], at_once: int, threads: int, emit: Emit
-) -> list[tuple[SomeJob, Any]]:
-    """Runs all jobs, some at once in processes of their own, and tells of each that has ended."""
-    outcomes = []
-    with parallel_config("loky", inner_max_num_threads=threads):
-        running = Parallel(at_once, return_as="generator_unordered")(map(delayed(_run), jobs))
-        for job, outcome in running:
-            outcomes.append((job, outcome))
-            emit(RunFinished(len(outcomes), len(jobs), job.name, outcome.accuracy))
-    return outcomes
 
 
 def try_training(preset: Preset, options: Options, make_plan: Callable[[Setting], Plan]) -> Outcome:
@@ -140,11 +93,6 @@ def compare_pairs(
         )
         for (key, found), p_value in zip(sure.items(), adjusted, strict=True)
     }
-
-
-def _run(job: SomeJob) -> tuple[SomeJob, Judged]:
-    tune_process()
-    return job, job.run()
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,21 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_record(folder: Path, record: RunRecord) -> None:
     """Writes record.json."""
     write_atomically(folder / RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """What a run left beside its record, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != RECORD}
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes what `read_folder` read.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    for name, content in files.items():
+        write_atomically(folder / Path(name).name, content)
 
 
 def find_run(reference: str) -> Path:

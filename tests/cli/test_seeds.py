@@ -89,7 +89,7 @@ def test_one_seed_is_judged_by_its_value(train: Callable) -> None:
         (("--seeds", "0-1", "--profile"), "--profile"),
         (("--seeds", "0-1", "--jobs", "0"), "--jobs"),
         (("--seeds", ""), "--seeds"),
-        (("--jobs", "2"), "--jobs is for several runs"),
+        (("--jobs", "2"), "--jobs and --cluster are for several"),
     ],
 )
 def test_a_mistake_is_one_line(train: Callable, options: tuple, words: str) -> None:

@@ -1,0 +1,162 @@
+"""A real Dask scheduler and two worker processes, on loopback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed")
+
+
+@dataclass
+class Cluster:
+    address: str
+    scheduler: subprocess.Popen
+    workers: list[subprocess.Popen]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def start(*arguments: object) -> subprocess.Popen:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "-m", "distributed.cli." + str(arguments[0])]
+    return subprocess.Popen([*command, *map(str, arguments[1:])], **silent)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    port = address.rpartition(":")[2]
+    quiet = ("--no-dashboard", "--host", "127.0.0.1")
+    scheduler = start("dask_scheduler", "--port", port, *quiet)
+    workers = [
+        start(
+            "dask_worker", address, "--nthreads", 1, "--no-nanny", *quiet,
+            "--local-directory", tmp_path / f"worker{number}",
+        )
+        for number in range(2)
+    ]  # fmt: skip
+    wait_for_workers(address, 2)
+    yield Cluster(address, scheduler, workers)
+    for process in (*workers, scheduler):
+        process.kill()
+        process.wait()
+
+
+def wait_for_workers(address: str, count: int) -> None:
+    code = (
+        "import sys\nfrom distributed import Client\n"
+        f"with Client({address!r}, timeout=60) as client: client.wait_for_workers({count}, 60)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=130)
+
+
+@pytest.fixture
+def train(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Callable:
+    def run(*options: object, out: str = "runs") -> tuple:
+        answer = cli(
+            "train", tiny_preset, "--data", tiny_data, "--out", tmp_path / out,
+            "--json", *options,
+        )  # fmt: skip
+        return answer, json.loads(answer.out) if answer.out else None
+
+    return run
+
+
+def hashes(document: dict) -> list[str]:
+    return [run["weights_sha256"] for run in document["runs"]]
+
+
+def test_a_cluster_gives_the_same_runs_as_this_machine(
+    train: Callable, cluster: Cluster, tmp_path: Path
+) -> None:
+    answer, there = train("--seeds", "0-3", "--cluster", cluster.address, "--threads", 1)
+    assert answer.code == 0, answer.err
+    assert "run 4/4" in answer.err
+    _, here = train("--seeds", "0-3", "--jobs", 1, "--threads", 1, out="here")
+    assert hashes(there) == hashes(here)
+    assert [run["test"] for run in there["runs"]] == [run["test"] for run in here["runs"]]
+    for run in there["runs"]:
+        folder = Path(run["path"])
+        assert folder.parent == tmp_path / "runs"
+        assert {path.name for path in folder.iterdir()} == {
+            path.name for path in Path(here["runs"][0]["path"]).iterdir()
+        }
+        assert json.loads((folder / "record.json").read_text()) == run
+
+
+def test_a_killed_worker_loses_no_result(
+    cluster: Cluster, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable, "-m", "mnistcli", "train", tiny_preset, "--data", tiny_data,
+        "--out", tmp_path / "runs", "--json", "--seeds", "0-5", "--cluster", cluster.address,
+        "--set", "train.epochs=40", "--threads", "1", "--no-fail",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        first = process.stderr.readline()
+        os.kill(cluster.workers[0].pid, signal.SIGKILL)
+        out, err = process.communicate(timeout=300)
+    assert "run 1/6" in first
+    assert process.returncode == 0, err
+    document = json.loads(out)
+    assert [run["seed"] for run in document["runs"]] == list(range(6))
+    assert len(list((tmp_path / "runs").iterdir())) == 6
+
+
+def test_no_scheduler_is_one_line(train: Callable) -> None:
+    began = time.monotonic()
+    answer, _ = train("--seeds", "0-1", "--cluster", f"tcp://127.0.0.1:{free_port()}")
+    assert answer.code == 4
+    assert answer.err.startswith("mnistcli: no Dask scheduler answers at tcp://127.0.0.1:")
+    assert answer.err.count("\n") == 1
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--seeds", "0-1", "--cluster", "nonsense"), "tcp://HOST:PORT"),
+        (("--seeds", "0-1", "--cluster", "http://a:1"), "tcp://HOST:PORT"),
+        (("--seeds", "0-1", "--cluster", "tcp://a:1", "--jobs", "2"), "--jobs"),
+        (("--cluster", "tcp://a:1"), "--seeds"),
+    ],
+)
+def test_a_mistake_is_one_line(train: Callable, options: tuple, words: str) -> None:
+    answer, _ = train(*options)
+    assert answer.code == 2
+    assert words in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_lost_scheduler_ends_the_command(
+    cluster: Cluster, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable, "-m", "mnistcli", "train", tiny_preset, "--data", tiny_data,
+        "--out", tmp_path / "runs", "--seeds", "0-5", "--cluster", cluster.address,
+        "--set", "train.epochs=40", "--threads", "1", "--no-fail",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stderr.readline()
+        cluster.scheduler.kill()
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 4, err
+    assert "was lost" in err
+    assert "Traceback" not in err
