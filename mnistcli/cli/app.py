@@ -15,7 +15,7 @@ from mnistcli.cli.compare import compare
 from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
-from mnistcli.cli.output import write
+from mnistcli.cli.output import in_one_line, write
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, MnistcliError
@@ -96,8 +96,7 @@ def _run() -> int:
 
 def _fail(code: int, message: str) -> int:
     """One line, without control characters, whatever the message quotes."""
-    line = "".join(c if c.isprintable() else " " for c in " ".join(message.split()))
-    if line:
+    if line := in_one_line(message):
         print(f"mnistcli: {line}", file=sys.stderr)
     return code
 

@@ -1,6 +1,5 @@
 """`mnistcli compare`: runs and presets side by side, with a statistical verdict."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,13 +48,12 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Runs side by side, grouped by preset over their seeds, against the first group."""
-    from mnistcli.cli.output import show, write
+    from mnistcli.cli.output import complain, show, write
     from mnistcli.display.compare import as_csv, as_markdown, comparison_view, journal_view
     from mnistcli.verdict.compare import compare_members, keep_journal
 
     found, faults = read_members(members)
-    for fault in faults:
-        print(f"mnistcli: {fault}", file=sys.stderr)
+    complain(faults)
     in_json = as_json or form is Format.json
     if journal:
         document = keep_journal(found)
@@ -72,8 +70,8 @@ def compare(
         raise typer.Exit(ExitCode.UNREADABLE)
 
 
-def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[str]]":
-    """The runs and presets named, and a line for each run that cannot be read.
+def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[FileError]]":
+    """The runs and presets named, and what is wrong with each run that cannot be read.
 
     Raises:
         UsageError: a name is neither a run, nor a folder of runs, nor a preset.
@@ -82,7 +80,7 @@ def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[str]
     from mnistcli.records.store import find_run, list_runs, read_record
 
     found: list[RunRecord | Preset] = []
-    faults: list[str] = []
+    faults: list[FileError] = []
     for name in names:
         folders = list_runs(name)
         if folders is None:
@@ -95,5 +93,5 @@ def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[str]
             try:
                 found.append(read_record(find_run(str(folder))))
             except FileError as error:
-                faults.append(str(error))
+                faults.append(error)
     return found, faults

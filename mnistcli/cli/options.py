@@ -87,8 +87,9 @@ PresetArgument = Annotated[
         autocompletion=complete_preset,
     ),
 ]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run folder, or its record.json.")
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Run folders, their record.json, or folders of runs."),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -2,12 +2,13 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
 import typer
 
-from mnistcli.errors import ExitCode, FileError
+from mnistcli.errors import ExitCode, FileError, MnistcliError
 
 if TYPE_CHECKING:  # `--help` needs none of these
     from pydantic import BaseModel
@@ -61,6 +62,17 @@ def write(text: str) -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise FileError(f"cannot write to stdout: {error.strerror}") from error
+
+
+def complain(faults: Sequence[MnistcliError]) -> None:
+    """Says what is wrong with some of the members, a line each, on stderr."""
+    for fault in faults:
+        print(f"mnistcli: {in_one_line(str(fault))}", file=sys.stderr)
+
+
+def in_one_line(message: str) -> str:
+    """Without control characters, whatever the message quotes."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(message.split()))
 
 
 def finish(passed: bool, *, no_fail: bool) -> None:

@@ -7,10 +7,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistcli.display.text import percent
 from mnistcli.errors import FileError
 from mnistcli.records.comparisons import CoresetComparison
+from mnistcli.records.evaluations import Mistake
 
 SIDE = 28
+GALLERY_COLUMNS = 8
 
 
 class SheetRow(Protocol):
@@ -79,6 +82,28 @@ def draw_accuracy_over_size(path: Path, comparison: CoresetComparison) -> None:
         f"{comparison.preset.name}: {comparison.steps:,} steps, {len(comparison.seeds)} seeds"
     )
     axes.legend(ncols=2, fontsize="small")
+    _save(figure, path)
+
+
+def draw_mistakes(
+    path: Path, title: str, mistakes: Sequence[Mistake], images: Sequence[NDArray[np.uint8]]
+) -> None:
+    """Draws the first mistakes, whose images are uint8 (28, 28), in rows of eight.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    rows = max(1, -(-len(images) // GALLERY_COLUMNS))
+    figure = _figure(1.25 * GALLERY_COLUMNS, 0.5 + 1.5 * rows)
+    grid = figure.subplots(rows, GALLERY_COLUMNS, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, image, mistake in zip(grid, images, mistakes, strict=False):
+        axes.imshow(image, cmap="gray_r", interpolation="nearest")
+        sure = percent(mistake.confidence, 0)
+        name = f"#{mistake.index}\n{mistake.digit}, taken for {mistake.predicted} ({sure})"
+        axes.set_title(name, fontsize=7)
+    figure.suptitle(f"{title}: {len(images)} of {len(mistakes):,} mistakes")
     _save(figure, path)
 
 

@@ -1,7 +1,6 @@
 """Results → what rich prints. Nothing here computes a result."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,7 +10,6 @@ from mnistcli.display.layout import new_table
 from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
     SIGNS,
-    VERDICT_STYLE,
     figure,
     figure_name,
     percent,
@@ -28,11 +26,6 @@ from mnistcli.records.documents import (
     RunRecord,
     Summary,
 )
-from mnistcli.records.evaluations import EvaluationDocument, PredictionsDocument, Robustness
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 CLAIM_STYLE = {"agrees": "green", "differs": "red", "not measured here": "dim"}
 
@@ -84,65 +77,6 @@ def run_view(record: RunRecord) -> RenderableType:
     if record.profile:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
     return Group(*parts, check_table(record.checks, measured), ending)
-
-
-def evaluation_view(
-    document: EvaluationDocument, worst: "Sequence[NDArray[np.uint8]]" = ()
-) -> RenderableType:
-    """Accuracy, calibration, speed, confusion, digits, and the worst mistakes as pictures."""
-    low, high = document.interval
-    parts: list[RenderableType] = [
-        Text(f"{document.run_id} · {document.split} · {document.data}", style="bold"),
-        Text(),
-        Text(
-            f" accuracy {percent(document.accuracy)}   {document.correct:,} of "
-            f"{document.total:,} right   95 % interval {100 * low:.2f} – {percent(high)}\n"
-            f" loss {document.loss:.4f}   calibration error {percent(document.calibration_error)}"
-            f"   weights {size(document.weights_bytes)}\n"
-            f" speed {document.images_per_second:,.0f} images/s, "
-            f"{document.milliseconds_per_image:.2f} ms for one alone"
-        ),
-        Text(),
-        _confusion_table(document),
-    ]
-    if document.robustness:
-        parts += [Text(), *(_robustness_line(row) for row in document.robustness)]
-    if worst:
-        from mnistcli.display.halfblocks import draw_images  # numpy, which no other table needs
-
-        titles = [
-            f"#{mistake.index}: {mistake.digit}, taken for {mistake.predicted}"
-            for mistake in document.mistakes[: len(worst)]
-        ]
-        heading = f" worst of {len(document.mistakes):,} mistakes"
-        parts += [Text(), Text(heading), Text(draw_images(worst, titles))]
-    if document.matches_record is not None:
-        note = "agrees with" if document.matches_record else "DIFFERS from"
-        style = "" if document.matches_record else VERDICT_STYLE["fail"]
-        parts += [Text(f" {note} the run's record", style=style)]
-    return Group(*parts)
-
-
-def _robustness_line(row: Robustness) -> Text:
-    pairs = zip(row.strengths, row.accuracies, strict=True)
-    figures = "".join(f"{strength:>5g}: {percent(share, 1):>7}" for strength, share in pairs)
-    return Text(f" {row.distortion:<9}{figures}  {row.unit}")
-
-
-def predictions_view(
-    document: PredictionsDocument, images: "Sequence[NDArray[np.uint8]]"
-) -> RenderableType:
-    """What each picture was taken for, how surely, and how the network saw the first of them."""
-    from mnistcli.display.halfblocks import draw_images  # numpy, which no other table needs
-
-    table = new_table("picture", "digit", "sure", "or else", right=("digit", "sure"))
-    for one in document.predictions:
-        shares = sorted(zip(one.probabilities, range(len(one.probabilities)), strict=True))
-        share, digit = shares[-2]
-        other = f"{digit} ({percent(share, 1)})"
-        table.add_row(Text(one.file), str(one.predicted), percent(one.confidence, 1), other)
-    shown = [str(one.predicted) for one in document.predictions[:3]]
-    return Group(table, Text(), Text(draw_images(images[:3], shown)))
 
 
 def presets_view(presets: PresetList) -> RenderableType:
@@ -233,26 +167,6 @@ def _speed(record: RunRecord) -> str:
         f" {profile.images_per_second:,.0f} images/s, {share} of the {ceiling:,.0f} "
         f"that the network alone reaches{memory}"
     )
-
-
-def _confusion_table(document: EvaluationDocument) -> Table:
-    """Rows are true digits; what is right is green, what is wrong red."""
-    digits = [str(digit) for digit in range(len(document.confusion))]
-    shares = ("recall", "prec.")
-    table = new_table("true", *digits, *shares, right=("true", *digits, *shares), gap=1)
-    for row in document.per_class:
-        cells = [
-            Text(
-                str(count) if count else "·",  # no separators: eleven columns must fit into 80
-                style="green" if column == row.digit else "red" if count else "dim",
-            )
-            for column, count in enumerate(document.confusion[row.digit])
-        ]
-        ends = [
-            "–" if share is None else f"{100 * share:.1f}" for share in (row.recall, row.precision)
-        ]
-        table.add_row(str(row.digit), *cells, *ends)
-    return table
 
 
 def _word(is_passed: bool) -> Text:

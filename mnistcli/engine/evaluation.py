@@ -11,6 +11,7 @@ from mnistcli.engine.data import CLASSES, Examples
 from mnistcli.preset.schema import Normalization
 
 BATCH = 1_000
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,31 @@ def evaluate(model: nn.Module, examples: Examples, normalization: Normalization)
         logits = model(normalize(to_inputs(images), normalization))
         loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
         said.append(logits)
-    logits, labels = torch.cat(said).cpu(), examples.labels.cpu()
-    answers = logits.argmax(dim=1)
+    logits = torch.cat(said).cpu()
+    return _count(logits.softmax(dim=1), examples.labels.cpu(), loss / len(logits))
+
+
+def combine(evaluations: Sequence[Evaluation], labels: Tensor) -> Evaluation:
+    """What several networks answer together: the mean of their probabilities.
+
+    Args:
+        evaluations: of the same examples.
+        labels: their digits, int64 (n,).
+
+    Source: Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation
+    using deep ensembles", section 2.4.
+    """
+    mean = torch.stack([one.probabilities for one in evaluations]).mean(dim=0)
+    loss = float(functional.nll_loss(mean.clamp_min(TINY).log(), labels.cpu()))
+    return _count(mean, labels.cpu(), loss)
+
+
+def _count(probabilities: Tensor, labels: Tensor, loss: float) -> Evaluation:
+    answers = probabilities.argmax(dim=1)
     confusion = torch.bincount(labels * CLASSES + answers, minlength=CLASSES**2)
     return Evaluation(
         predictions=answers,
         confusion=confusion.view(CLASSES, CLASSES),
-        loss=loss / len(labels),
-        probabilities=logits.softmax(dim=1),
+        loss=loss,
+        probabilities=probabilities,
     )

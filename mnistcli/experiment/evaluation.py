@@ -1,38 +1,40 @@
 """A run's record and weights → how right its network is, how sure, and how fast."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnistcli.engine import device as devices
 from mnistcli.engine.data import Examples, Split, fingerprint, load_examples
-from mnistcli.engine.evaluation import Evaluation, evaluate
-from mnistcli.engine.model import build_model
+from mnistcli.engine.evaluation import Evaluation, combine, evaluate
 from mnistcli.engine.pictures import read_pictures
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.experiment.options import Options
-from mnistcli.preset.schema import Normalization
-from mnistcli.records.checkpoint import load_weights
-from mnistcli.records.documents import RunRecord
+from mnistcli.experiment.rebuilding import Rebuilt, rebuild
 from mnistcli.records.evaluations import (
+    Answers,
     DigitResult,
+    Ensemble,
     EvaluationDocument,
+    EvaluationsDocument,
     Mistake,
     Prediction,
     PredictionsDocument,
     Robustness,
 )
-from mnistcli.records.store import WEIGHTS, read_record
+from mnistcli.records.store import WEIGHTS
 from mnistcli.verdict.calibration import calibrate, expected_calibration_error
 from mnistcli.verdict.stats import wilson_interval
 
 BATCH = 512
-WORST = 3
+WORST = 40
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ class Judgement:
     document: EvaluationDocument
     worst: tuple[NDArray[np.uint8], ...]
     """(28, 28) each: the first of the document's mistakes."""
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Together:
+    """What several runs' networks found, alone and together."""
+
+    document: EvaluationsDocument
+    worst: tuple[NDArray[np.uint8], ...]
+    """(28, 28) each: the first of the ensemble's mistakes."""
 
 
 @dataclass(frozen=True)
@@ -68,51 +80,107 @@ def evaluate_run(
         FileError: record, weights or data are unreadable or do not fit each other.
         UsageError: there is no such device.
     """
-    record, model, device = _rebuild(folder, options)
-    examples = load_examples(split, options.data).to(device)
+    rebuilt = rebuild(folder, options)
+    record, model = rebuilt.record, rebuilt.model
+    examples = load_examples(split, options.data).to(rebuilt.device)
     same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
     normalization = record.preset.normalization
     result = evaluate(model, examples, normalization)
-    labels = examples.labels.cpu()
-    confidences = result.probabilities.amax(dim=1)
-    bins = calibrate(confidences.tolist(), (result.predictions == labels).tolist())
-    mistakes = _list_mistakes(result, labels)
     speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
     document = EvaluationDocument(
+        **_judge(result, examples.labels.cpu()),
         run_id=record.run_id,
         preset=record.preset.name,
         split=split,
         data=str(options.data) if options.data else "MNIST (embedded)",
-        accuracy=result.accuracy,
-        correct=result.correct,
-        total=result.total,
-        loss=result.loss,
-        interval=wilson_interval(result.correct, result.total),
-        confusion=tuple(tuple(row) for row in result.confusion.tolist()),
-        per_class=_judge_digits(result),
-        calibration=bins,
-        calibration_error=expected_calibration_error(bins),
-        mistakes=mistakes,
         images_per_second=speeds[0],
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=(folder / WEIGHTS).stat().st_size,
-        robustness=_distort(model, examples, normalization) if distorted else (),
+        robustness=_distort(rebuilt, examples) if distorted else (),
         matches_record=result.correct == record.test.correct if same_images else None,
     )
-    shown = [examples.images[mistake.index, 0].cpu().numpy() for mistake in mistakes[:WORST]]
-    return Judgement(document, tuple(shown))
+    return Judgement(document, pick_worst(document, examples), result)
 
 
-def _distort(
-    model: nn.Module, examples: Examples, normalization: Normalization
-) -> tuple[Robustness, ...]:
+def join(judgements: Sequence[Judgement], split: Split, options: Options) -> Together:
+    """Lets the networks of several runs answer together.
+
+    Args:
+        judgements: of at least one run, all on the split of the data that the options name.
+        split: that one.
+        options: those of the judgements.
+
+    Raises:
+        FileError: data is unreadable.
+    """
+    examples = load_examples(split, options.data)
+    result = combine([one.evaluation for one in judgements], examples.labels)
+    documents = tuple(one.document for one in judgements)
+    ensemble = Ensemble(
+        **_judge(result, examples.labels), runs=tuple(document.run_id for document in documents)
+    )
+    document = EvaluationsDocument(runs=documents, ensemble=ensemble)
+    return Together(document, pick_worst(ensemble, examples))
+
+
+def pick_worst(answers: Answers, examples: Examples) -> tuple[NDArray[np.uint8], ...]:
+    """The images of the first mistakes, (28, 28) each."""
+    places = [mistake.index for mistake in answers.mistakes[:WORST]]
+    return tuple(examples.images[places, 0].cpu().numpy())
+
+
+def read_images(folder: Path, files: list[Path], options: Options) -> Reading:
+    """Lets a run's network say which digits a user's pictures show.
+
+    Raises:
+        FileError: record, weights or a picture are unreadable.
+        UsageError: there is no such device.
+    """
+    rebuilt = rebuild(folder, options)
+    images = read_pictures(files)
+    # Their labels are not known, and nothing reads them.
+    examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(rebuilt.device)
+    result = evaluate(rebuilt.model, examples, rebuilt.record.preset.normalization)
+    predictions = tuple(
+        Prediction(
+            file=str(file),
+            predicted=int(probabilities.argmax()),
+            confidence=float(probabilities.amax()),
+            probabilities=tuple(probabilities.tolist()),
+        )
+        for file, probabilities in zip(files, result.probabilities, strict=True)
+    )
+    document = PredictionsDocument(run_id=rebuilt.record.run_id, predictions=predictions)
+    return Reading(document, tuple(images[:, 0].numpy()))
+
+
+def _judge(result: Evaluation, labels: Tensor) -> dict[str, Any]:
+    """The fields of `Answers`."""
+    confidences = result.probabilities.amax(dim=1)
+    bins = calibrate(confidences.tolist(), (result.predictions == labels).tolist())
+    return {
+        "accuracy": result.accuracy,
+        "correct": result.correct,
+        "total": result.total,
+        "loss": result.loss,
+        "interval": wilson_interval(result.correct, result.total),
+        "confusion": tuple(tuple(row) for row in result.confusion.tolist()),
+        "per_class": _judge_digits(result),
+        "calibration": bins,
+        "calibration_error": expected_calibration_error(bins),
+        "mistakes": _list_mistakes(result, labels),
+    }
+
+
+def _distort(rebuilt: Rebuilt, examples: Examples) -> tuple[Robustness, ...]:
     rows = []
     for kind in DISTORTIONS:
         accuracies = []
         for strength in STRENGTHS[kind]:
             generator = devices.make_generator(0, "robustness")
             images = distort(examples.images, kind, strength, generator)
-            found = evaluate(model, Examples(images, examples.labels), normalization)
+            harder = Examples(images, examples.labels)
+            found = evaluate(rebuilt.model, harder, rebuilt.record.preset.normalization)
             accuracies.append(found.accuracy)
         rows.append(
             Robustness(
@@ -123,41 +191,6 @@ def _distort(
             )
         )
     return tuple(rows)
-
-
-def read_images(folder: Path, files: list[Path], options: Options) -> Reading:
-    """Lets a run's network say which digits a user's pictures show.
-
-    Raises:
-        FileError: record, weights or a picture are unreadable.
-        UsageError: there is no such device.
-    """
-    record, model, device = _rebuild(folder, options)
-    images = read_pictures(files)
-    # Their labels are not known, and nothing reads them.
-    examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(device)
-    result = evaluate(model, examples, record.preset.normalization)
-    predictions = tuple(
-        Prediction(
-            file=str(file),
-            predicted=int(probabilities.argmax()),
-            confidence=float(probabilities.amax()),
-            probabilities=tuple(probabilities.tolist()),
-        )
-        for file, probabilities in zip(files, result.probabilities, strict=True)
-    )
-    document = PredictionsDocument(run_id=record.run_id, predictions=predictions)
-    return Reading(document, tuple(images[:, 0].numpy()))
-
-
-def _rebuild(folder: Path, options: Options) -> tuple[RunRecord, nn.Sequential, torch.device]:
-    """The run's record, its network with its weights, and where that is."""
-    record = read_record(folder)
-    device = devices.choose_device(options.device)
-    devices.choose_threads(options.threads)
-    model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
-    load_weights(model, folder)
-    return record, model.to(device), device
 
 
 def _judge_digits(result: Evaluation) -> tuple[DigitResult, ...]:

@@ -56,17 +56,10 @@ class Robustness(BaseModel):
     accuracies: tuple[float, ...]
 
 
-class EvaluationDocument(BaseModel):
-    """What `evaluate` prints."""
+class Answers(BaseModel):
+    """How right a network, or several together, are about a split."""
 
     model_config = DOCUMENT
-    schema_: Annotated[Literal["mnistcli.evaluation/1"], Field(alias="schema")] = (
-        "mnistcli.evaluation/1"
-    )
-    run_id: str
-    preset: str
-    split: Literal["train", "test"]
-    data: str
     accuracy: float
     correct: int
     total: int
@@ -80,6 +73,18 @@ class EvaluationDocument(BaseModel):
     """Expected calibration error: how far confidence is from accuracy, weighted by images."""
     mistakes: tuple[Mistake, ...]
     """All of them, the one with the least probable true digit first."""
+
+
+class EvaluationDocument(Answers):
+    """What `evaluate` prints of one run."""
+
+    schema_: Annotated[Literal["mnistcli.evaluation/1"], Field(alias="schema")] = (
+        "mnistcli.evaluation/1"
+    )
+    run_id: str
+    preset: str
+    split: Literal["train", "test"]
+    data: str
     images_per_second: float
     """From bytes to logits, 512 images at a time, in float32."""
     milliseconds_per_image: float
@@ -90,6 +95,24 @@ class EvaluationDocument(BaseModel):
     """By distortion, if it was asked for."""
     matches_record: bool | None
     """Whether as many test images are right as the record says; absent on other images."""
+
+
+class Ensemble(Answers):
+    """Several networks that answer together, by the mean of their probabilities."""
+
+    runs: tuple[str, ...]
+    """Run ids."""
+
+
+class EvaluationsDocument(BaseModel):
+    """What `evaluate` prints of several runs."""
+
+    model_config = DOCUMENT
+    schema_: Annotated[Literal["mnistcli.evaluations/1"], Field(alias="schema")] = (
+        "mnistcli.evaluations/1"
+    )
+    runs: tuple[EvaluationDocument, ...]
+    ensemble: Ensemble
 
 
 class Prediction(BaseModel):

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +111,11 @@ def list_runs(reference: str) -> list[Path] | None:
         )
     except (OSError, ValueError):
         return None
+
+
+def list_references(references: Sequence[str]) -> list[str]:
+    """The same, with a folder of runs replaced by the runs in it."""
+    return [str(run) for each in references for run in list_runs(each) or [Path(each)]]
 
 
 def read_record(folder: Path) -> RunRecord:

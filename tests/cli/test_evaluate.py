@@ -2,7 +2,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mnistcli.engine.data import load_examples
 
@@ -81,7 +83,8 @@ def test_a_person_reads_every_number_of_the_matrix(
         found = json.loads(cli("evaluate", run["path"], *data, "--json").out)
         text = cli("evaluate", run["path"], *data).out
         assert max(map(len, text.splitlines())) <= 80
-        rows = [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()]
+        rows = [line.split() for line in text.splitlines()]
+        rows = [row for row in rows if len(row) == 13 and row[0].isdigit()]
         assert len(rows) == 10
         for row, counts in zip(rows, found["confusion"], strict=True):
             assert [int(cell.replace("·", "0")) for cell in row[1:11]] == counts
@@ -98,3 +101,69 @@ def test_a_damaged_run_exits_4(cli: Callable, run: dict, file: str, content: str
     answer = cli("evaluate", run["path"])
     assert answer.code == 4
     assert answer.err.count("\n") == 1
+
+
+@pytest.fixture
+def runs(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "several"
+    weak = ("--set", "train.epochs=1", "--set", "train.schedule.max_learning_rate=0.004")
+    for seed in range(3):
+        common = ("--data", tiny_data, "--out", folder, "--seed", seed)
+        assert cli("train", tiny_preset, *common, *weak, "-q").code == 0
+    return folder
+
+
+def test_several_runs_answer_together(cli: Callable, runs: Path, tiny_data: Path) -> None:
+    answer = cli("evaluate", runs, "--data", tiny_data, "--json")
+    assert answer.code == 0
+    found = json.loads(answer.out)
+    assert found["schema"] == "mnistcli.evaluations/1"
+    names = sorted(path.name for path in runs.iterdir())
+    assert [run["run_id"] for run in found["runs"]] == names == found["ensemble"]["runs"]
+    for run in found["runs"]:
+        single = json.loads(
+            cli("evaluate", runs / run["run_id"], "--data", tiny_data, "--json").out
+        )
+        for key in ("correct", "loss", "confusion", "calibration_error"):
+            assert run[key] == single[key]
+    together = found["ensemble"]
+    assert together["correct"] == sum(together["confusion"][digit][digit] for digit in range(10))
+    # Jensen: the mean of probabilities has no more loss than the networks have on average.
+    assert together["loss"] < sum(run["loss"] for run in found["runs"]) / 3
+    text = cli("evaluate", runs, "--data", tiny_data).out
+    assert "all 3 together" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_same_network_twice_is_that_network(cli: Callable, run: dict, tiny_data: Path) -> None:
+    answer = cli("evaluate", run["path"], run["path"], "--data", tiny_data, "--json")
+    found = json.loads(answer.out)
+    one, both = found["runs"][0], found["ensemble"]
+    assert both["confusion"] == one["confusion"]
+    assert both["loss"] == pytest.approx(one["loss"], abs=1e-5)
+
+
+def test_a_broken_run_does_not_hide_the_others(cli: Callable, runs: Path, tiny_data: Path) -> None:
+    first, second, third = sorted(runs.iterdir())
+    (first / "record.json").write_text('{"schema": "mnistcli.run/2"}')
+    (second / "weights.safetensors").unlink()
+    answer = cli("evaluate", runs, "nowhere", "--data", tiny_data, "--json")
+    assert answer.code == 4
+    assert answer.err.count("\n") == 3
+    assert [run["run_id"] for run in json.loads(answer.out)["runs"]] == [third.name]
+    assert cli("evaluate", first, second).out == ""
+
+
+def test_mistakes_are_drawn_in_a_file(cli: Callable, run: dict, runs: Path, tmp_path: Path) -> None:
+    for name, members in (("one.png", [run["path"]]), ("all.png", [runs])):
+        path = tmp_path / name
+        assert cli("evaluate", *members, "--sheet", path).code == 0
+        with Image.open(path) as picture:
+            assert picture.width > 800
+            assert np.asarray(picture.convert("L")).std() > 10
+    answer = cli("evaluate", run["path"], "--sheet", tmp_path / "no" / "where.png")
+    assert answer.code == 4
+
+
+def test_pictures_are_for_one_run(cli: Callable, runs: Path, tmp_path: Path) -> None:
+    assert cli("evaluate", runs, "--images", tmp_path / "x.png").code == 2

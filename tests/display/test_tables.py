@@ -3,8 +3,8 @@ import io
 import numpy as np
 from rich.console import Console
 
+from mnistcli.display.evaluation import evaluation_view
 from mnistcli.display.halfblocks import draw_images
-from mnistcli.display.tables import evaluation_view
 from mnistcli.records.evaluations import DigitResult, EvaluationDocument
 
 
