@@ -16,6 +16,7 @@ from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.output import in_one_line, write
+from mnistcli.cli.report import report
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, MnistcliError
@@ -34,6 +35,7 @@ app.command()(coreset)
 app.command()(curriculum)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(report)
 app.add_typer(presets.app, name="presets")
 
 

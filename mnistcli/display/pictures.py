@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,10 @@ from mnistcli.display.text import percent
 from mnistcli.errors import FileError
 from mnistcli.records.comparisons import CoresetComparison
 from mnistcli.records.evaluations import Mistake
+from mnistcli.records.reports import SheetRow
 
 SIDE = 28
 GALLERY_COLUMNS = 8
-
-
-class SheetRow(Protocol):
-    """One row of a contact sheet."""
-
-    @property
-    def digit(self) -> int: ...  # noqa: D102
-    @property
-    def kept(self) -> bool: ...  # noqa: D102
-    @property
-    def count(self) -> int: ...  # noqa: D102
-    @property
-    def images(self) -> NDArray[np.uint8]: ...  # noqa: D102
 
 
 def draw_sheet(path: Path, title: str, rows: Sequence[SheetRow]) -> None:

@@ -1,7 +1,7 @@
 """Optimizer and schedule specs → PyTorch's optimizer and schedule."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MethodType
 from typing import Literal, assert_never
@@ -157,3 +157,25 @@ def build_schedule(
             )
         case _:
             assert_never(settings)
+
+
+def trace_rates(
+    schedule: Schedule, optimizer: optim.Optimizer, epoch_steps: Sequence[int]
+) -> list[float]:
+    """The learning rate of every step, of the optimizer's first group; nothing is learned.
+
+    Args:
+        schedule: fresh; is gone through.
+        optimizer: that schedule's; its parameters have no gradients.
+        epoch_steps: how many steps every epoch has.
+    """
+    rates = []
+    optimizer.step()  # a scheduler warns if its first step comes before the optimizer's
+    for steps in epoch_steps:
+        for _ in range(steps):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            if schedule.every == "batch":
+                schedule.scheduler.step()
+        if schedule.every == "epoch":
+            schedule.scheduler.step()
+    return rates

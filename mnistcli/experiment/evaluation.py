@@ -88,7 +88,7 @@ def evaluate_run(
     result = evaluate(model, examples, normalization)
     speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
     document = EvaluationDocument(
-        **_judge(result, examples.labels.cpu()),
+        **judge(result, examples.labels.cpu()),
         run_id=record.run_id,
         preset=record.preset.name,
         split=split,
@@ -117,7 +117,7 @@ def join(judgements: Sequence[Judgement], split: Split, options: Options) -> Tog
     result = combine([one.evaluation for one in judgements], examples.labels)
     documents = tuple(one.document for one in judgements)
     ensemble = Ensemble(
-        **_judge(result, examples.labels), runs=tuple(document.run_id for document in documents)
+        **judge(result, examples.labels), runs=tuple(document.run_id for document in documents)
     )
     document = EvaluationsDocument(runs=documents, ensemble=ensemble)
     return Together(document, pick_worst(ensemble, examples))
@@ -154,7 +154,7 @@ def read_images(folder: Path, files: list[Path], options: Options) -> Reading:
     return Reading(document, tuple(images[:, 0].numpy()))
 
 
-def _judge(result: Evaluation, labels: Tensor) -> dict[str, Any]:
+def judge(result: Evaluation, labels: Tensor) -> dict[str, Any]:
     """The fields of `Answers`."""
     confidences = result.probabilities.amax(dim=1)
     bins = calibrate(confidences.tolist(), (result.predictions == labels).tolist())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +18,10 @@ from mnistcli.experiment.stages import Stages
 from mnistcli.preset.coreset import default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetDocument
+from mnistcli.records.reports import SheetRow
 from mnistcli.records.store import create_run_folder, write_atomically
 
 SHEET_COLUMNS = 24
-
-
-@dataclass(frozen=True)
-class SheetRow:
-    """Images of one digit from the easiest to the hardest, evenly over all there are."""
-
-    digit: int
-    kept: bool
-    count: int
-    """Of which these are examples."""
-    images: NDArray[np.uint8]
-    """(k, 28, 28)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,7 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
     components = material.components
     with stages("coverage"):
         covers = [cover(components, each.indices) for each in (choice, by_chance)]
-    sheet = _lay_out(examples, choice, material) if with_sheet else ()
+    sheet = lay_out(examples, choice, material.difficulty.scores["el2n"]) if with_sheet else ()
     name = f"{preset.name}-{settings.selector.kind}"
     folder = create_run_folder(options.out, name, options.seed, datetime.now(UTC))
     saved = replace(choice, seconds=dict(stages.seconds)).save(folder, settings)
@@ -92,8 +82,16 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
     return Selection(document, sheet)
 
 
-def _lay_out(examples: Examples, choice: Choice, material: Material) -> tuple[SheetRow, ...]:
-    scores = material.difficulty.scores["el2n"]
+def lay_out(
+    examples: Examples, choice: Choice, scores: NDArray[np.floating[Any]]
+) -> tuple[SheetRow, ...]:
+    """Kept and dropped images of every digit, evenly from the lowest score to the highest.
+
+    Args:
+        examples: all there were to choose from.
+        choice: which were kept.
+        scores: how hard each of them is, float (n,).
+    """
     labels = examples.labels.cpu().numpy()
     kept = np.zeros(len(labels), dtype=bool)
     kept[choice.indices] = True

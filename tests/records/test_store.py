@@ -1,10 +1,14 @@
+import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from mnistcli.engine import events
 from mnistcli.errors import FileError
 from mnistcli.records.store import (
     EVENTS,
@@ -71,3 +75,15 @@ def test_events_are_lines_of_json(tmp_path: Path) -> None:
         {"event": "Happened", "count": 1},
         {"event": "Happened", "count": 2},
     ]
+
+
+def test_the_readme_knows_every_event_of_the_log() -> None:
+    """Those of a step and of a whole run are shown, not logged."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = {events.StepFinished, events.RunFinished}
+    for kind in set(get_args(events.Event)) - shown:
+        (row,) = [line for line in readme.splitlines() if f"`{kind.__name__}`" in line]
+        missing = {field.name for field in dataclasses.fields(kind)} - set(
+            re.findall(r"`(\w+)`", row)
+        )
+        assert not missing, (kind, missing)

@@ -1,0 +1,114 @@
+"""Curves as SVG that takes its colours from the page around it, light or dark."""
+
+import re
+from collections.abc import Callable, Sequence
+from io import StringIO
+from typing import Any
+
+from mnistcli.records.documents import Interval
+from mnistcli.records.evaluations import CalibrationBin
+
+INK, LINES = "#010203", "#040506"
+PAGE_COLOURS = {INK: "currentColor", LINES: "var(--line)"}
+SERIES = ("#3b82c4", "#d9730d", "#2f9e6e", "#b5539c", "#b58900", "#1ba3b8", "#c94f4f", "#7a6fd0")
+UNUSED = re.compile(
+    r' id="(?:figure|axes|patch|line2d|text|matplotlib\.axis|xtick|ytick|legend)_\d+"'
+)
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": LINES,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "grid.color": LINES,
+    "grid.linewidth": 0.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+def draw_curves(
+    title: str,
+    axes_names: tuple[str, str],
+    lines: Sequence[tuple[str, Sequence[float], Sequence[float], bool]],
+) -> str:
+    """Lines of (name, x, y, dashed); a name's lines share its colour."""
+
+    def draw(axes: Any) -> None:
+        names = list(dict.fromkeys(name for name, *_ in lines))
+        for name, x, y, dashed in lines:
+            number = names.index(name)
+            marker = "o" if len(x) <= 40 else ""
+            axes.plot(
+                x, y, color=SERIES[number % len(SERIES)], marker=marker, markersize=3,
+                linestyle="--" if dashed else "-", label=None if dashed else name,
+            )  # fmt: skip
+        if len(names) > 1:
+            axes.legend(ncols=2)
+        if axes_names[0] == "epoch":
+            axes.xaxis.get_major_locator().set_params(integer=True)
+
+    return _draw(title, axes_names, draw)
+
+
+def draw_reliability(runs: Sequence[tuple[str, Sequence[CalibrationBin]]]) -> str:
+    """How often each run is right, over how sure it is."""
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=":")
+        for number, (name, bins) in enumerate(runs):
+            there = [(one.confidence, one.accuracy) for one in bins]
+            points = [(x, y) for x, y in there if x is not None and y is not None]
+            axes.plot(
+                [100 * x for x, _ in points], [100 * y for _, y in points], marker="o",
+                markersize=3, color=SERIES[number % len(SERIES)], label=name,
+            )  # fmt: skip
+        if len(runs) > 1:
+            axes.legend(ncols=1)
+
+    return _draw("Is it as often right as it is sure?", ("sure, %", "right, %"), draw)
+
+
+def draw_intervals(runs: Sequence[tuple[str, float, Interval]]) -> str:
+    """Accuracies with their intervals, one below the other."""
+
+    def draw(axes: Any) -> None:
+        for number, (name, accuracy, (low, high)) in enumerate(runs):
+            place, colour = -number, SERIES[number % len(SERIES)]
+            axes.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
+            axes.plot([100 * accuracy], [place], color=colour, marker="o", label=name)
+        axes.set_yticks([-number for number in range(len(runs))], [name for name, *_ in runs])
+
+    return _draw("Test accuracy, 95 % intervals", ("right, %", ""), draw)
+
+
+def _draw(title: str, axes_names: tuple[str, str], draw: Callable[[Any], None]) -> str:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    page = StringIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": title}):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_xlabel(axes_names[0])
+        axes.set_ylabel(axes_names[1])
+        figure.savefig(
+            page, format="svg", transparent=True,
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        )  # fmt: skip
+    svg = page.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Identifiers that nothing refers to would be there twice on a page of several charts.
+    svg = UNUSED.sub("", svg)
+    for sentinel, colour in PAGE_COLOURS.items():
+        svg = svg.replace(sentinel, colour)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)

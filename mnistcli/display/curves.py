@@ -1,0 +1,30 @@
+"""Run records → curves as CSV, a row an epoch."""
+
+import csv
+from collections.abc import Sequence
+from io import StringIO
+
+from mnistcli.records.documents import RunRecord
+
+COLUMNS = (
+    "run", "preset", "seed", "epoch", "train_loss", "train_accuracy", "validation_loss",
+    "validation_accuracy", "learning_rate", "images", "seconds",
+)  # fmt: skip
+
+
+def curves_as_csv(records: Sequence[RunRecord]) -> str:
+    """Fractions in [0, 1] and seconds, as in the record; an absent figure is an empty cell."""
+    page = StringIO()
+    writer = csv.writer(page, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        for epoch in record.epochs:
+            writer.writerow(
+                [
+                    record.run_id,
+                    record.preset.name,
+                    record.seed,
+                    *(getattr(epoch, column) for column in COLUMNS[3:]),
+                ]
+            )
+    return page.getvalue()
