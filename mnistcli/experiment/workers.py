@@ -94,7 +94,6 @@ def _connect(address: str) -> Iterator[None]:
         async with rpc(address, timeout=ANSWER_SECONDS) as scheduler:
             return dict(await asyncio.wait_for(scheduler.identity(), ANSWER_SECONDS))
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         found = asyncio.run(ask())
     except ValueError as error:
@@ -105,12 +104,17 @@ def _connect(address: str) -> Iterator[None]:
     if not found.get("workers"):
         advice = f"start one with: dask worker {address} --nthreads 1"
         raise FileError(f"the Dask scheduler at {address} has no workers; {advice}")
-    with Client(address, set_as_default=False) as client:
-        try:
-            with parallel_config("dask", client=client):
-                yield
-        except (OSError, CancelledError) as error:
-            raise FileError(f"the Dask cluster at {address} was lost: {error}") from error
+    logging.disable()  # what goes wrong is said in one line
+    try:
+        with (
+            Client(address, set_as_default=False) as client,
+            parallel_config("dask", client=client),
+        ):
+            yield
+    except (OSError, CancelledError) as error:
+        raise FileError(f"the Dask cluster at {address} was lost in mid-run") from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _run(job: SomeJob) -> tuple[SomeJob, Judged]:

@@ -158,5 +158,8 @@ def test_a_lost_scheduler_ends_the_command(
         cluster.scheduler.kill()
         _, err = process.communicate(timeout=120)
     assert process.returncode == 4, err
-    assert "was lost" in err
+    assert (
+        err.splitlines()[-1]
+        == f"mnistcli: the Dask cluster at {cluster.address} was lost in mid-run"
+    )
     assert "Traceback" not in err
