@@ -9,6 +9,7 @@
 A message is one line: what is wrong, then what to do about it.
 """
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
 
@@ -48,10 +49,34 @@ class FileError(MnistcliError):
     exit_code = ExitCode.UNREADABLE
 
 
+@dataclass(frozen=True)
+class Divergence:
+    """The batch whose loss is not finite; epoch and step count from 1."""
+
+    epoch: int
+    step: int
+    learning_rate: float
+    batch: tuple[int, ...]
+    """Indices of its images among those that may be learned from."""
+
+
 class DivergedError(MnistcliError):
     """Training reached a loss that is not finite."""
 
     exit_code = ExitCode.DIVERGED
+
+    def __init__(self, divergence: Divergence) -> None:
+        super().__init__(divergence)
+        self.divergence = divergence
+
+    def __str__(self) -> str:
+        """Where, and what helps."""
+        place = self.divergence
+        return (
+            f"the loss of epoch {place.epoch}, step {place.step} is not finite; lower "
+            "train.optimizer.learning_rate or the schedule's max_learning_rate, or set "
+            "train.clip_gradient_norm"
+        )
 
 
 def suggest(name: str, known: list[str]) -> str:

@@ -1,6 +1,7 @@
 import gzip
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 import torch
 
 from mnistcli.cli.app import main
+
+Counts = Counter[str]
+COUNTS: Counts = Counter()
 
 TINY_PRESET = """
 title = "A network for tests"
@@ -54,6 +58,19 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture
+def counts() -> Counts:
+    """What the suites of faults survived, to be printed at the end."""
+    return COUNTS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if COUNTS:
+        terminalreporter.section("faults")
+        for name, count in COUNTS.items():
+            terminalreporter.line(f"{count:6,} {name}")
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 import gc
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,7 +19,7 @@ from mnistcli.cli.report import report
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, MnistcliError
-from mnistcli.process import tune_process
+from mnistcli.process import Stopped, handle_signals, tune_process
 
 app = typer.Typer(
     name="mnistcli",
@@ -59,22 +58,13 @@ def common(
     """
 
 
-class Stopped(BaseException):
-    """A signal, raised where the program was, so that the terminal is left in order.
-
-    Not KeyboardInterrupt: raised inside exec(), as imports do, that one lets CPython 3.11 kill
-    itself with SIGINT at exit even though it was caught.
-    """
-
-
 def main() -> NoReturn:
     """Runs the command line and exits with its code."""
     tune_process()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    handle_signals()
     code = _run()
     # Half a second less: the collector need not look through what goes with the process anyway.
     gc.freeze()
@@ -88,9 +78,10 @@ def _run() -> int:
         return _fail(error.exit_code, str(error))
     except TyperException as error:
         return _fail(error.exit_code, error.format_message())
-    except Stopped as signalled:
-        word = "interrupted" if signalled.args[0] == signal.SIGINT else "terminated"
-        return _fail(ExitCode(128 + signalled.args[0]), word)
+    except Stopped as stopped:
+        word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
+        advice = f"; {stopped.advice}" if stopped.advice else ""
+        return _fail(ExitCode(128 + stopped.number), f"{word}{advice}")
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         return _fail(ExitCode.INTERNAL, f"internal fault, please report it: {reason}")
@@ -101,7 +92,3 @@ def _fail(code: int, message: str) -> int:
     if line := in_one_line(message):
         print(f"mnistcli: {line}", file=sys.stderr)
     return code
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)

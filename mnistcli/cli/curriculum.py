@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistcli.cli.options import (
+    RESUME_TAKES,
     ClusterOption,
     DataOption,
     DeviceName,
@@ -16,14 +17,17 @@ from mnistcli.cli.options import (
     OutOption,
     PrecisionName,
     PrecisionOption,
-    PresetArgument,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SeedsOption,
     SetOption,
+    Shown,
     ThreadsOption,
+    complete_preset,
     parse_numbers,
     read_workers,
+    refuse_others,
 )
 from mnistcli.errors import PresetError, UsageError
 
@@ -36,7 +40,16 @@ CompareOption = Annotated[
 
 
 def curriculum(
-    preset: PresetArgument,
+    context: typer.Context,
+    preset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PRESET",
+            help="A bundled preset's name, or the path of a TOML file.",
+            autocompletion=complete_preset,
+            show_default=False,
+        ),
+    ] = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = DeviceName.auto,
@@ -48,29 +61,35 @@ def curriculum(
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
     cluster: ClusterOption = None,
+    resume: ResumeOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
 ) -> None:
     """Trains a preset's curriculum phase by phase, and judges each by its target."""
-    from mnistcli.cli.train import train_preset, train_seeds
+    from mnistcli.cli.train import resume_training, train_preset, train_seeds
     from mnistcli.experiment.options import Options
     from mnistcli.preset.loading import load_preset
 
+    shown = Shown(as_json, quiet, no_fail)
+    if resume:
+        refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
+        resume_training(resume, (jobs, cluster), data, shown)
+        return
+    if preset is None:
+        raise UsageError("say which preset, as in: mnistcli curriculum optimizednet-curriculum")
     loaded = load_preset(preset, overrides or ())
     if loaded.curriculum is None:
         raise PresetError(f"preset {loaded.name} has no [curriculum]; see optimizednet-curriculum")
     options = Options(seed, device.value, precision.value, threads, data, out)
     if not compare and seeds is not None:
-        several = (seeds, read_workers(jobs, cluster))
-        train_seeds(loaded, options, None, several, as_json=as_json, quiet=quiet, no_fail=no_fail)
+        train_seeds(loaded, options, None, (seeds, read_workers(jobs, cluster)), shown)
         return
     if not compare:
         if jobs is not None or cluster:
-            raise UsageError(
-                "--jobs and --cluster are for several runs; say --seeds or --compare too"
-            )
-        train_preset(loaded, options, as_json=as_json, quiet=quiet, no_fail=no_fail)
+            advice = "say --seeds or --compare too"
+            raise UsageError(f"--jobs and --cluster are for several runs; {advice}")
+        train_preset(loaded, options, shown)
         return
     from mnistcli.cli.output import show
     from mnistcli.display.phases import orders_view

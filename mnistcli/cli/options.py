@@ -4,7 +4,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -38,6 +38,32 @@ class SplitName(StrEnum):
 
     train = "train"
     test = "test"
+
+
+class Shown(NamedTuple):
+    """How a result is to be shown."""
+
+    as_json: bool
+    quiet: bool
+    no_fail: bool
+
+
+RUN_TAKES = {"data", "out", "as_json", "quiet", "no_fail"}
+RESUME_TAKES = {"jobs", "cluster", "data", "as_json", "quiet", "no_fail"}
+
+
+def refuse_others(context: typer.Context, option: str, allowed: set[str]) -> None:
+    """Refuses what would do nothing beside an option that says it all already.
+
+    Raises:
+        UsageError: something else stands on the command line.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in allowed:
+            label = parameter.opts[0] if parameter.opts[0].startswith("-") else "the preset"
+            raise UsageError(f"{option} says what to train already; leave {label} out")
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -135,6 +161,15 @@ JobsOption = Annotated[
         metavar="N",
         help="Runs at once, each with its share of the threads.",
         show_default="one a core",
+    ),
+]
+ResumeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Goes on with an interrupted run, or a .batch.json of several; same bits.",
+        show_default=False,
     ),
 ]
 ClusterOption = Annotated[

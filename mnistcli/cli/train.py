@@ -1,9 +1,13 @@
 """`mnistcli train`: trains a preset's network and judges it by its budget."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mnistcli.cli.options import (
+    RESUME_TAKES,
+    RUN_TAKES,
     ClusterOption,
     CoresetFileOption,
     DataOption,
@@ -16,32 +20,56 @@ from mnistcli.cli.options import (
     OutOption,
     PrecisionName,
     PrecisionOption,
-    PresetArgument,
     ProfileOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SeedsOption,
     SetOption,
+    Shown,
     ThreadsOption,
+    complete_preset,
     parse_numbers,
     read_workers,
+    refuse_others,
 )
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnistcli.experiment.batch import Batch
     from mnistcli.experiment.options import Options
     from mnistcli.experiment.training import Experiment
     from mnistcli.experiment.workers import Workers
     from mnistcli.preset.schema import Preset
+    from mnistcli.records.documents import RunRecord
 
 
 def train(
-    preset: PresetArgument = "sprint",
+    context: typer.Context,
+    preset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PRESET",
+            help="A bundled preset's name, or the path of a TOML file.",
+            autocompletion=complete_preset,
+            show_default="sprint",
+        ),
+    ] = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
     cluster: ClusterOption = None,
+    resume: ResumeOption = None,
+    repeat: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Trains a finished run again, and says whether it is the same to the last bit.",
+            show_default=False,
+        ),
+    ] = None,
     device: DeviceOption = DeviceName.auto,
     precision: PrecisionOption = PrecisionName.auto,
     threads: ThreadsOption = None,
@@ -58,53 +86,67 @@ def train(
     from mnistcli.cli.output import show_preset
     from mnistcli.preset.loading import load_preset
 
-    loaded = load_preset(preset, overrides or ())
+    shown = Shown(as_json, quiet, no_fail)
+    if resume:
+        refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
+        resume_training(resume, (jobs, cluster), data, shown)
+        return
+    if repeat:
+        refuse_others(context, "--from", {"repeat", "device", "precision", "threads", *RUN_TAKES})
+    loaded = load_preset(preset or "sprint", overrides or ())
     if dry_run:
         show_preset(loaded)
         return
     from mnistcli.experiment.options import Options
 
     options = Options(seed, device.value, precision.value, threads, data, out)
+    if repeat:
+        repeat_training(repeat, options, shown)
+        return
     if seeds is not None:
         if profile:
             raise UsageError("--profile is for a single run; leave --seeds out")
-        train_seeds(
-            loaded, options, coreset, (seeds, read_workers(jobs, cluster)),
-            as_json=as_json, quiet=quiet, no_fail=no_fail,
-        )  # fmt: skip
+        train_seeds(loaded, options, coreset, (seeds, read_workers(jobs, cluster)), shown)
         return
     if jobs is not None or cluster:
         raise UsageError("--jobs and --cluster are for several runs; say --seeds too")
-    train_preset(
-        loaded, options, coreset,
-        profile=profile, as_json=as_json, quiet=quiet, no_fail=no_fail,
-    )  # fmt: skip
+    train_preset(loaded, options, shown, coreset, profile=profile)
 
 
 def train_preset(
     preset: "Preset",
     options: "Options",
+    shown: Shown,
     coreset: Path | None = None,
     *,
     profile: bool = False,
-    as_json: bool,
-    quiet: bool,
-    no_fail: bool,
 ) -> None:
     """Trains, shows and judges."""
-    from mnistcli.cli.output import finish, show
-    from mnistcli.display.progress import show_progress, standard_error
-    from mnistcli.display.tables import run_view
-    from mnistcli.experiment.training import prepare, run
+    from mnistcli.experiment.training import prepare
 
-    experiment = prepare(preset, options, coreset)
+    run_experiment(prepare(preset, options, coreset), shown, profile=profile)
+
+
+def run_experiment(experiment: "Experiment", shown: Shown, *, profile: bool = False) -> None:
+    """Trains, shows and judges what has been prepared."""
+    from mnistcli.display.progress import show_progress, standard_error
+    from mnistcli.experiment.training import run
+
     console = standard_error()
-    if not quiet:
+    if not shown.quiet:
         print(headline(experiment), file=console.file, flush=True)
-    with show_progress(console, quiet=quiet) as emit:
+    with show_progress(console, quiet=shown.quiet) as emit:
         record = run(experiment, emit, profile=profile)
-    show(record, run_view(record), as_json=as_json)
-    finish(record.passed, no_fail=no_fail)
+    show_run(record, shown)
+
+
+def show_run(record: "RunRecord", shown: Shown) -> None:
+    """Shows a run that has ended, and exits by its verdict."""
+    from mnistcli.cli.output import finish, show
+    from mnistcli.display.tables import run_view
+
+    show(record, run_view(record), as_json=shown.as_json)
+    finish(record.passed, no_fail=shown.no_fail)
 
 
 def train_seeds(
@@ -112,23 +154,57 @@ def train_seeds(
     options: "Options",
     coreset: Path | None,
     seeds_and_workers: "tuple[str, Workers]",
-    *,
-    as_json: bool,
-    quiet: bool,
-    no_fail: bool,
+    shown: Shown,
 ) -> None:
     """Trains from several seeds, shows every run, and judges their mean."""
+    from mnistcli.experiment.batch import create_batch
+
+    seeds, workers = seeds_and_workers
+    threads = workers.share_threads(options.threads)
+    batch = create_batch(preset, parse_numbers(seeds, "--seeds"), options, coreset, threads)
+    train_batch(batch, workers, None, shown)
+
+
+def train_batch(batch: "Batch", workers: "Workers", data: Path | None, shown: Shown) -> None:
+    """Trains what is missing of a batch, shows every run, and judges their mean."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.display.runs import runs_view
-    from mnistcli.experiment.batch import run_seeds
+    from mnistcli.experiment.batch import run_batch
 
-    seeds, workers = seeds_and_workers
-    numbers = parse_numbers(seeds, "--seeds")
-    with show_progress(standard_error(), quiet=quiet) as emit:
-        document = run_seeds(preset, numbers, workers, options, coreset, emit)
-    show(document, runs_view(document), as_json=as_json)
-    finish(document.passed, no_fail=no_fail)
+    with show_progress(standard_error(), quiet=shown.quiet) as emit:
+        document = run_batch(batch, workers, emit, data)
+    show(document, runs_view(document), as_json=shown.as_json)
+    finish(document.passed, no_fail=shown.no_fail)
+
+
+def resume_training(
+    reference: str, jobs_and_cluster: tuple[int | None, str | None], data: Path | None, shown: Shown
+) -> None:
+    """Goes on with a run or a batch; shows the result of one that has ended already."""
+    from mnistcli.experiment.training import reopen
+    from mnistcli.records.store import BATCH_SUFFIX, RECORD, find_begun_run, read_record
+
+    if reference.endswith(BATCH_SUFFIX):
+        from mnistcli.experiment.batch import read_batch
+
+        train_batch(read_batch(Path(reference)), read_workers(*jobs_and_cluster), data, shown)
+        return
+    if any(each is not None for each in jobs_and_cluster):
+        raise UsageError("--jobs and --cluster are for several runs; resume their .batch.json")
+    folder = find_begun_run(reference)
+    if (folder / RECORD).exists():
+        show_run(read_record(folder), shown)
+    else:
+        run_experiment(reopen(folder, data), shown)
+
+
+def repeat_training(reference: str, options: "Options", shown: Shown) -> None:
+    """Trains a finished run again: its preset, its seed, and what the options do not change."""
+    from mnistcli.experiment.repetition import prepare_repetition
+    from mnistcli.records.store import find_run
+
+    run_experiment(prepare_repetition(find_run(reference), options), shown)
 
 
 def headline(experiment: "Experiment") -> str:

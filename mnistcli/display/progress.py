@@ -26,6 +26,7 @@ from mnistcli.engine.events import (
     StageFinished,
     StageStarted,
     StepFinished,
+    TrainingResumed,
     TrainingStarted,
 )
 
@@ -66,6 +67,8 @@ class PlainProgress:
                 self._print(_plan_line(event))
             case PhaseFinished():
                 self._print(f"  {_phase_line(event)}")
+            case TrainingResumed():
+                self._print(f"going on after {event.epochs} epochs and {event.images:,} images")
             case StageFinished():
                 self._print(f"{event.stage}  {seconds(event.seconds)}")
             case RunFinished():
@@ -108,6 +111,11 @@ class LiveProgress:
                 self._plan = event
                 self._progress.update(self._run, total=sum(event.epoch_images), visible=True)
                 self._start_epoch(1)
+            case TrainingResumed():
+                done = sum(self._plan.epoch_images[: event.epochs]) + event.images
+                self._progress.update(self._run, completed=done)
+                self._start_epoch(event.epochs + 1)
+                self._progress.update(self._epoch, completed=event.images)
             case StepFinished():
                 self._progress.advance(self._epoch, event.images)
                 self._progress.advance(self._run, event.images)

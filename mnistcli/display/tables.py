@@ -10,6 +10,7 @@ from mnistcli.display.layout import new_table
 from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
     SIGNS,
+    VERDICT_STYLE,
     figure,
     figure_name,
     percent,
@@ -23,6 +24,7 @@ from mnistcli.records.documents import (
     ClaimAudit,
     PresetList,
     Profile,
+    Repetition,
     RunRecord,
     Summary,
 )
@@ -76,7 +78,17 @@ def run_view(record: RunRecord) -> RenderableType:
         parts += [*phase_views(record), Text()]
     if record.profile:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
+    if record.repeats:
+        parts += [_repetition(record.repeats), Text()]
     return Group(*parts, check_table(record.checks, measured), ending)
+
+
+def _repetition(repeats: Repetition) -> Text:
+    if repeats.matches:
+        return Text(f" the same weights as {repeats.run_id}, to the last bit")
+    known = "; ".join(repeats.differences) or "nothing that the records tell"
+    line = f" OTHER weights than {repeats.run_id}; what was not the same: {known}"
+    return Text(line, style=VERDICT_STYLE["fail"])
 
 
 def presets_view(presets: PresetList) -> RenderableType:

@@ -42,10 +42,11 @@ class Evaluation:
         """The share recognized."""
         return self.correct / self.total
 
-    def accuracy_on(self, digits: Sequence[int]) -> float | None:
-        """The share recognized of these digits, if there are any."""
-        total = int(self.confusion[list(digits)].sum())
-        return int(self.confusion.diagonal()[list(digits)].sum()) / total if total else None
+
+def accuracy_on(confusion: Tensor, digits: Sequence[int]) -> float | None:
+    """The share of these digits that is recognized, if there are any; int64 (10, 10)."""
+    total = int(confusion[list(digits)].sum())
+    return int(confusion.diagonal()[list(digits)].sum()) / total if total else None
 
 
 def to_inputs(images: Tensor) -> Tensor:

@@ -15,6 +15,16 @@ class TrainingStarted:
 
 
 @dataclass(frozen=True)
+class TrainingResumed:
+    """After TrainingStarted, in a training that goes on after an interruption."""
+
+    epochs: int
+    """That had ended."""
+    images: int
+    """Of the epoch that was underway."""
+
+
+@dataclass(frozen=True)
 class StepFinished:
     """After a batch; `step` and `epoch` count from 1."""
 
@@ -96,6 +106,7 @@ class PhaseFinished:
 
 Event = (
     TrainingStarted
+    | TrainingResumed
     | StepFinished
     | EpochFinished
     | StageStarted

@@ -1,10 +1,9 @@
 """The one training loop: it knows indices and events, no preset, file, screen or coreset."""
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn, optim
@@ -12,13 +11,20 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from mnistcli.engine.augment import Augment
+from mnistcli.engine.clock import Clock
 from mnistcli.engine.data import Examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
-from mnistcli.engine.events import Emit, EpochFinished, StepFinished, TrainingStarted
+from mnistcli.engine.events import (
+    Emit,
+    EpochFinished,
+    StepFinished,
+    TrainingResumed,
+    TrainingStarted,
+)
 from mnistcli.engine.model import seed_dropout
 from mnistcli.engine.optim import Schedule
-from mnistcli.errors import DivergedError
+from mnistcli.errors import DivergedError, Divergence
 from mnistcli.preset.schema import Normalization
 
 
@@ -46,6 +52,8 @@ class Recipe:
     batch_size: int
     drop_last: bool
     label_smoothing: float
+    clip_gradient_norm: float | None
+    """The longest that all gradients together may be."""
     normalization: Normalization
     augment: Augment
     precision: torch.dtype
@@ -78,32 +86,44 @@ class Plan:
         return cls([len(indices) for indices in epochs], lambda epoch: epochs[epoch - 1], names)
 
 
-class Clock:
-    """Seconds since it was made, by stage, less those spent in `stopped`."""
+@dataclass
+class Underway:
+    """An epoch of which some batches, perhaps none, have been learned from."""
 
-    def __init__(self) -> None:
-        self._begin = self._lap = time.perf_counter()
-        self.stages: dict[str, float] = {}
+    indices: Tensor
+    """int64 (k,), as the plan chose them."""
+    augmentation: torch.Generator
+    dropout: torch.Generator
+    loss_sum: Tensor
+    """Over all images so far, float32 ()."""
+    correct: Tensor
+    """Images recognized so far, int64 ()."""
+    clock: Clock = field(default_factory=Clock)
+    step: int = 0
+    """Batches learned from."""
+    seen: int = 0
+    """Images learned from."""
+    rate: float = 0.0
+    """Of the last batch."""
 
-    @property
-    def seconds(self) -> float:
-        """What the clock shows."""
-        return time.perf_counter() - self._begin
 
-    def lap(self, stage: str) -> None:
-        """Puts the time since the last lap down to `stage`."""
-        now = time.perf_counter()
-        self.stages[stage] = self.stages.get(stage, 0.0) + now - self._lap
-        self._lap = now
+@dataclass
+class Progress:
+    """How far a training has come: with its learner, all that going on takes."""
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Lets the time inside not count."""
-        stop = time.perf_counter()
-        yield
-        pause = time.perf_counter() - stop
-        self._begin += pause
-        self._lap += pause
+    history: list[EpochFinished] = field(default_factory=list)
+    underway: Underway | None = None
+    """The epoch after the history's, if it has begun."""
+
+
+class Keeper(Protocol):
+    """Keeps a training's progress, so that it can go on after whatever ends the process."""
+
+    def is_due(self) -> bool:
+        """Asked after every batch."""
+
+    def keep(self, progress: Progress) -> None:
+        """Told before the first batch, after every epoch, and whenever it is due."""
 
 
 def train(
@@ -113,6 +133,7 @@ def train(
     recipe: Recipe,
     validation: Examples | None,
     emit: Emit,
+    keeping: tuple[Keeper, Progress] | None = None,
 ) -> list[EpochFinished]:
     """Trains the learner in place, epoch by epoch of the plan.
 
@@ -123,10 +144,13 @@ def train(
         recipe: how batches are made.
         validation: judged after every epoch, if there is any; never learned from.
         emit: told of every batch and epoch. Its time, and validation's, do not count.
+        keeping: who keeps the progress, whose time does not count either, and the progress to go
+            on from.
 
     Raises:
-        DivergedError: an epoch's loss is not finite.
+        DivergedError: a batch's loss is not finite; the learner is as it was before that batch.
     """
+    keeper, progress = keeping or (None, Progress())
     steps = tuple(map(recipe.count_steps, plan.sizes))
     emit(
         TrainingStarted(
@@ -138,68 +162,88 @@ def train(
             epoch_names=tuple(plan.names),
         )
     )
-    history = []
-    for epoch in range(1, len(plan.sizes) + 1):
-        finished = _train_epoch(learner, examples, plan, recipe, epoch, emit)
-        if not math.isfinite(finished.train_loss):
-            raise DivergedError(
-                f"the loss of epoch {epoch} is not finite; lower train.optimizer.learning_rate "
-                "or the schedule's max_learning_rate"
-            )
+    if progress.history or progress.underway:
+        seen = progress.underway.seen if progress.underway else 0
+        emit(TrainingResumed(len(progress.history), seen))
+    elif keeper:
+        keeper.keep(progress)
+    for epoch in range(len(progress.history) + 1, len(plan.sizes) + 1):
+        if progress.underway is None:
+            progress.underway = _begin_epoch(plan, recipe, epoch, examples.images.device)
+        finished = _train_epoch(learner, examples, recipe, progress, emit, keeper)
         if validation:
             judged = evaluate(learner.result, validation, recipe.normalization)
             finished = replace(
                 finished, validation_loss=judged.loss, validation_accuracy=judged.accuracy
             )
-        history.append(finished)
+        progress.history.append(finished)
+        progress.underway = None
         emit(finished)
-    return history
+        if keeper:
+            keeper.keep(progress)
+    return progress.history
+
+
+def _begin_epoch(plan: Plan, recipe: Recipe, epoch: int, device: torch.device) -> Underway:
+    clock = Clock()
+    return Underway(
+        indices=plan.choose(epoch),
+        augmentation=make_generator(recipe.seed, "augmentation", epoch, device),
+        dropout=make_generator(recipe.seed, "dropout", epoch, device),
+        # Sums stay tensors, as their bits are part of what must not depend on an interruption.
+        loss_sum=torch.zeros((), device=device),
+        correct=torch.zeros((), dtype=torch.int64, device=device),
+        clock=clock,
+    )
 
 
 def _train_epoch(
     learner: Learner,
     examples: Examples,
-    plan: Plan,
     recipe: Recipe,
-    epoch: int,
+    progress: Progress,
     emit: Emit,
+    keeper: Keeper | None,
 ) -> EpochFinished:
-    """One pass over the epoch's examples, in an order of its own."""
-    clock = Clock()
-    indices = plan.choose(epoch)
-    device = examples.images.device
+    """One pass over the epoch's examples, or the rest of one, in an order of its own."""
+    epoch, underway = len(progress.history) + 1, progress.underway
+    assert underway is not None
+    clock, indices = underway.clock, underway.indices
     learner.model.train()
-    seed_dropout(learner.model, make_generator(recipe.seed, "dropout", epoch, device))
-    randomness = make_generator(recipe.seed, "augmentation", epoch, device)
+    seed_dropout(learner.model, underway.dropout)
     order = torch.randperm(len(indices), generator=make_generator(recipe.seed, "order", epoch))
-    # Sums stay tensors: reading one at every batch would make a GPU wait.
-    loss_sum = torch.zeros((), device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    seen, rate = 0, 0.0
-    for step, batch in enumerate(recipe.batches(indices[order]), start=1):
-        part = examples.take(batch.to(device))
-        inputs = normalize(recipe.augment(to_inputs(part.images), randomness), recipe.normalization)
+    for batch in recipe.batches(indices[order])[underway.step :]:
+        part = examples.take(batch.to(examples.images.device))
+        images = recipe.augment(to_inputs(part.images), underway.augmentation)
+        inputs = normalize(images, recipe.normalization)
         clock.lap("data")
-        loss, logits = learn(learner, inputs, part.labels, recipe, clock)
-        rate = float(learner.optimizer.param_groups[0]["lr"])
+        underway.rate = float(learner.optimizer.param_groups[0]["lr"])
+        try:
+            loss, logits = learn(learner, inputs, part.labels, recipe, clock)
+        except FloatingPointError as error:
+            place = Divergence(epoch, underway.step + 1, underway.rate, tuple(batch.tolist()))
+            raise DivergedError(place) from error
         if learner.schedule.every == "batch":
             learner.schedule.scheduler.step()
         clock.lap("optimizer")
-        loss_sum += loss * len(batch)
-        correct += (logits.argmax(dim=1) == part.labels).sum()
-        seen += len(batch)
+        underway.loss_sum += loss * len(batch)
+        underway.correct += (logits.argmax(dim=1) == part.labels).sum()
+        underway.seen += len(batch)
+        underway.step += 1
         with clock.stopped():
-            emit(StepFinished(epoch, step, len(batch)))
+            emit(StepFinished(epoch, underway.step, len(batch)))
+            if keeper and keeper.is_due():
+                keeper.keep(progress)
         clock.lap("other")
     if learner.schedule.every == "epoch":
         learner.schedule.scheduler.step()
     return EpochFinished(
         epoch=epoch,
-        train_loss=float(loss_sum) / seen,
-        train_accuracy=int(correct) / seen,
-        learning_rate=rate,
+        train_loss=float(underway.loss_sum) / underway.seen,
+        train_accuracy=int(underway.correct) / underway.seen,
+        learning_rate=underway.rate,
         seconds=clock.seconds,
-        images=seen,
+        images=underway.seen,
         stages=clock.stages,
     )
 
@@ -218,13 +262,20 @@ def learn(
 
     Returns:
         The batch's mean loss (), and its logits (n, 10), without their history.
+
+    Raises:
+        FloatingPointError: the loss is not finite; nothing was moved.
     """
     with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
         logits = learner.model(inputs)
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    if not math.isfinite(float(loss.detach())):
+        raise FloatingPointError("the loss is not finite")
     clock.lap("forward")
     learner.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    if recipe.clip_gradient_norm:
+        nn.utils.clip_grad_norm_(learner.model.parameters(), recipe.clip_gradient_norm)
     clock.lap("backward")
     learner.optimizer.step()
     if learner.average:

@@ -5,9 +5,10 @@ import time
 import torch
 from torch import nn
 
+from mnistcli.engine.clock import Clock
 from mnistcli.engine.data import Examples
 from mnistcli.engine.evaluation import normalize, to_inputs
-from mnistcli.engine.loop import Clock, Learner, Recipe, learn
+from mnistcli.engine.loop import Learner, Recipe, learn
 from mnistcli.preset.schema import Normalization
 
 

@@ -2,19 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 from mnistcli.engine.events import Emit
 from mnistcli.experiment.options import Options
-from mnistcli.experiment.training import prepare, run
+from mnistcli.experiment.training import prepare, reopen, run
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.schema import Preset
+from mnistcli.process import Stopped
 from mnistcli.records.comparisons import RunsDocument, RunsSummary
 from mnistcli.records.documents import Check, RunRecord
-from mnistcli.records.store import create_run_folder, read_folder, write_files, write_record
+from mnistcli.records.states import BatchDocument
+from mnistcli.records.store import (
+    BATCH_SUFFIX,
+    RECORD,
+    START,
+    create_run_folder,
+    read_document,
+    read_folder,
+    read_record,
+    write_document,
+    write_files,
+    write_record,
+)
 from mnistcli.verdict.budget import passed
 from mnistcli.verdict.several import check_mean, count_missing_seeds
 from mnistcli.verdict.stats import deviation, student_interval
@@ -41,6 +55,7 @@ class Job:
     preset: Preset
     options: Options
     coreset: Path | None
+    folder: Path
 
     @property
     def name(self) -> str:
@@ -48,8 +63,12 @@ class Job:
         return f"seed {self.options.seed}"
 
     def run(self) -> Finished:
-        """Trains and tests."""
-        return Finished(run(prepare(self.preset, self.options, self.coreset), lambda event: None))
+        """Trains and tests, or goes on where an earlier process was interrupted."""
+        if (self.folder / START).exists():
+            experiment = reopen(self.folder, self.options.data)
+        else:
+            experiment = prepare(self.preset, self.options, self.coreset, folder=self.folder)
+        return Finished(run(experiment, lambda event: None))
 
 
 @dataclass(frozen=True)
@@ -58,33 +77,97 @@ class RemoteJob(Job):
 
     def run(self) -> Finished:
         """Trains and tests."""
-        with TemporaryDirectory(prefix="mnistcli-") as out:
-            job = Job(self.preset, replace(self.options, out=Path(out)), self.coreset)
-            record = job.run().record
-            return Finished(record, read_folder(Path(record.path)))
+        with TemporaryDirectory(prefix="mnistcli-") as folder:
+            record = replace(self, folder=Path(folder)).run_here()
+            return Finished(record, read_folder(Path(folder)))
+
+    def run_here(self) -> RunRecord:
+        """Trains and tests in the folder."""
+        return super().run().record
 
 
-def run_seeds(
-    preset: Preset,
-    seeds: Sequence[int],
-    workers: Workers,
-    options: Options,
-    coreset: Path | None,
-    emit: Emit,
-) -> RunsDocument:
-    """Trains from every seed, some at once in processes of their own, and judges the mean.
+@dataclass(frozen=True)
+class Batch:
+    """Runs of one preset from several seeds, each with a folder of its own."""
+
+    path: Path
+    """Of the file that says so, from which the batch can be gone on with."""
+    document: BatchDocument
+
+    def folder(self, seed: int) -> Path:
+        """Where the run from that seed is."""
+        return self.path.parent / Path(self.document.runs[seed]).name
+
+
+def create_batch(
+    preset: Preset, seeds: Sequence[int], options: Options, coreset: Path | None, threads: int
+) -> Batch:
+    """Makes the run folders, and the file that names them.
+
+    Raises:
+        FileError: they cannot be made.
+    """
+    now = datetime.now(UTC)
+    folders = {seed: create_run_folder(options.out, preset.name, seed, now) for seed in seeds}
+    document = BatchDocument(
+        preset=preset,
+        device=options.device,
+        precision=options.precision,
+        threads=threads,
+        data_folder=str(options.data.absolute()) if options.data else None,
+        coreset_file=str(coreset.absolute()) if coreset else None,
+        runs={seed: folder.name for seed, folder in folders.items()},
+    )
+    first = folders[seeds[0]]
+    path = first.with_name(f"{first.name}-and-{len(seeds) - 1}-more{BATCH_SUFFIX}")
+    write_document(path, document)
+    return Batch(path, document)
+
+
+def read_batch(path: Path) -> Batch:
+    """The batch that a file names.
+
+    Raises:
+        FileError: it is unreadable, or not such a file.
+    """
+    return Batch(path, read_document(path, BatchDocument, "a batch of runs"))
+
+
+def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = None) -> RunsDocument:
+    """Trains what has not been trained yet, some at once, and judges the mean.
+
+    Args:
+        batch: which runs.
+        workers: who trains them.
+        emit: told of every run that has ended.
+        data: where the images are, if not where they were.
 
     Raises:
         PresetError, UsageError, FileError, DivergedError: as a single run does.
+        Stopped: a signal came; its advice says how to go on.
     """
-    options = replace(options, threads=workers.share_threads(options.threads))
+    document = batch.document
+    options = Options(
+        device=document.device,
+        precision=document.precision,
+        threads=document.threads,
+        data=data or (Path(document.data_folder) if document.data_folder else None),
+        out=batch.path.parent,
+    )
+    coreset = Path(document.coreset_file) if document.coreset_file else None
     make_job = RemoteJob if workers.cluster else Job
-    jobs = [make_job(preset, replace(options, seed=seed), coreset) for seed in seeds]
-    by_seed = {
-        job.options.seed: _keep(finished, options.out)
-        for job, finished in workers.run(jobs, options.threads or 1, emit)
-    }
-    return summarize_runs([by_seed[seed] for seed in seeds])
+    missing = [seed for seed in document.runs if not (batch.folder(seed) / RECORD).exists()]
+    jobs = [
+        make_job(document.preset, replace(options, seed=seed), coreset, batch.folder(seed))
+        for seed in missing
+    ]
+    try:
+        for job, finished in workers.run(jobs, document.threads, emit):
+            _keep(finished, job.folder)
+    except Stopped as stopped:
+        stopped.advice = f"go on with: mnistcli train --resume {quote(str(batch.path))}"
+        raise
+    return summarize_runs([read_record(batch.folder(seed)) for seed in document.runs])
 
 
 def summarize_runs(runs: Sequence[RunRecord]) -> RunsDocument:
@@ -104,17 +187,12 @@ def summarize_runs(runs: Sequence[RunRecord]) -> RunsDocument:
     return RunsDocument(runs=tuple(runs), summary=summary, checks=checks, passed=passed(checks))
 
 
-def _keep(finished: Finished, out: Path) -> RunRecord:
-    """Gives a run from elsewhere a folder here."""
-    if not finished.files:
-        return finished.record
-    record = finished.record
-    started = datetime.fromisoformat(record.started)
-    folder = create_run_folder(out, record.preset.name, record.seed, started)
-    record = record.model_copy(update={"run_id": folder.name, "path": str(folder)})
-    write_files(folder, finished.files)
-    write_record(folder, record)
-    return record
+def _keep(finished: Finished, folder: Path) -> None:
+    """Puts a run from elsewhere into its folder here."""
+    if finished.files:
+        record = finished.record.model_copy(update={"run_id": folder.name, "path": str(folder)})
+        write_files(folder, finished.files)
+        write_record(folder, record)
 
 
 def _missing(checks: Sequence[Check], runs: Sequence[RunRecord]) -> int | None:

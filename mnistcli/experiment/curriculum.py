@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mnistcli.engine.data import CLASSES, Examples, split_validation
 from mnistcli.engine.device import make_generator
-from mnistcli.engine.evaluation import Evaluation, evaluate, measure_losses
+from mnistcli.engine.evaluation import accuracy_on, evaluate, measure_losses
 from mnistcli.engine.events import Emit, EpochFinished, Event, PhaseFinished, PhasePlanned
 from mnistcli.engine.loop import Plan, Recipe
 from mnistcli.experiment.coreset import Material
@@ -208,50 +208,53 @@ class PhaseJudge:
         judges: Judges | None,
         normalization: Normalization,
         emit: Emit,
+        confusions: Sequence[Tensor] = (),
     ) -> None:
         self._model, self._course, self._judges = model, course, judges
         self._normalization, self._emit = normalization, emit
-        self._epochs: list[EpochFinished] = []
-        self._found: list[tuple[Phase, list[EpochFinished], Evaluation]] = []
+        self.confusions = list(confusions)
+        """Of every phase that has ended, int64 (10, 10)."""
 
     def __call__(self, event: Event) -> None:
         """Passes the event on, and adds one of its own after the last epoch of a phase."""
         self._emit(event)
-        if not isinstance(event, EpochFinished):
-            return
-        self._epochs.append(event)
-        number = len(self._found)
+        number = len(self.confusions)
         if self._judges is None or number >= len(self._course.phases):
             return
         phase = self._course.phases[number]
-        if event.epoch == phase.last_epoch:
+        if isinstance(event, EpochFinished) and event.epoch == phase.last_epoch:
             judged = evaluate(self._model(), self._judges.examples, self._normalization)
-            self._found.append((phase, self._epochs, judged))
-            self._epochs = []
-            seen = self._seen(number)
-            own, all_seen = judged.accuracy_on(phase.digits), judged.accuracy_on(seen)
-            self._emit(PhaseFinished(number + 1, phase.name, own, all_seen, phase.target))
+            self.confusions.append(judged.confusion)
+            own = accuracy_on(judged.confusion, phase.digits)
+            seen = accuracy_on(judged.confusion, self._seen(number))
+            self._emit(PhaseFinished(number + 1, phase.name, own, seen, phase.target))
 
     def _seen(self, number: int) -> tuple[int, ...]:
         return tuple({d for phase in self._course.phases[: number + 1] for d in phase.digits})
 
-    def records(self) -> tuple[PhaseRecord, ...]:
-        """What every phase left, once the training has ended."""
-        return tuple(
-            PhaseRecord(
-                phase=number + 1,
-                name=phase.name,
-                digits=phase.digits,
-                images=phase.images,
-                steps=phase.steps,
-                seconds=sum(epoch.seconds for epoch in epochs),
-                train_loss=epochs[-1].train_loss,
-                train_accuracy=epochs[-1].train_accuracy,
-                own_accuracy=judged.accuracy_on(phase.digits),
-                seen_accuracy=judged.accuracy_on(self._seen(number)),
-                final_own_accuracy=self._found[-1][2].accuracy_on(phase.digits),
-                digit_accuracies=tuple(judged.accuracy_on((d,)) for d in range(CLASSES)),
-                target=phase.target,
+    def records(self, history: Sequence[EpochFinished]) -> tuple[PhaseRecord, ...]:
+        """What every phase left, once the training has ended with that history."""
+        records, first = [], 0
+        for number, (phase, confusion) in enumerate(
+            zip(self._course.phases, self.confusions, strict=True)
+        ):
+            epochs = history[first : phase.last_epoch]
+            first = phase.last_epoch
+            records.append(
+                PhaseRecord(
+                    phase=number + 1,
+                    name=phase.name,
+                    digits=phase.digits,
+                    images=phase.images,
+                    steps=phase.steps,
+                    seconds=sum(epoch.seconds for epoch in epochs),
+                    train_loss=epochs[-1].train_loss,
+                    train_accuracy=epochs[-1].train_accuracy,
+                    own_accuracy=accuracy_on(confusion, phase.digits),
+                    seen_accuracy=accuracy_on(confusion, self._seen(number)),
+                    final_own_accuracy=accuracy_on(self.confusions[-1], phase.digits),
+                    digit_accuracies=tuple(accuracy_on(confusion, (d,)) for d in range(CLASSES)),
+                    target=phase.target,
+                )
             )
-            for number, (phase, epochs, judged) in enumerate(self._found)
-        )
+        return tuple(records)

@@ -16,6 +16,8 @@ from mnistcli.experiment.options import Options
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import DataSource
 
+EMBEDDED_NAME = "MNIST (embedded)"
+
 
 @dataclass(frozen=True)
 class Data:
@@ -36,7 +38,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
     """
     examples, test = load_examples("train", options.data), load_examples("test", options.data)
     source = DataSource(
-        source=str(options.data) if options.data else "MNIST (embedded)",
+        source=str(options.data) if options.data else EMBEDDED_NAME,
         train_sha256=fingerprint(examples),
         test_sha256=fingerprint(test),
     )

@@ -16,6 +16,7 @@ from mnistcli.engine.evaluation import Evaluation, combine, evaluate
 from mnistcli.engine.pictures import read_pictures
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
+from mnistcli.experiment.data import EMBEDDED_NAME
 from mnistcli.experiment.options import Options
 from mnistcli.experiment.rebuilding import Rebuilt, rebuild
 from mnistcli.records.evaluations import (
@@ -92,7 +93,7 @@ def evaluate_run(
         run_id=record.run_id,
         preset=record.preset.name,
         split=split,
-        data=str(options.data) if options.data else "MNIST (embedded)",
+        data=str(options.data) if options.data else EMBEDDED_NAME,
         images_per_second=speeds[0],
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=(folder / WEIGHTS).stat().st_size,

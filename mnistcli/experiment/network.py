@@ -93,6 +93,7 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
         batch_size=preset.train.batch_size,
         drop_last=preset.train.drop_last,
         label_smoothing=preset.train.label_smoothing,
+        clip_gradient_norm=preset.train.clip_gradient_norm,
         normalization=preset.normalization,
         augment=build_augment(preset.augment),
         precision=machine.precision,

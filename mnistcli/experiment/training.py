@@ -1,24 +1,29 @@
 """Preset → network → data → plan → loop → evaluation → record."""
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 
 import torch
 
-from mnistcli import __version__
-from mnistcli.engine import device as devices
-from mnistcli.engine.evaluation import Evaluation, evaluate
-from mnistcli.engine.events import EpochFinished, Event, StepFinished
-from mnistcli.engine.loop import train
+from mnistcli.engine.evaluation import evaluate
+from mnistcli.engine.events import EpochFinished, Event
+from mnistcli.engine.loop import Learner, Progress, train
 from mnistcli.engine.profiling import measure_ceiling
+from mnistcli.errors import DivergedError, FileError
 from mnistcli.experiment.coreset import Choice, Material, choose_coreset, read_coreset
-from mnistcli.experiment.curriculum import PhaseJudge, announce, find_judges, plan_course
+from mnistcli.experiment.curriculum import (
+    Course,
+    PhaseJudge,
+    announce,
+    find_judges,
+    plan_course,
+)
 from mnistcli.experiment.data import Data, load_data
+from mnistcli.experiment.keeping import Reporter, RunKeeper, Saved
 from mnistcli.experiment.network import (
     Machine,
     Network,
@@ -29,36 +34,53 @@ from mnistcli.experiment.network import (
     make_recipe,
 )
 from mnistcli.experiment.options import Options
+from mnistcli.experiment.recording import Ended, list_differences, make_profile, make_record
 from mnistcli.experiment.stages import Stages
-from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
+from mnistcli.process import Stopped, defer_signals
+from mnistcli.records.arrays import INDICES
 from mnistcli.records.checkpoint import save_weights
-from mnistcli.records.documents import (
-    ChosenCoreset,
-    EpochRecord,
-    Profile,
-    RunRecord,
-    TestResult,
+from mnistcli.records.documents import ChosenCoreset, PhaseRecord, Repetition, RunRecord
+from mnistcli.records.states import DivergenceDocument, RunStart
+from mnistcli.records.store import (
+    DIVERGENCE,
+    RECORD,
+    START,
+    STATE,
+    EventLog,
+    create_run_folder,
+    lock_run,
+    read_document,
+    read_record,
+    remove_leftovers,
+    write_document,
+    write_record,
 )
-from mnistcli.records.store import EventLog, create_run_folder, write_record
 from mnistcli.selection.coreset.groups import divide
-from mnistcli.verdict.budget import check_budget, check_phases, passed
-from mnistcli.verdict.stats import wilson_interval
+from mnistcli.verdict.budget import check_budget, passed
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A training about to start: everything that can be wrong before it has been checked."""
 
-    preset: Preset
-    seed: int
+    start: RunStart
     machine: Machine
     network: Network
     data: Data
     chosen: Choice | None
     """A coreset that was read from a file; one that the preset asks for is chosen by `run`."""
     folder: Path
-    started: datetime
+
+    @property
+    def preset(self) -> Preset:
+        """What is trained, and how."""
+        return self.start.preset
+
+    @property
+    def seed(self) -> int:
+        """What decides all that is left to chance."""
+        return self.start.seed
 
     @property
     def images(self) -> int:
@@ -73,13 +95,32 @@ class Experiment:
         return passed(check_budget(self.preset.budget, {"parameters": self.network.parameters}))
 
 
-def prepare(preset: Preset, options: Options, coreset: Path | None = None) -> Experiment:
+@dataclass(frozen=True)
+class _Trained:
+    learner: Learner
+    course: Course
+    coreset: ChosenCoreset | None
+    history: list[EpochFinished]
+    phases: tuple[PhaseRecord, ...]
+    judged_on: str | None
+
+
+def prepare(
+    preset: Preset,
+    options: Options,
+    coreset: Path | None = None,
+    *,
+    folder: Path | None = None,
+    earlier: RunRecord | None = None,
+) -> Experiment:
     """Builds the network, reads the data and makes the run folder: all that can fail early.
 
     Args:
         preset: what to train, and how.
         options: where, in what, on which data, from which seed.
         coreset: a file of indices to learn from, instead of what the preset says.
+        folder: the run's, if it has been made already.
+        earlier: the run that this one is to repeat.
 
     Raises:
         PresetError: the network cannot be built or is not what its optimizer is for, too many
@@ -94,76 +135,150 @@ def prepare(preset: Preset, options: Options, coreset: Path | None = None) -> Ex
     if preset.coreset and not chosen:
         divide(data.train.labels.cpu().numpy(), preset.coreset.size, preset.coreset.balance)
     started = datetime.now(UTC)
-    experiment = Experiment(
+    start = RunStart(
+        started=started.isoformat(timespec="seconds"),
         preset=preset,
         seed=options.seed,
-        machine=machine,
-        network=network,
-        data=data,
-        chosen=chosen,
-        folder=Path(),
-        started=started,
+        device=machine.device.type,
+        precision=machine.precision_name,
+        threads=machine.threads,
+        data_folder=str(options.data.absolute()) if options.data else None,
+        data=data.source,
+        coreset_file=str(coreset.absolute()) if coreset else None,
+        repeats=_plan_repetition(earlier, machine, data),
     )
+    experiment = Experiment(start, machine, network, data, chosen, Path())
     check_batches(preset, experiment.images)
-    folder = create_run_folder(options.out, preset.name, options.seed, started)
+    folder = folder or create_run_folder(options.out, preset.name, options.seed, started)
+    write_document(folder / START, start)
     return replace(experiment, folder=folder)
+
+
+def reopen(folder: Path, data: Path | None = None) -> Experiment:
+    """What `prepare` made of a run that has not ended.
+
+    Args:
+        folder: the run's.
+        data: where its images are, if not where they were.
+
+    Raises:
+        FileError: the run has not begun, or cannot be read, or these are other images.
+        UsageError: the device that it was trained on is not there.
+    """
+    start = read_document(folder / START, RunStart, "the beginning of a run")
+    known = Path(start.data_folder) if start.data_folder else None
+    options = Options(start.seed, start.device, start.precision, start.threads, data or known)
+    machine = choose_machine(options)
+    network = build_network(start.preset, start.seed, machine)
+    images = load_data(start.preset, options, machine)
+    if images.source.train_sha256 != start.data.train_sha256:
+        raise FileError(f'"{folder}" was begun with other images; name their folder with --data')
+    chosen = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
+    return Experiment(start, machine, network, images, chosen, folder)
 
 
 def run(
     experiment: Experiment, show: Callable[[Event], None], *, profile: bool = False
 ) -> RunRecord:
-    """Trains, reads the test set once, and leaves record, events and weights in the run folder.
+    """Trains, or goes on, reads the test set once, and leaves record, events and weights.
 
     Args:
-        experiment: what was prepared; its network is trained in place.
+        experiment: what was prepared or reopened; its network is trained in place.
         show: told of every event.
         profile: whether to measure, afterwards, how fast the network could have learned.
 
     Raises:
-        DivergedError: an epoch's loss is not finite.
-        FileError: the run folder cannot be written.
+        DivergedError: a loss is not finite.
+        FileError: the run folder cannot be written, or another process trains this run.
+        Stopped: a signal came; its advice says how to go on.
     """
-    preset, data = experiment.preset, experiment.data
-    with EventLog(experiment.folder) as log:
-
-        def emit(event: Event) -> None:
-            if not isinstance(event, StepFinished):
-                log(event)
-            show(event)
-
-        stages = Stages(emit)
-        material = Material(data.train, experiment.seed, experiment.machine, stages)
-        choice = _choose(experiment, material, stages)
-        indices = choice.tensor if choice else torch.arange(len(data.train))
-        recipe = make_recipe(preset, experiment.seed, experiment.machine)
-        model = experiment.network.model
-        course = plan_course(preset, indices, data.train, recipe, material, model)
-        announce(course, recipe, emit)
-        learner = make_learner(preset, experiment.network, course.plan, recipe)
-        judges = find_judges(data.train, indices, data.validation, experiment.seed, course)
-        judge = PhaseJudge(lambda: learner.result, course, judges, preset.normalization, emit)
-        history = train(learner, data.train, course.plan, recipe, data.validation, judge)
-    coreset = choice.save(experiment.folder, _settings(experiment)) if choice else None
-    begin = time.perf_counter()
-    tested = evaluate(learner.result, data.test, preset.normalization)
-    evaluation_seconds = time.perf_counter() - begin
-    digest = save_weights(learner.result, experiment.folder)
-    record = _make_record(experiment, coreset, course.passes, history, tested, digest)
-    if course.phases:
-        phases = judge.records()
-        checks = (*record.checks, *check_phases(phases))
-        record = record.model_copy(
-            update={
-                "phases": phases, "phases_judged_on": judges.kind if judges else None,
-                "checks": checks, "passed": passed(checks),
-            }
-        )  # fmt: skip
-    if profile:
-        ceiling = measure_ceiling(learner, data.train, recipe)
-        profiled = _make_profile(history, evaluation_seconds, ceiling)
-        record = record.model_copy(update={"profile": profiled})
-    write_record(experiment.folder, record)
+    folder = experiment.folder
+    advice = f"go on with: mnistcli train --resume {quote(str(folder))}"
+    with lock_run(folder):
+        if (folder / RECORD).exists():
+            return read_record(folder)
+        remove_leftovers(folder)
+        try:
+            record = _run(experiment, show, profile=profile)
+        except Stopped as stopped:
+            stopped.advice = stopped.advice or advice
+            raise
+        except FileError as error:
+            raise FileError(f"{error}; {advice}") from error
+        except DivergedError as error:
+            document = DivergenceDocument(**asdict(error.divergence))
+            write_document(folder / DIVERGENCE, document)
+            raise
+        write_record(folder, record)
+        remove_leftovers(folder)
     return record
+
+
+def _run(experiment: Experiment, show: Callable[[Event], None], *, profile: bool) -> RunRecord:
+    folder, data = experiment.folder, experiment.data
+    saved = Saved(folder) if (folder / STATE).exists() else None
+    with EventLog(folder, saved.events_bytes if saved else 0) as log:
+        trained = _train(experiment, saved, log, show)
+    learner = trained.learner
+    begin = time.perf_counter()
+    tested = evaluate(learner.result, data.test, experiment.preset.normalization)
+    evaluation_seconds = time.perf_counter() - begin
+    ended = Ended(
+        coreset=trained.coreset,
+        history=trained.history,
+        passes=trained.course.passes,
+        phases=trained.phases,
+        judged_on=trained.judged_on,
+        tested=tested,
+        weights_sha256=save_weights(learner.result, folder),
+    )
+    record = make_record(
+        experiment.start, folder, experiment.machine, experiment.network, data, ended
+    )
+    if profile:
+        recipe = make_recipe(experiment.preset, experiment.seed, experiment.machine)
+        ceiling = measure_ceiling(learner, data.train, recipe)
+        profiled = make_profile(trained.history, evaluation_seconds, ceiling)
+        record = record.model_copy(update={"profile": profiled})
+    return record
+
+
+def _train(
+    experiment: Experiment, saved: Saved | None, log: EventLog, show: Callable[[Event], None]
+) -> _Trained:
+    """Chooses, plans and trains; what was done before an interruption is not done again."""
+    preset, data, folder = experiment.preset, experiment.data, experiment.folder
+    emit = Reporter(log, show, going_on=saved is not None)
+    stages = Stages(emit)
+    material = Material(data.train, experiment.seed, experiment.machine, stages)
+    if saved:
+        coreset = saved.coreset
+        choice = read_coreset(folder / INDICES, data.train) if coreset else None
+    else:
+        choice = _choose(experiment, material, stages)
+        settings = None if experiment.chosen else preset.coreset
+        coreset = choice.save(folder, settings) if choice else None
+    indices = choice.tensor if choice else torch.arange(len(data.train))
+    recipe = make_recipe(preset, experiment.seed, experiment.machine)
+    course = plan_course(preset, indices, data.train, recipe, material, experiment.network.model)
+    announce(course, recipe, emit)
+    learner = make_learner(preset, experiment.network, course.plan, recipe)
+    progress = Progress()
+    if saved:
+        progress = saved.restore(learner, len(data.train), len(course.plan.sizes))
+    judges = find_judges(data.train, indices, data.validation, experiment.seed, course)
+    judge = PhaseJudge(
+        lambda: learner.result, course, judges, preset.normalization, emit,
+        saved.confusions if saved else (),
+    )  # fmt: skip
+    with defer_signals() as raise_waiting:
+        keeper = RunKeeper(folder, learner, log, coreset, judge.confusions, raise_waiting)
+        history = train(
+            learner, data.train, course.plan, recipe, data.validation, judge, (keeper, progress)
+        )
+    phases = judge.records(history)
+    judged_on = judges.kind if judges else None
+    return _Trained(learner, course, coreset, history, phases, judged_on)
 
 
 def _choose(experiment: Experiment, material: Material, stages: Stages) -> Choice | None:
@@ -173,82 +288,11 @@ def _choose(experiment: Experiment, material: Material, stages: Stages) -> Choic
     return choose_coreset(settings, examples, experiment.seed, material, stages)
 
 
-def _settings(experiment: Experiment) -> Coreset | None:
-    return None if experiment.chosen else experiment.preset.coreset
-
-
-def _make_profile(
-    history: list[EpochFinished], evaluation_seconds: float, ceiling: float
-) -> Profile:
-    stages: dict[str, float] = {}
-    for epoch in history:
-        for stage, seconds in epoch.stages.items():
-            stages[stage] = stages.get(stage, 0.0) + seconds
-    speed = sum(epoch.images for epoch in history) / sum(epoch.seconds for epoch in history)
-    return Profile(
-        stages={**stages, "evaluation": evaluation_seconds},
-        images_per_second=speed,
-        ceiling_images_per_second=ceiling,
-        share_of_ceiling=speed / ceiling,
-    )
-
-
-def _make_record(
-    experiment: Experiment,
-    coreset: ChosenCoreset | None,
-    passes: float,
-    history: list[EpochFinished],
-    tested: Evaluation,
-    digest: str,
-) -> RunRecord:
-    data, machine = experiment.data, experiment.machine
-    held_out = len(data.validation) if data.validation else 0
-    figures = {
-        "parameters": experiment.network.parameters,
-        "test_accuracy": tested.accuracy,
-        "epochs": int(passes) if passes == int(passes) else passes,
-        "train_seconds": sum(epoch.seconds for epoch in history),
-        "train_fraction": experiment.images / (len(data.train) + held_out),
-    }
-    checks = check_budget(experiment.preset.budget, figures)
-    return RunRecord(
-        run_id=experiment.folder.name,
-        path=str(experiment.folder),
-        started=experiment.started.isoformat(timespec="seconds"),
-        preset=experiment.preset,
-        seed=experiment.seed,
-        device=machine.device.type,
-        precision=machine.precision_name,
-        threads=machine.threads,
-        versions={
-            "mnistcli": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": version("numpy"),
-            "platform": platform.platform(),
-        },
-        data=data.source,
-        parameters=experiment.network.parameters,
-        macs=experiment.network.macs,
-        train_examples=experiment.images,
-        train_fraction=figures["train_fraction"],
-        validation_examples=held_out,
-        coreset=coreset,
-        epochs=tuple(EpochRecord(**asdict(epoch)) for epoch in history),
-        passes=passes,
-        phases=(),
-        phases_judged_on=None,
-        train_seconds=figures["train_seconds"],
-        test=TestResult(
-            accuracy=tested.accuracy,
-            correct=tested.correct,
-            total=tested.total,
-            loss=tested.loss,
-            interval=wilson_interval(tested.correct, tested.total),
-        ),
-        weights_sha256=digest,
-        peak_memory=devices.measure_peak_memory(),
-        profile=None,
-        checks=checks,
-        passed=passed(checks),
+def _plan_repetition(earlier: RunRecord | None, machine: Machine, data: Data) -> Repetition | None:
+    if earlier is None:
+        return None
+    return Repetition(
+        run_id=earlier.run_id,
+        weights_sha256=earlier.weights_sha256,
+        differences=list_differences(earlier, machine, data.source.train_sha256),
     )

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from mnistcli.engine.events import Emit, RunFinished
 from mnistcli.errors import FileError, UsageError
-from mnistcli.process import tune_process
+from mnistcli.process import handle_signals, tune_process
 
 ANSWER_SECONDS = 10
 
@@ -119,4 +119,5 @@ def _connect(address: str) -> Iterator[None]:
 
 def _run(job: SomeJob) -> tuple[SomeJob, Judged]:
     tune_process()
+    handle_signals()
     return job, job.run()

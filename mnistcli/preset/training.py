@@ -122,6 +122,8 @@ class Train(BaseModel):
     drop_last: bool = False
     """Leaves out the last batch of an epoch when it is not full."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0
+    clip_gradient_norm: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """If given, gradients that together are longer (Euclidean norm) are scaled down to this."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """If given, what is judged and kept is an exponential moving average of the weights, and
     after every batch this is the share of the average that stays (Polyak & Juditsky 1992)."""

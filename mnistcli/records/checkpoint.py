@@ -1,16 +1,24 @@
-"""Weights as safetensors: plain tensors, nothing that runs when it is opened."""
+"""Weights and states as safetensors: plain tensors, nothing that runs when they are opened."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
+import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from mnistcli.errors import FileError
-from mnistcli.records.store import WEIGHTS, write_atomically
+from mnistcli.preset.faults import describe_fault
+from mnistcli.records.states import RunState
+from mnistcli.records.store import STATE, WEIGHTS, write_atomically
 
-SIZE_LIMIT = 1 << 30
+HEADER_LIMIT = 16 << 20
+STATE_LIMIT = 1 << 30
+FACTS = "facts"
 
 
 def save_weights(model: nn.Module, folder: Path) -> str:
@@ -35,14 +43,10 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         FileError: it is unreadable, or its names, shapes or types are not the network's.
     """
     path = folder / WEIGHTS
-    try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
-        state = safetensors.torch.load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f'cannot read "{path}": {reason}') from error
-    wanted = {name: (value.shape, value.dtype) for name, value in model.state_dict().items()}
+    own = model.state_dict()
+    size = sum(value.numel() * value.element_size() for value in own.values())
+    state = _read(path, size + HEADER_LIMIT)
+    wanted = {name: (value.shape, value.dtype) for name, value in own.items()}
     found = {name: (value.shape, value.dtype) for name, value in state.items()}
     if wanted != found:
         wrong = sorted(
@@ -50,3 +54,44 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         )
         raise FileError(f'"{path}" is not of this network: "{wrong[0]}" does not fit')
     model.load_state_dict(state)
+
+
+def save_state(folder: Path, tensors: Mapping[str, Tensor], state: RunState) -> None:
+    """Writes state.safetensors; the one before stays until this one is whole.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    facts = np.frombuffer(state.model_dump_json().encode(), dtype=np.uint8)
+    content = safetensors.torch.save({**tensors, FACTS: torch.from_numpy(facts.copy())})
+    write_atomically(folder / STATE, content)
+
+
+def load_state(folder: Path) -> tuple[dict[str, Tensor], RunState]:
+    """Reads state.safetensors.
+
+    Raises:
+        FileError: it is unreadable, or not such a file.
+    """
+    path = folder / STATE
+    tensors = _read(path, STATE_LIMIT)
+    facts = tensors.pop(FACTS, None)
+    if facts is None or facts.dtype != torch.uint8:
+        raise FileError(f'"{path}" is not the state of a run')
+    try:
+        return tensors, RunState.model_validate_json(facts.numpy().tobytes())
+    except ValidationError as error:
+        fault = describe_fault(error, RunState, None)
+        raise FileError(f'"{path}" is not the state of a run: {fault}') from error
+
+
+def _read(path: Path, limit: int) -> dict[str, Tensor]:
+    try:
+        if not path.is_file() and path.exists():
+            raise FileError(f'"{path}" is not a file')
+        if path.stat().st_size > limit:
+            raise FileError(f'"{path}" is larger than {limit:,} bytes')
+        return safetensors.torch.load(path.read_bytes())
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f'cannot read "{path}": {reason}') from error

@@ -177,6 +177,20 @@ class PhaseRecord(BaseModel):
     target: float | None
 
 
+class Repetition(BaseModel):
+    """A run that was to be the same as an earlier one."""
+
+    model_config = DOCUMENT
+    run_id: str
+    """The earlier one's."""
+    weights_sha256: str
+    """The earlier one's."""
+    differences: tuple[str, ...]
+    """What was not the same: versions, machine, threads, device, precision, data."""
+    matches: bool | None = None
+    """Whether the weights are the same to the last bit; unknown until it has ended."""
+
+
 class RunRecord(BaseModel):
     """What `train` prints and a run folder keeps as record.json."""
 
@@ -213,6 +227,7 @@ class RunRecord(BaseModel):
     peak_memory: int | None
     """The largest resident size of the process so far, where the system tells it."""
     profile: Profile | None
+    repeats: Repetition | None = None
     checks: tuple[Check, ...]
     passed: bool
 

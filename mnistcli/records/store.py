@@ -4,20 +4,25 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mnistcli.errors import FileError
 from mnistcli.preset.faults import describe_fault
 from mnistcli.records.documents import RunRecord
 
 RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
+START, STATE, LOCK = "start.json", "state.safetensors", ".lock"
+DIVERGENCE = "divergence.json"
+BATCH_SUFFIX = ".batch.json"
 SIZE_LIMIT = 64 * 1_048_576
+
+Document = TypeVar("Document", bound=BaseModel)
 
 
 def create_run_folder(out: Path, preset: str, seed: int, now: datetime) -> Path:
@@ -52,20 +57,62 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise FileError(f'cannot write "{path}": {error.strerror}') from error
 
 
+def _sync_folder(folder: Path) -> None:
+    """Lets a renaming outlive a loss of power, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Keeps every other process from training this run meanwhile.
+
+    Raises:
+        FileError: another process does, or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise FileError(f'"{folder}" is being trained by another process') from error
+    except OSError as error:
+        raise FileError(f'cannot write "{folder}": {error.strerror}') from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what only a run that has not ended needs, and temporary files of killed processes."""
+    names = [START, STATE, LOCK] if (folder / RECORD).exists() else []
+    with contextlib.suppress(OSError):
+        for path in [*(folder / name for name in names), *folder.glob(".*.[0-9]*")]:
+            path.unlink(missing_ok=True)
+
+
 def write_record(folder: Path, record: RunRecord) -> None:
     """Writes record.json."""
-    write_atomically(folder / RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+    write_document(folder / RECORD, record)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
     """What a run left beside its record, by name."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != RECORD}
+    names = {RECORD, LOCK}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in names}
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -92,6 +139,23 @@ def find_run(reference: str) -> Path:
         found = False
     if not found:
         raise FileError(f'"{reference}" is not a run: it has no {RECORD}')
+    return folder
+
+
+def find_begun_run(reference: str) -> Path:
+    """The folder of a run that has begun, ended or not.
+
+    Raises:
+        FileError: there is none.
+    """
+    path = Path(reference)
+    folder = path.parent if path.name in (RECORD, START, STATE) else path
+    try:
+        found = any((folder / name).is_file() for name in (RECORD, START))
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise FileError(f'"{reference}" is not a run that has begun: it has no {START}')
     return folder
 
 
@@ -124,27 +188,63 @@ def read_record(folder: Path) -> RunRecord:
     Raises:
         FileError: it is unreadable, or not what a record must be.
     """
-    path = folder / RECORD
+    return read_document(folder / RECORD, RunRecord, "a run record")
+
+
+def read_document(path: Path, kind: type[Document], what: str) -> Document:
+    """Reads and checks a JSON document.
+
+    Args:
+        path: of the file.
+        kind: of the document.
+        what: it is, as in "a run record".
+
+    Raises:
+        FileError: it is unreadable, or not what it must be.
+    """
     try:
+        if not path.is_file() and path.exists():
+            raise FileError(f'"{path}" is not a file')
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
         if len(content) > SIZE_LIMIT:
             raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
-        return RunRecord.model_validate_json(content)
+        return kind.model_validate_json(content)
     except ValidationError as error:
-        fault = describe_fault(error, RunRecord, None)
-        raise FileError(f'"{path}" is not a run record: {fault}') from error
-    except OSError as error:
-        raise FileError(f'cannot read "{path}": {error.strerror}') from error
+        fault = describe_fault(error, kind, None)
+        raise FileError(f'"{path}" is not {what}: {fault}') from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f'cannot read "{path}": {reason}') from error
+
+
+def write_document(path: Path, document: BaseModel) -> None:
+    """Writes a JSON document.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    write_atomically(path, (document.model_dump_json(indent=2) + "\n").encode())
 
 
 class EventLog:
     """Writes events, frozen dataclasses, as one line of JSON each, as they come."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep: int | None = None) -> None:
+        """Begins a log, or goes on with one after its first `keep` bytes.
+
+        Raises:
+            FileError: it cannot be written, or is shorter than that.
+        """
         self._path = folder / EVENTS
         try:
-            self._file = self._path.open("x", encoding="utf-8")
+            self._file = self._path.open("xb" if keep is None else "r+b" if keep else "wb")
+            if keep:
+                if self._path.stat().st_size < keep:
+                    self._file.close()
+                    raise FileError(f'"{self._path}" has lost lines; it cannot be gone on with')
+                self._file.truncate(keep)
+                self._file.seek(keep)
         except OSError as error:
             raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
 
@@ -154,8 +254,17 @@ class EventLog:
             {"event": type(event).__name__, **dataclasses.asdict(event)}, allow_nan=False
         )
         try:
-            self._file.write(line + "\n")
+            self._file.write(line.encode() + b"\n")
             self._file.flush()
+        except OSError as error:
+            raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
+
+    def sync(self) -> int:
+        """Makes sure that all is on the disk, and tells how many bytes that are."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return self._file.tell()
         except OSError as error:
             raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
 
@@ -168,4 +277,5 @@ class EventLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk: said already, by whoever wrote
+            self._file.close()

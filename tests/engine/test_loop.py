@@ -43,6 +43,7 @@ def make(preset: Preset, seed: int = 0, **changes: object) -> tuple[Learner, Rec
         "batch_size": 64,
         "drop_last": False,
         "label_smoothing": 0.0,
+        "clip_gradient_norm": None,
         "normalization": preset.normalization,
         "augment": build_augment(preset.augment),
         "precision": torch.float32,
@@ -134,10 +135,39 @@ def test_validation_is_judged_and_changes_nothing(preset: Preset, examples: Exam
 
 def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: Examples) -> None:
     learner, recipe = make(preset)
-    with torch.no_grad():
-        next(learner.model.parameters())[:] = float("inf")
-    with pytest.raises(DivergedError, match="epoch 1 is not finite"):
+    steps = 0
+
+    def spoil(event: Event) -> None:
+        nonlocal steps
+        steps += isinstance(event, StepFinished)
+        if steps == 12 and isinstance(event, StepFinished):
+            with torch.no_grad():
+                learner.model[-1].bias[3] = float("inf")
+
+    with pytest.raises(DivergedError, match="epoch 2, step 3 is not finite") as found:
+        train(learner, examples, Plan.of([torch.arange(600)] * 2), recipe, None, spoil)
+    assert steps == 12
+    place = found.value.divergence
+    assert (place.epoch, place.step) == (2, 3)
+    assert place.learning_rate == learner.optimizer.param_groups[0]["lr"]
+    order = torch.randperm(600, generator=make_generator(0, "order", 2))
+    assert place.batch == tuple(order[128:192].tolist())
+    # The batch moved nothing: only what was spoilt is not finite.
+    assert all(
+        bool(torch.isfinite(value).all()) or name.endswith("bias")
+        for name, value in learner.model.state_dict().items()
+    )
+
+
+def test_clipping_shortens_the_gradients(preset: Preset, examples: Examples) -> None:
+    lengths = []
+    for limit in (None, 1e-3):
+        learner, recipe = make(preset, clip_gradient_norm=limit)
         train(learner, examples, Plan.of([torch.arange(64)]), recipe, None, ignore)
+        gradients = [parameter.grad for parameter in learner.model.parameters()]
+        lengths.append(float(torch.cat([one.flatten() for one in gradients]).norm()))
+    assert lengths[0] > 1e-2
+    assert lengths[1] == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_stages_add_up_to_the_time(preset: Preset, examples: Examples) -> None:

@@ -1,0 +1,140 @@
+"""What makes two runs the same, and presets of every kind to try it on."""
+
+import json
+import random
+from pathlib import Path
+
+from mnistcli.engine.events import Event, StepFinished
+from mnistcli.experiment.options import Options
+from mnistcli.experiment.training import prepare, reopen, run
+from mnistcli.preset.loading import validate_preset
+from mnistcli.preset.schema import Preset
+from mnistcli.process import Stopped, _stop
+
+OPTIMIZERS = [
+    {"kind": "adam", "learning_rate": 0.01, "weight_decay": 1e-4},
+    {"kind": "adamw", "learning_rate": 0.01},
+    {"kind": "sgd", "learning_rate": 0.01},
+    {"kind": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": True},
+    {
+        "kind": "muon", "learning_rate": 0.02, "momentum": 0.9,
+        "others": {"kind": "adamw", "learning_rate": 0.01},
+    },
+]  # fmt: skip
+SCHEDULES = [
+    {"kind": "constant"},
+    {"kind": "step", "every_epochs": 1, "factor": 0.7},
+    {"kind": "cosine"},
+    {"kind": "one_cycle", "max_learning_rate": 0.02},
+    {"kind": "one_cycle", "max_learning_rate": 0.02, "cycle_momentum": False, "anneal": "linear"},
+]
+AUGMENTATIONS = [
+    [],
+    [{"kind": "affine", "degrees": 10, "shift_pixels": 2, "scale": [0.9, 1.1]}],
+    [{"kind": "center_crop_resize", "size": 22, "probability": 0.3}],
+    [{"kind": "color_jitter", "brightness": 0.2, "contrast": 0.2}],
+    [{"kind": "horizontal_flip"}, {"kind": "vertical_flip"}],
+    [{"kind": "random_erasing"}],
+]
+DROPOUTS = [
+    [],
+    [{"kind": "dropout", "probability": 0.2}],
+    [{"kind": "dropout2d", "probability": 0.1}],
+]
+CURRICULA = [
+    None,
+    None,
+    {"kind": "groups", "mode": "cumulative", "groups": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]]},
+    {"kind": "paced", "order": "random", "rounds": 4},
+    {"kind": "self_paced", "rounds": 4},
+]
+CHOICES: dict[str, list] = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "augment": AUGMENTATIONS,
+    "dropout": DROPOUTS,
+    "curriculum": CURRICULA,
+    "ema": [None, 0.9],
+    "clip": [None, 1.0],
+    "validation": [0, 100],
+    "coreset": [None, {"size": 300, "selector": {"kind": "random"}}],
+    "noise": [0, 0.2],
+    "drop_last": [False, True],
+    "precision": ["float32", "bfloat16"],
+}
+
+
+def make_preset(chosen: dict) -> Preset:
+    conv = {"kind": "conv", "out_channels": 6, "kernel_size": 5, "stride": 3}
+    then = {"kind": "conv", "out_channels": 8, "kernel_size": 3}
+    layers = [conv, {"kind": "batch_norm"}, {"kind": "relu"}, then, {"kind": "relu"}]
+    layers += [*chosen["dropout"], {"kind": "flatten"}, {"kind": "linear", "out_features": 10}]
+    content = {
+        "name": "mixed", "title": "For tests", "model": {"layers": layers},
+        "augment": chosen["augment"], "curriculum": chosen["curriculum"],
+        "coreset": chosen["coreset"], "data": {"label_noise": chosen["noise"]},
+        "train": {
+            "epochs": 2, "batch_size": 50, "optimizer": chosen["optimizer"],
+            "schedule": chosen["schedule"], "ema_decay": chosen["ema"],
+            "clip_gradient_norm": chosen["clip"], "drop_last": chosen["drop_last"],
+            "validation_examples": chosen["validation"],
+        },
+    }  # fmt: skip
+    return validate_preset(content, "mixed")
+
+
+def mix(number: int) -> dict:
+    """A combination for every number; each kind of everything comes up within thirty."""
+    chance = random.Random(number)
+    return {
+        name: values[(number + place) % len(values)] if number < 30 else chance.choice(values)
+        for place, (name, values) in enumerate(CHOICES.items())
+    }
+
+
+def options_of(chosen: dict, data: Path, out: Path) -> Options:
+    return Options(7, "cpu", chosen["precision"], 1, data, out)
+
+
+def train_in_pieces(preset: Preset, options: Options, pauses: list[int]) -> dict:
+    """Trains with a signal after so many steps, again and again; gives what the run left."""
+    experiment = prepare(preset, options)
+    folder = experiment.folder
+    for pause in pauses:
+        steps = 0
+
+        def interrupt(event: Event, pause: int = pause) -> None:
+            nonlocal steps
+            steps += isinstance(event, StepFinished)
+            if steps == pause and isinstance(event, StepFinished):
+                _stop(2, None)
+
+        try:
+            run(experiment, interrupt)
+        except Stopped as stopped:
+            assert str(folder) in stopped.advice
+            experiment = reopen(folder)
+        else:
+            break
+    else:
+        run(experiment, lambda event: None)
+    return what_is_left(folder)
+
+
+def what_is_left(folder: Path) -> dict:
+    """All that must be the same however a run was interrupted."""
+    record = json.loads((folder / "record.json").read_text())
+    names = sorted(path.name for path in folder.iterdir())
+    kept = ("seed", "preset", "weights_sha256", "parameters", "train_examples", "test", "passes")
+    lines = (folder / "events.jsonl").read_bytes().splitlines()
+    return {
+        "files": names,
+        "record": {name: record[name] for name in kept},
+        "epochs": [without_times(epoch) for epoch in record["epochs"]],
+        "phases": [without_times(phase) for phase in record["phases"]],
+        "events": [without_times(json.loads(line)) for line in lines],
+    }
+
+
+def without_times(values: dict) -> dict:
+    return {name: value for name, value in values.items() if name not in {"seconds", "stages"}}

@@ -1,0 +1,201 @@
+"""A run that was interrupted and gone on with is the run that was not."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnistcli.engine import snapshot
+from mnistcli.engine.device import make_generator
+from mnistcli.errors import FileError
+from mnistcli.experiment.training import prepare, reopen, run
+from tests.conftest import Counts
+from tests.faults.runs import make_preset, mix, options_of, train_in_pieces, what_is_left
+
+pytestmark = pytest.mark.faults
+COMBINATIONS = 60
+STEPS = 20
+
+
+@pytest.mark.parametrize("number", range(COMBINATIONS))
+def test_interrupted_anywhere_it_ends_with_the_same_bits(
+    number: int, tiny_data: Path, tmp_path: Path, counts: Counts
+) -> None:
+    chosen, chance = mix(number), random.Random(number)
+    preset = make_preset(chosen)
+    unbroken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "a"), [])
+    pauses = [chance.randint(1, STEPS) for _ in range(chance.randint(1, 3))]
+    broken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "b"), pauses)
+    assert broken == unbroken, (chosen, pauses)
+    counts["resumes bit-identical"] += len(pauses)
+
+
+def test_every_kind_of_everything_was_tried() -> None:
+    seen = [mix(number) for number in range(COMBINATIONS)]
+    from tests.faults.runs import CHOICES
+
+    for name, values in CHOICES.items():
+        for value in values:
+            assert any(one[name] == value for one in seen), (name, value)
+
+
+def test_without_the_random_generators_it_would_not(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: the state restored as before, but for what chance goes on from."""
+    chosen = mix(1) | {"dropout": [{"kind": "dropout", "probability": 0.2}], "curriculum": None}
+    preset = make_preset(chosen)
+    unbroken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "a"), [])
+    restore = snapshot._restore_underway
+
+    def forget(*arguments: object) -> object:
+        underway = restore(*arguments)
+        assert underway is not None
+        for name in ("augmentation", "dropout"):
+            setattr(underway, name, make_generator(0, "weights"))
+        return underway
+
+    monkeypatch.setattr(snapshot, "_restore_underway", forget)
+    broken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "b"), [3])
+    assert broken["record"]["weights_sha256"] != unbroken["record"]["weights_sha256"]
+
+
+@pytest.fixture
+def begun(tiny_data: Path, tmp_path: Path) -> Path:
+    """A run that was interrupted in its second epoch."""
+    chosen = mix(3)
+    experiment = prepare(make_preset(chosen), options_of(chosen, tiny_data, tmp_path / "runs"))
+    from mnistcli.engine.events import StepFinished
+    from mnistcli.process import Stopped, _stop
+
+    steps = 0
+
+    def interrupt(event: object) -> None:
+        nonlocal steps
+        steps += isinstance(event, StepFinished)
+        if steps == 14 and isinstance(event, StepFinished):
+            _stop(15, None)
+
+    with pytest.raises(Stopped):
+        run(experiment, interrupt)
+    return experiment.folder
+
+
+def test_the_command_goes_on(cli: Callable, begun: Path, tiny_data: Path) -> None:
+    answer = cli("train", "--resume", begun, "--json")
+    assert answer.code == 0, answer.err
+    assert "going on after" in answer.err
+    assert json.loads(answer.out)["run_id"] == begun.name
+    files = {path.name for path in begun.iterdir()}
+    assert files >= {"record.json", "events.jsonl", "weights.safetensors"}
+    assert not files & {"start.json", "state.safetensors", ".lock"}
+    again = cli("train", "--resume", begun / "record.json", "--json")
+    assert json.loads(again.out) == json.loads(answer.out)
+
+
+def test_what_would_do_nothing_is_refused(cli: Callable, begun: Path) -> None:
+    for words in (["sprint"], ["--seed", "3"], ["--set", "train.epochs=3"], ["--jobs", "2"]):
+        answer = cli("train", "--resume", begun, *words)
+        assert answer.code == 2
+        assert answer.err.count("\n") == 1
+    assert cli("train", "--resume", begun.parent).code == 4
+    assert cli("curriculum", "--resume", begun, "--quiet").code == 0
+
+
+def test_other_images_are_refused(cli: Callable, begun: Path) -> None:
+    start = begun / "start.json"
+    content = json.loads(start.read_text()) | {"data_folder": None}
+    start.write_text(json.dumps(content))
+    answer = cli("train", "--resume", begun)
+    assert answer.code == 4
+    assert "other images" in answer.err
+
+
+def test_a_second_process_is_refused(cli: Callable, begun: Path) -> None:
+    from mnistcli.records.store import lock_run
+
+    with lock_run(begun):
+        answer = cli("train", "--resume", begun)
+    assert answer.code == 4
+    assert "by another process" in answer.err
+    assert cli("train", "--resume", begun).code == 0
+
+
+def test_a_state_of_another_network_is_refused(begun: Path, tiny_data: Path) -> None:
+    start = begun / "start.json"
+    content = json.loads(start.read_text())
+    content["preset"]["model"]["layers"][0]["out_channels"] = 7
+    start.write_text(json.dumps(content))
+    with pytest.raises(FileError, match=r"state.safetensors.*is not of this network"):
+        run(reopen(begun), lambda event: None)
+
+
+def test_a_log_that_lost_lines_is_refused(begun: Path) -> None:
+    log = begun / "events.jsonl"
+    log.write_bytes(log.read_bytes()[:-10])
+    with pytest.raises(FileError, match="lost lines"):
+        run(reopen(begun), lambda event: None)
+
+
+def test_a_batch_trains_only_what_is_missing(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    common = ("--data", tiny_data, "--threads", 1, "--json", "--jobs", 2)
+    whole = cli("train", tiny_preset, *common, "--seeds", "0-3", "--out", tmp_path / "a")
+    wanted = [run["weights_sha256"] for run in json.loads(whole.out)["runs"]]
+    cli("train", tiny_preset, *common, "--seeds", "0-3", "--out", tmp_path / "b")
+    (batch,) = (tmp_path / "b").glob("*.batch.json")
+    folders = sorted(path for path in (tmp_path / "b").iterdir() if path.is_dir())
+    times = {folder.name: (folder / "record.json").stat().st_mtime_ns for folder in folders[:2]}
+    for folder in folders[2:]:
+        for path in folder.iterdir():
+            path.unlink()
+    answer = cli("train", "--resume", batch, "--json", "--jobs", 2)
+    assert answer.code == 0, answer.err
+    assert "run 2/2" in answer.err
+    assert [run["weights_sha256"] for run in json.loads(answer.out)["runs"]] == wanted
+    for name, before in times.items():
+        assert (batch.parent / name / "record.json").stat().st_mtime_ns == before
+
+
+def test_a_run_is_repeated_to_the_last_bit(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    common = ("--out", tmp_path / "runs", "--json", "-q")
+    first = json.loads(
+        cli("train", tiny_preset, "--data", tiny_data, "--seed", 5, "--threads", 1, *common).out
+    )
+    again = json.loads(cli("train", "--from", first["path"], *common).out)
+    assert again["repeats"] == {
+        "run_id": first["run_id"], "weights_sha256": first["weights_sha256"],
+        "differences": [], "matches": True,
+    }  # fmt: skip
+    assert again["run_id"] != first["run_id"]
+    assert what_is_left(Path(again["path"])) == what_is_left(Path(first["path"]))
+    text = cli("train", "--from", first["path"], "-q", "--out", tmp_path / "runs").out
+    assert "the same weights" in text
+
+
+def test_a_repetition_says_what_is_not_the_same(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    common = ("--out", tmp_path / "runs", "--json", "-q")
+    train = ("train", tiny_preset, "--data", tiny_data, "--precision", "float32")
+    first = json.loads(cli(*train, *common).out)
+    path = Path(first["path"]) / "record.json"
+    path.write_text(json.dumps(first | {"versions": first["versions"] | {"torch": "1.0"}}))
+    answer = cli("train", "--from", path, "--precision", "bfloat16", *common)
+    repeats = json.loads(answer.out)["repeats"]
+    assert repeats["matches"] is False
+    assert repeats["differences"] == [
+        f"torch 1.0 → {torch.__version__}",
+        "precision float32 → bfloat16",
+    ]
+    text = cli("train", "--from", path, "--precision", "bfloat16", "--out", tmp_path / "runs").out
+    assert "OTHER weights" in text
+    assert "torch 1.0" in text
+    assert cli("train", "sprint", "--from", path).code == 2
+    assert cli("train", "--from", path, "--seed", 3).code == 2
