@@ -72,7 +72,7 @@ def curriculum(
     from mnistcli.preset.loading import load_preset
 
     shown = Shown(as_json, quiet, no_fail)
-    if resume:
+    if resume is not None:
         refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
         resume_training(resume, (jobs, cluster), data, shown)
         return

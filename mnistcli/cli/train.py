@@ -87,20 +87,20 @@ def train(
     from mnistcli.preset.loading import load_preset
 
     shown = Shown(as_json, quiet, no_fail)
-    if resume:
+    if resume is not None:
         refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
         resume_training(resume, (jobs, cluster), data, shown)
         return
-    if repeat:
+    if repeat is not None:
         refuse_others(context, "--from", {"repeat", "device", "precision", "threads", *RUN_TAKES})
-    loaded = load_preset(preset or "sprint", overrides or ())
+    loaded = load_preset("sprint" if preset is None else preset, overrides or ())
     if dry_run:
         show_preset(loaded)
         return
     from mnistcli.experiment.options import Options
 
     options = Options(seed, device.value, precision.value, threads, data, out)
-    if repeat:
+    if repeat is not None:
         repeat_training(repeat, options, shown)
         return
     if seeds is not None:

@@ -1,5 +1,6 @@
 """A user's own pictures → images made the way those of MNIST were."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,10 @@ def _read(path: Path) -> NDArray[np.float64]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG", "JPEG"]) as picture:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path, formats=["PNG", "JPEG"]) as picture,
+        ):
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise FileError(f'"{path}" has more than {PIXEL_LIMIT:,} pixels')
             # What is transparent is paper.

@@ -1,6 +1,6 @@
 """A learner and its progress ↔ plain tensors and plain facts, exact to the last bit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,13 +9,14 @@ from torch import Tensor
 
 from mnistcli.engine.clock import Clock
 from mnistcli.engine.events import EpochFinished
-from mnistcli.engine.loop import Learner, Progress, Underway
+from mnistcli.engine.loop import Learner, Progress, Recipe, Underway
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
 """Of JSON's types alone."""
 
-SCHEDULE_FACTS = ("last_epoch", "_step_count", "_last_lr")
+MOVED = ("lr", "betas", "momentum")
+"""What schedules change of an optimizer's settings."""
 
 
 def take_snapshot(learner: Learner, progress: Progress) -> tuple[Tensors, Facts]:
@@ -30,10 +31,7 @@ def take_snapshot(learner: Learner, progress: Progress) -> tuple[Tensors, Facts]
             if value is not None:
                 tensors[f"optimizer.{place}.{name}"] = value
     facts: Facts = {
-        "groups": [{key: one[key] for key in one if key != "params"} for one in groups],
-        "schedule": {
-            name.strip("_"): getattr(learner.schedule.scheduler, name) for name in SCHEDULE_FACTS
-        },
+        "groups": [{key: one[key] for key in MOVED if key in one} for one in groups],
         "history": [asdict(epoch) for epoch in progress.history],
         "underway": None,
     }
@@ -47,7 +45,6 @@ def take_snapshot(learner: Learner, progress: Progress) -> tuple[Tensors, Facts]
         }
         facts["underway"] = {
             "step": underway.step,
-            "seen": underway.seen,
             "rate": underway.rate,
             "seconds": underway.clock.seconds,
             "stages": underway.clock.stages,
@@ -56,7 +53,12 @@ def take_snapshot(learner: Learner, progress: Progress) -> tuple[Tensors, Facts]
 
 
 def restore_snapshot(
-    learner: Learner, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], images: int
+    learner: Learner,
+    tensors: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    recipe: Recipe,
+    plan_sizes: Sequence[int],
+    images: int,
 ) -> Progress:
     """Makes a fresh learner what the snapshot was taken of.
 
@@ -64,17 +66,25 @@ def restore_snapshot(
         learner: of the same preset; is changed in place.
         tensors: those of the snapshot.
         facts: those of the snapshot.
-        images: how many the progress may point to.
+        recipe: how the batches are made.
+        plan_sizes: images of every epoch.
+        images: how many there are to learn from.
 
     Raises:
-        ValueError: they are not of such a learner.
+        ValueError: they are not of such a learner and training.
     """
     left = dict(tensors)
     try:
-        _restore_learner(learner, left, facts)
-        underway = _restore_underway(learner, left, facts["underway"], images)
         history = [EpochFinished(**epoch) for epoch in facts["history"]]
-    except (KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        if [epoch.epoch for epoch in history] != list(range(1, len(history) + 1)):
+            raise IndexError("other epochs")
+        size = [*plan_sizes, 0][len(history)]
+        underway = _restore_underway(learner, left, facts["underway"], recipe, (size, images))
+        steps = sum(map(recipe.count_steps, plan_sizes[: len(history)]))
+        _restore_learner(learner, left, facts, bool(steps or (underway and underway.step)))
+        by_batch = steps + (underway.step if underway else 0)
+        _restore_schedule(learner, by_batch if learner.schedule.every == "batch" else len(history))
+    except (KeyError, TypeError, IndexError, AttributeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"it is not of this network and training: {reason}") from error
     if left:
@@ -91,42 +101,53 @@ def _parameters(learner: Learner) -> list[Tensor]:
     return [each for group in learner.optimizer.param_groups for each in group["params"]]
 
 
-def _restore_learner(learner: Learner, left: Tensors, facts: Mapping[str, Any]) -> None:
+def _restore_learner(
+    learner: Learner, left: Tensors, facts: Mapping[str, Any], has_stepped: bool
+) -> None:
+    parameters = _parameters(learner)
+    if has_stepped:
+        # The optimizer makes its state at its first step, laid out as its kernels want it. What
+        # that step does to the weights is overwritten below.
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        learner.optimizer.step()
+        learner.optimizer.zero_grad(set_to_none=True)
+        for place, parameter in enumerate(parameters):
+            for name, value in learner.optimizer.state.get(parameter, {}).items():
+                if value is not None:
+                    _copy(value, left.pop(f"optimizer.{place}.{name}"))
     for prefix, module in (("model", learner.model), ("average", learner.average)):
         if module is not None:
             for name, value in module.state_dict().items():
                 _copy(value, left.pop(f"{prefix}.{name}"))
-    parameters = _parameters(learner)
-    for name in [name for name in left if name.startswith("optimizer.")]:
-        _, place, key = name.split(".")
-        parameter, value = parameters[int(place)], left.pop(name)
-        # Laid out as the parameter is: fused optimizers go through both side by side.
-        own = torch.empty_like(parameter) if value.shape == parameter.shape else value.clone()
-        _copy(own, value)
-        learner.optimizer.state[parameter][key] = own
-    groups = learner.optimizer.param_groups
-    for group, saved in zip(groups, facts["groups"], strict=True):
-        if saved.keys() != group.keys() - {"params"}:
+    for group, saved in zip(learner.optimizer.param_groups, facts["groups"], strict=True):
+        if saved.keys() != group.keys() & set(MOVED):
             raise KeyError("the optimizer's settings")
         for key, value in saved.items():
-            group[key] = tuple(value) if isinstance(value, list) else value
-    # Otherwise its scheduler would warn of a first step without it.
-    learner.optimizer._opt_called = True  # type: ignore[attr-defined]
-    for name in SCHEDULE_FACTS:
-        setattr(learner.schedule.scheduler, name, facts["schedule"][name.strip("_")])
+            group[key] = (float(value[0]), float(value[1])) if key == "betas" else float(value)
+
+
+def _restore_schedule(learner: Learner, steps: int) -> None:
+    scheduler = learner.schedule.scheduler
+    scheduler.last_epoch, scheduler._step_count = steps, steps + 1
+    scheduler._last_lr = [group["lr"] for group in learner.optimizer.param_groups]
 
 
 def _restore_underway(
-    learner: Learner, left: Tensors, facts: Mapping[str, Any] | None, images: int
+    learner: Learner,
+    left: Tensors,
+    facts: Mapping[str, Any] | None,
+    recipe: Recipe,
+    size_and_images: tuple[int, int],
 ) -> Underway | None:
     if facts is None:
         return None
     device = next(learner.model.parameters()).device
-    indices = left.pop("indices")
-    if indices.dtype != torch.int64 or indices.ndim != 1 or not len(indices):
-        raise TypeError("indices")
-    if int(indices.min()) < 0 or int(indices.max()) >= images:
-        raise IndexError("indices")
+    indices, (size, images), step = left.pop("indices"), size_and_images, facts["step"]
+    if indices.dtype != torch.int64 or indices.shape != (size,) or not size:
+        raise TypeError("other indices")
+    if int(indices.min()) < 0 or int(indices.max()) >= images or step > recipe.count_steps(size):
+        raise IndexError("other indices")
     generators = []
     for name in ("augmentation", "dropout"):
         generators.append(torch.Generator(device=device).set_state(left.pop(name)))
@@ -140,8 +161,8 @@ def _restore_underway(
         loss_sum=sums[0],
         correct=sums[1],
         clock=Clock(facts["seconds"], facts["stages"]),
-        step=facts["step"],
-        seen=facts["seen"],
+        step=step,
+        seen=min(step * recipe.batch_size, size),
         rate=facts["rate"],
     )
 

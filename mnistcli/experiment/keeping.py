@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mnistcli.engine.data import CLASSES
 from mnistcli.engine.events import Event, StepFinished, TrainingResumed, TrainingStarted
-from mnistcli.engine.loop import Learner, Progress
+from mnistcli.engine.loop import Learner, Progress, Recipe
 from mnistcli.engine.snapshot import is_finite, restore_snapshot, take_snapshot
 from mnistcli.errors import FileError
 from mnistcli.process import is_stopping
@@ -33,38 +33,46 @@ class Saved:
         """How much of the log belongs to it."""
         return self._facts.events_bytes
 
-    @property
-    def coreset(self) -> ChosenCoreset | None:
-        """What was chosen before the training began."""
-        return self._facts.coreset
-
-    @property
-    def confusions(self) -> list[Tensor]:
-        """Of every phase that has ended, int64 (10, 10).
+    def check_coreset(self, size: int | None) -> ChosenCoreset | None:
+        """What was chosen before the training began: so many images, or none were chosen.
 
         Raises:
-            FileError: one has another shape.
+            FileError: something else was.
+        """
+        coreset = self._facts.coreset
+        if (coreset.size if coreset else None) != size:
+            raise FileError(f'"{self._path}" is not of this run: it has another coreset')
+        return coreset
+
+    def restore_confusions(self, last_epochs: Sequence[int]) -> list[Tensor]:
+        """Of every phase that has ended, int64 (10, 10).
+
+        Args:
+            last_epochs: of the phases that are judged.
+
+        Raises:
+            FileError: there are other ones.
         """
         tables = [torch.tensor(rows) for rows in self._facts.confusions]
-        if any(table.shape != (CLASSES, CLASSES) for table in tables):
-            raise FileError(f'"{self._path}" is not of this run: a phase is not judged by digit')
+        ended = [epoch for epoch in last_epochs if epoch <= len(self._facts.history)]
+        if len(tables) != len(ended) or any(one.shape != (CLASSES, CLASSES) for one in tables):
+            raise FileError(f'"{self._path}" is not of this run: it has other phases')
         return tables
 
-    def restore(self, learner: Learner, images: int, epochs: int) -> Progress:
+    def restore(
+        self, learner: Learner, recipe: Recipe, plan_sizes: Sequence[int], images: int
+    ) -> Progress:
         """Makes a fresh learner what it was.
 
         Raises:
             FileError: the state is not of this network and training.
         """
+        facts = self._facts.model_dump(exclude_none=True)
+        facts["underway"] = facts.get("underway")
         try:
-            facts = self._facts.model_dump()
-            progress = restore_snapshot(learner, self._tensors, facts, images)
+            return restore_snapshot(learner, self._tensors, facts, recipe, plan_sizes, images)
         except ValueError as error:
             raise FileError(f'"{self._path}": {error}') from error
-        done = [epoch.epoch for epoch in progress.history]
-        if done != list(range(1, len(done) + 1)) or len(done) + bool(progress.underway) > epochs:
-            raise FileError(f'"{self._path}" is not of this run: it has other epochs')
-        return progress
 
 
 class Reporter:

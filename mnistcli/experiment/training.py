@@ -252,8 +252,9 @@ def _train(
     stages = Stages(emit)
     material = Material(data.train, experiment.seed, experiment.machine, stages)
     if saved:
-        coreset = saved.coreset
-        choice = read_coreset(folder / INDICES, data.train) if coreset else None
+        chooses = bool(preset.coreset or experiment.chosen)
+        choice = read_coreset(folder / INDICES, data.train) if chooses else None
+        coreset = saved.check_coreset(len(choice.indices) if choice else None)
     else:
         choice = _choose(experiment, material, stages)
         settings = None if experiment.chosen else preset.coreset
@@ -263,14 +264,15 @@ def _train(
     course = plan_course(preset, indices, data.train, recipe, material, experiment.network.model)
     announce(course, recipe, emit)
     learner = make_learner(preset, experiment.network, course.plan, recipe)
-    progress = Progress()
-    if saved:
-        progress = saved.restore(learner, len(data.train), len(course.plan.sizes))
+    progress, confusions = Progress(), list[torch.Tensor]()
     judges = find_judges(data.train, indices, data.validation, experiment.seed, course)
+    if saved:
+        progress = saved.restore(learner, recipe, course.plan.sizes, len(data.train))
+        ends = [phase.last_epoch for phase in course.phases] if judges else []
+        confusions = saved.restore_confusions(ends)
     judge = PhaseJudge(
-        lambda: learner.result, course, judges, preset.normalization, emit,
-        saved.confusions if saved else (),
-    )  # fmt: skip
+        lambda: learner.result, course, judges, preset.normalization, emit, confusions
+    )
     with defer_signals() as raise_waiting:
         keeper = RunKeeper(folder, learner, log, coreset, judge.confusions, raise_waiting)
         history = train(

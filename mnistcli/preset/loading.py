@@ -76,7 +76,7 @@ def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
     path = find_preset(reference)
     try:
         data = tomllib.loads(read_preset_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may have too many digits
         raise PresetError(f'the preset "{path}" is not TOML: {error}') from error
     data.setdefault("name", path.stem)
     for override in overrides:
@@ -151,5 +151,5 @@ def _list_index(target: list[Any], key: str, path: str) -> int:
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

@@ -44,7 +44,7 @@ def read_arrays(path: Path) -> Arrays:
                 raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None) or "it is not an .npz file of plain arrays"
         raise FileError(f'cannot read "{path}": {reason}') from error
 

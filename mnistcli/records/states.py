@@ -13,7 +13,6 @@ from mnistcli.records.documents import (
     Repetition,
 )
 
-Scalar = bool | int | float | str | None
 Number = Annotated[int, Field(ge=0, le=10**15)]
 
 
@@ -37,13 +36,13 @@ class RunStart(BaseModel):
     """The run that this one is to repeat; its differences are known once it has ended."""
 
 
-class ScheduleState(BaseModel):
-    """Where a learning-rate scheduler is."""
+class GroupState(BaseModel):
+    """What a schedule has made of a group of parameters' settings."""
 
     model_config = DOCUMENT
-    last_epoch: int
-    step_count: int
-    last_lr: list[float]
+    lr: float
+    betas: tuple[float, float] | None = None
+    momentum: float | None = None
 
 
 class UnderwayState(BaseModel):
@@ -51,7 +50,6 @@ class UnderwayState(BaseModel):
 
     model_config = DOCUMENT
     step: Number
-    seen: Number
     rate: float
     seconds: float
     stages: dict[str, float]
@@ -64,9 +62,7 @@ class RunState(BaseModel):
     schema_: Annotated[Literal["mnistcli.state/1"], Field(alias="schema")] = "mnistcli.state/1"
     events_bytes: Number
     """How much of events.jsonl belongs to it."""
-    groups: list[dict[str, Scalar | list[Scalar]]]
-    """The optimizer's settings, a group of parameters each."""
-    schedule: ScheduleState
+    groups: tuple[GroupState, ...]
     history: tuple[EpochRecord, ...]
     underway: UnderwayState | None
     coreset: ChosenCoreset | None

@@ -43,7 +43,7 @@ def test_killed_at_any_moment_a_run_can_be_gone_on_with(
 @pytest.fixture
 def long_command(tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> list[str]:
     options = ("--data", tiny_data, "--out", tmp_path / "runs", "--threads", 1, "--no-fail")
-    settings = ("--set", "train.epochs=400")
+    settings = ("--set", "train.epochs=100")
     return [*COMMAND, "train", *map(str, (tiny_preset, *options, *settings))]
 
 
