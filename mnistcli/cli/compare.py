@@ -71,7 +71,7 @@ def compare(
 
 
 def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[FileError]]":
-    """The runs and presets named, and what is wrong with each run that cannot be read.
+    """The runs and presets named, each once, and what is wrong with those that cannot be read.
 
     Raises:
         UsageError: a name is neither a run, nor a folder of runs, nor a preset.
@@ -79,19 +79,20 @@ def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[File
     from mnistcli.preset.loading import load_preset
     from mnistcli.records.store import find_run, list_runs, read_record
 
-    found: list[RunRecord | Preset] = []
+    found: dict[str, RunRecord | Preset] = {}
     faults: list[FileError] = []
     for name in names:
         folders = list_runs(name)
         if folders is None:
             try:
-                found.append(load_preset(name))
+                found[f"preset {name}"] = load_preset(name)
             except PresetError as error:
                 raise UsageError(f'"{name}" is neither a run nor a preset: {error}') from error
             continue
         for folder in folders or [Path(name)]:
             try:
-                found.append(read_record(find_run(str(folder))))
+                run = find_run(str(folder))
+                found[str(run)] = read_record(run)
             except FileError as error:
                 faults.append(error)
-    return found, faults
+    return list(found.values()), faults

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from mnistcli.errors import FileError
 from mnistcli.preset.faults import describe_fault
 from mnistcli.records.documents import RunRecord
+from mnistcli.records.states import BatchDocument
 
 RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
 START, STATE, LOCK = "start.json", "state.safetensors", ".lock"
@@ -160,14 +161,21 @@ def find_begun_run(reference: str) -> Path:
 
 
 def list_runs(reference: str) -> list[Path] | None:
-    """The runs in a folder that is none itself; an empty list for any other run or folder.
+    """The runs in a folder that is none itself, or of a batch; none for any other run or folder.
 
-    Nothing where `reference` is no folder and no record.json: then it may be a preset's name.
+    Nothing where `reference` is no folder, batch or record.json: then it may be a preset's name.
+
+    Raises:
+        FileError: it is named as a batch, and is none.
     """
     path = Path(reference)
     try:
         if path.name == RECORD:
             return []
+        if path.name.endswith(BATCH_SUFFIX):
+            named = read_document(path, BatchDocument, "a batch of runs").runs.values()
+            folders = [path.parent / Path(name).name for name in named]
+            return [folder for folder in folders if (folder / RECORD).exists()]
         if not path.is_dir():
             return None
         return (

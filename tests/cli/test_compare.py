@@ -36,7 +36,7 @@ def test_a_folder_of_runs_is_grouped_and_judged(cli: Callable, folder: Path) -> 
 def test_runs_can_be_named_one_by_one_and_order_makes_the_baseline(
     cli: Callable, folder: Path
 ) -> None:
-    runs = sorted(folder.iterdir(), key=lambda path: json.loads(
+    runs = sorted(folder.glob("tiny-*-s*[0-9]"), key=lambda path: json.loads(
         (path / "record.json").read_text())["test"]["accuracy"])  # fmt: skip
     worst, best = runs[0], runs[-1] / "record.json"
     gate = ("--fail-on", "worse", "--json")
@@ -44,6 +44,18 @@ def test_runs_can_be_named_one_by_one_and_order_makes_the_baseline(
     answer = cli("compare", best, worst, *gate)
     assert answer.code == 3
     assert json.loads(answer.out)["differences"][0]["verdict"] == "worse"
+
+
+def test_a_batch_stands_for_its_runs_and_no_run_counts_twice(cli: Callable, folder: Path) -> None:
+    everything = json.loads(cli("compare", folder, "--json").out)
+    (batch, *_) = folder.glob("*.batch.json")
+    named = json.loads(batch.read_text())["runs"].values()
+    found = json.loads(cli("compare", batch, "--json").out)
+    assert sorted(found["groups"][0]["runs"]) == sorted(named)
+    twice = json.loads(cli("compare", *folder.iterdir(), "--json").out)
+    assert sorted(sorted(group["runs"]) for group in twice["groups"]) == sorted(
+        sorted(group["runs"]) for group in everything["groups"]
+    )
 
 
 def test_csv_and_markdown(cli: Callable, folder: Path) -> None:

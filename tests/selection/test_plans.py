@@ -8,7 +8,8 @@ from mnistcli.selection.plans import fill_steps
 
 
 def recipe(batch: int, *, drop_last: bool) -> Recipe:
-    return Recipe(batch, drop_last, 0.0, Normalization(), lambda x, g: x, torch.float32, 0)
+    plain = Normalization()
+    return Recipe(batch, drop_last, 0.0, None, plain, lambda x, g: x, torch.float32, 0)
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 100), st.booleans())
