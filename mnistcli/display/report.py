@@ -20,7 +20,10 @@ from mnistcli.records.comparisons import Comparison
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.reports import ReportedRun
 from mnistcli.verdict.compare import compare_members
+from mnistcli.verdict.several import check_mean
 
+VERDICTS = ("fail", "inconclusive", "pass")
+"""The first that any check has is that of all."""
 TEMPLATE = "report.html.jinja"
 POINTS = 400
 """Of a curve over steps: more cannot be seen."""
@@ -58,9 +61,14 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     }
     records = [run.record for run in runs]
     comparison = compare_members(records) if len(records) > 1 else None
+    same = comparison is not None and len(comparison.groups) == 1
+    mean_checks = check_mean(records) if same else ()
+    words = [check.verdict for check in mean_checks]
     page = environment.get_template(TEMPLATE).render(
         runs=runs,
         comparison=comparison,
+        mean_checks=mean_checks,
+        verdict=next((word for word in VERDICTS if word in words), None),
         charts=[Markup(chart) for chart in draw_charts(runs)],
         title=_title(records, comparison),
     )

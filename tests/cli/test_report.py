@@ -105,6 +105,8 @@ def test_several_runs_stand_side_by_side(
     runs = [train("--seed", seed) for seed in range(2)]
     runs += [train("--seed", seed, "--set", "train.epochs=1") for seed in range(2)]
     assert cli("report", *runs).code == 2
+    answer, path = report(*runs[:2], "--out", tmp_path / "two.html")
+    assert "The budget, on the mean" in Page(path.read_text()).text
     out = tmp_path / "all.html"
     answer, path = report(tmp_path / "runs", "--out", out)
     assert answer.code == 0, answer.err
