@@ -9,20 +9,24 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import p_value, percent, seconds
+from mnistcli.display.text import p_value, percent
 from mnistcli.records.comparisons import Comparison, Group, GroupDifference, Journal
 
 VERDICT_STYLE = {"improved": "green", "worse": "red", "no clear difference": ""}
+REFERENCE = " [reference]"
+HOLDS = {"holds": "yes", "does not hold": "no", "not decided": "open"}
 PLOT_WIDTH, PLOT_HEIGHT = 60, 12
 COLUMNS = (
-    "preset", "runs", "parameters", "macs", "accuracy", "sd", "low", "high", "seconds", "images",
-    "published", "difference", "p", "verdict",
+    "preset", "runs", "parameters", "parameters published", "macs", "accuracy", "sd", "low",
+    "high", "accuracy published", "claim", "seconds", "images", "difference", "p", "verdict",
 )  # fmt: skip
 
 
 def comparison_view(comparison: Comparison) -> RenderableType:
     """A table of the groups, one of the differences, and a plot of accuracy over parameters."""
     parts: list[RenderableType] = [_group_table(comparison.groups)]
+    if any(group.source == "reference" for group in comparison.groups):
+        parts.append(Text(" * what the preset's [reference] says; claim: the accuracy published"))
     if comparison.differences:
         parts += [Text(), _difference_table(comparison), Text(), Text(_plot(comparison.groups))]
     return Parts(*parts)
@@ -74,13 +78,15 @@ def _row(group: Group, difference: GroupDifference | None) -> list[str]:
         group.name,
         str(len(group.seeds)),
         str(group.parameters),
+        " / ".join(map(str, group.published_parameters)),
         str(group.macs),
         f"{100 * group.mean_accuracy:.2f}",
         f"{100 * group.sd:.2f}",
         *ends,
+        "" if published is None else f"{100 * published:.2f}",
+        group.claim_verdict or "",
         f"{group.train_seconds:.1f}",
         "" if group.train_examples is None else str(group.train_examples),
-        "" if published is None else f"{100 * published:.2f}",
         f"{100 * difference.difference:+.2f}" if difference else "",
         p_value(difference.adjusted_p_value) if difference else "",
         difference.verdict if difference else "",
@@ -88,32 +94,38 @@ def _row(group: Group, difference: GroupDifference | None) -> list[str]:
 
 
 def _group_table(groups: Sequence[Group]) -> RenderableType:
-    figures = ("runs", "parameters", "right %", "sd", "95 % interval", "time", "published")
+    figures = ("runs", "parameters", "right %", "sd", "interval", "time", "claim", "holds")
     table = new_table("preset", *figures, right=figures, gap=1)
     for group in groups:
         low, high = group.interval or (None, None)
         published = group.published_accuracy
         table.add_row(
-            Text(group.name),
+            Text(_short_name(group.name)),
             str(len(group.seeds)),
             f"{group.parameters:,}",
             f"{100 * group.mean_accuracy:.2f}",
             f"{100 * group.sd:.2f}",
-            "" if low is None or high is None else f"{100 * low:.2f} – {100 * high:.2f}",
-            seconds(group.train_seconds),
+            "" if low is None or high is None else f"{100 * low:.2f}–{100 * high:.2f}",
+            f"{group.train_seconds:,.0f} s",
             "" if published is None else f"{100 * published:.2f}",
+            HOLDS.get(group.claim_verdict or "", ""),
         )
     return table
 
 
+def _short_name(name: str) -> str:
+    """With an asterisk for what a preset's [reference] says."""
+    return f"{name.removesuffix(REFERENCE)}*" if name.endswith(REFERENCE) else name
+
+
 def _difference_table(comparison: Comparison) -> RenderableType:
     figures = ("difference", "interval", "p")
-    first = f"against {comparison.baseline}"
+    first = f"against {_short_name(comparison.baseline)}"
     table = new_table(first, *figures, "test", "verdict", right=figures, gap=1)
     for found in comparison.differences:
         low, high = found.interval
         table.add_row(
-            Text(found.name),
+            Text(_short_name(found.name)),
             f"{100 * found.difference:+.2f}",
             f"{100 * low:+.2f} {100 * high:+.2f}",
             p_value(found.adjusted_p_value),

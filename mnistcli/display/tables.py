@@ -29,7 +29,12 @@ from mnistcli.records.documents import (
     Summary,
 )
 
-CLAIM_STYLE = {"agrees": "green", "differs": "red", "not measured here": "dim"}
+CLAIM_STYLE = {
+    "holds": "green",
+    "does not hold": "red",
+    "not decided": "yellow",
+    "not measured here": "dim",
+}
 
 
 def summary_view(summary: Summary) -> RenderableType:
@@ -48,6 +53,8 @@ def summary_view(summary: Summary) -> RenderableType:
     ]
     if summary.published:
         parts += [Text(), _claim_table(summary.published)]
+        if any(audit.test == "one-sample t" for audit in summary.published):
+            parts.append(Text(" holds: the mean here is as good, by a one-sided t test at 5 %"))
     if summary.preset.reference:
         parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
@@ -122,18 +129,25 @@ def _layer_table(summary: Summary) -> Table:
 
 
 def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
-    table = new_table(
-        "published", "claimed", "built", "verdict", "where", right=("claimed", "built")
-    )
+    figures = ("claimed", "here", "sd")
+    table = new_table("published", *figures, "verdict", "where", right=figures, gap=1)
     for audit in audits:
+        here = audit.measured if audit.built is None else audit.built
         table.add_row(
             figure_name(audit.figure),
             figure(audit.figure, audit.claimed),
-            "" if audit.built is None else figure(audit.figure, audit.built),
+            "" if here is None else figure(audit.figure, here),
+            _spread(audit),
             Text(audit.verdict, style=CLAIM_STYLE[audit.verdict]),
             Text(audit.where, style="dim"),
         )
     return table
+
+
+def _spread(audit: ClaimAudit) -> str:
+    if audit.sd is None:
+        return ""
+    return f"{100 * audit.sd:.2f}" if audit.figure.endswith("_accuracy") else f"{audit.sd:.4f}"
 
 
 def check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:

@@ -6,7 +6,8 @@ from math import prod
 from mnistcli.engine.model import describe_model
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
-from mnistcli.verdict.budget import audit_claims, check_budget, passed
+from mnistcli.verdict.budget import check_budget, passed
+from mnistcli.verdict.claims import audit_claims
 
 BYTES_PER_VALUE = 4
 
@@ -33,7 +34,7 @@ def summarize(preset: Preset) -> Summary:
             forward=BYTES_PER_VALUE * max(map(sum, zip(inputs, outputs, strict=True))),
             backward=BYTES_PER_VALUE * 2 * sum(outputs),
         ),
-        published=audit_claims(preset.published, figures),
+        published=audit_claims(preset, figures),
         checks=checks,
         passed=passed(checks),
     )

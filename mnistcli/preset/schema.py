@@ -97,18 +97,34 @@ class Reference(BaseModel):
     """What this project measured: a mean over seeds, on the test set, after the last epoch."""
 
     model_config = STRICT
+    command: Text = ""
+    """That trains these runs again."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     parameters: Count
     macs: Count
     """Multiply-adds for one image."""
     mean_test_accuracy: Share
     sd_test_accuracy: Annotated[float, Field(ge=0)]
+    test_accuracies: tuple[Share, ...] = ()
+    """In the order of the seeds, as what follows is."""
+    test_losses: tuple[float, ...] = ()
+    train_accuracies: tuple[Share, ...] = ()
+    """Of the last epoch, on images as they were trained on."""
+    train_losses: tuple[float, ...] = ()
+    """Likewise; with label smoothing, where the training has any."""
     median_train_seconds: Seconds
     machine: Text
     """The class of machine, the precision and the threads."""
     version: Text
     """Of mnistcli."""
     date: Text
+
+    @model_validator(mode="after")
+    def _one_figure_a_seed(self) -> Self:
+        for name in ("test_accuracies", "test_losses", "train_accuracies", "train_losses"):
+            if (figures := getattr(self, name)) and len(figures) != len(self.seeds):
+                raise ValueError(f"{name}: {len(figures)} figures of {len(self.seeds)} seeds")
+        return self
 
 
 class Preset(BaseModel):

@@ -189,8 +189,12 @@ class Group(BaseModel):
     """Student's, 95 %, of the mean; of a single run Wilson's, of its accuracy."""
     train_seconds: float
     """Median."""
+    published_parameters: tuple[int, ...]
+    """Every count that its document claims."""
     published_accuracy: float | None
     """The highest test accuracy that its document claims."""
+    claim_verdict: Literal["holds", "does not hold", "not decided"] | None
+    """Whether the mean is as good as that, by a one-sided t test of one sample at 5 %."""
     pareto: bool
     """Whether no other group has fewer parameters and at least its accuracy."""
 

@@ -35,7 +35,7 @@ class Check(BaseModel):
 
 
 class ClaimAudit(BaseModel):
-    """A published figure beside the one of the built network."""
+    """A published figure beside the one of the built network, or of this project's own runs."""
 
     model_config = DOCUMENT
     figure: str
@@ -43,7 +43,16 @@ class ClaimAudit(BaseModel):
     where: str
     built: int | float | None
     """Absent where only a training can tell."""
-    verdict: Literal["agrees", "differs", "not measured here"]
+    measured: float | None
+    """The mean of the preset's [reference]; absent where it has none."""
+    sd: float | None
+    runs: int
+    """How many the mean is of."""
+    verdict: Literal["holds", "does not hold", "not decided", "not measured here"]
+    test: Literal["count", "one-sample t"] | None
+    """A count must be the same. Of runs, the mean must be as good as claimed, or better."""
+    p_value: float | None
+    """One-sided: how likely a mean so far on its side is, if the true one is the claimed."""
 
 
 class LayerRow(BaseModel):

@@ -1,10 +1,10 @@
-"""Limits × figures → checks, and published claims × figures → an audit."""
+"""Limits × figures → checks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from mnistcli.preset.schema import Budget, Published
-from mnistcli.records.documents import Check, ClaimAudit, PhaseRecord
+from mnistcli.preset.schema import Budget
+from mnistcli.records.documents import Check, PhaseRecord
 
 Comparison = Literal["<", "<=", ">="]
 
@@ -50,32 +50,6 @@ def check_budget(budget: Budget, figures: Mapping[str, int | float]) -> tuple[Ch
             )
         )
     return tuple(checks)
-
-
-def audit_claims(
-    published: Published | None, figures: Mapping[str, int | float]
-) -> tuple[ClaimAudit, ...]:
-    """Every published claim beside the figure known of the built network."""
-    audits = []
-    for claim in published.claims if published else ():
-        built = figures.get(claim.figure)
-        verdict: Literal["agrees", "differs", "not measured here"] = (
-            "not measured here"
-            if built is None
-            else "agrees"
-            if built == claim.value
-            else "differs"
-        )
-        audits.append(
-            ClaimAudit(
-                figure=claim.figure,
-                claimed=claim.value,
-                where=claim.where,
-                built=built,
-                verdict=verdict,
-            )
-        )
-    return tuple(audits)
 
 
 def check_phases(phases: Sequence[PhaseRecord]) -> tuple[Check, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import sqrt
 from statistics import mean, median
-from typing import Literal
+from typing import Any, Literal
 
 from mnistcli.errors import UsageError
 from mnistcli.preset.schema import Preset
@@ -16,6 +16,7 @@ from mnistcli.records.comparisons import (
 )
 from mnistcli.records.documents import RunRecord
 from mnistcli.verdict.changes import list_changes
+from mnistcli.verdict.claims import judge_claim
 from mnistcli.verdict.stats import (
     LEVEL,
     Difference,
@@ -111,9 +112,11 @@ def _group(members: Sequence[RunRecord | Preset]) -> list[Group]:
     order: list[Preset | tuple[Preset, str]] = []
     for member in members:
         if isinstance(member, RunRecord):
-            if member.preset not in runs:
-                order.append(member.preset)
-            runs.setdefault(member.preset, []).append(member)
+            # What was measured of a preset since then makes no other preset of it.
+            preset = member.preset.model_copy(update={"reference": None})
+            if preset not in runs:
+                order.append(preset)
+            runs.setdefault(preset, []).append(member)
         else:
             order.append((member, "reference"))
     groups: list[Group] = []
@@ -152,7 +155,7 @@ def _group_of_runs(name: str, preset: Preset, runs: Sequence[RunRecord]) -> Grou
         sd=deviation(accuracies),
         interval=student_interval(accuracies) or single,
         train_seconds=median(run.train_seconds for run in runs),
-        published_accuracy=_published(preset),
+        **_claims(preset, accuracies),
         pareto=False,
     )
 
@@ -173,19 +176,28 @@ def _group_of_reference(preset: Preset) -> Group:
         macs=reference.macs,
         train_examples=None,
         test_images=TEST_IMAGES,
-        accuracies=(),
+        accuracies=reference.test_accuracies,
         mean_accuracy=average,
         sd=spread,
         interval=None if half is None else (average - half, average + half),
         train_seconds=reference.median_train_seconds,
-        published_accuracy=_published(preset),
+        **_claims(preset, reference.test_accuracies),
         pareto=False,
     )
 
 
-def _published(preset: Preset) -> float | None:
+def _claims(preset: Preset, accuracies: Sequence[float]) -> dict[str, Any]:
+    """What is published of the preset, and whether its highest accuracy holds."""
     claims = preset.published.claims if preset.published else ()
-    return max((float(c.value) for c in claims if c.figure == "test_accuracy"), default=None)
+    highest = max((float(c.value) for c in claims if c.figure == "test_accuracy"), default=None)
+    verdict = None
+    if highest is not None:
+        verdict, _ = judge_claim("test_accuracy", highest, tuple(accuracies))
+    return {
+        "published_parameters": tuple(int(c.value) for c in claims if c.figure == "parameters"),
+        "published_accuracy": highest,
+        "claim_verdict": verdict,
+    }
 
 
 def _mark_front(groups: Sequence[Group]) -> list[Group]:

@@ -1,7 +1,7 @@
 import pytest
 
-from mnistcli.preset.schema import Budget, Claim, Published
-from mnistcli.verdict.budget import RULES, audit_claims, check_budget, passed
+from mnistcli.preset.schema import Budget
+from mnistcli.verdict.budget import RULES, check_budget, passed
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,3 @@ def test_every_limit_of_a_budget_is_checked() -> None:
 def test_what_is_not_limited_or_not_known_is_not_checked() -> None:
     assert check_budget(Budget(), {"parameters": 5}) == ()
     assert check_budget(Budget(max_parameters=5), {"epochs": 5}) == ()
-
-
-def test_claims_agree_differ_or_wait() -> None:
-    claims = (
-        Claim(figure="parameters", value=10, where="a"),
-        Claim(figure="parameters", value=11, where="b"),
-        Claim(figure="test_accuracy", value=0.99, where="c"),
-    )
-    audits = audit_claims(Published(claims=claims), {"parameters": 10})
-    assert [audit.verdict for audit in audits] == ["agrees", "differs", "not measured here"]
-    assert [audit.built for audit in audits] == [10, 10, None]
-    assert audit_claims(None, {}) == ()

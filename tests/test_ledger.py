@@ -1,0 +1,79 @@
+import json
+
+import pytest
+from scipy.stats import ttest_1samp
+
+from mnistcli.experiment.summary import summarize
+from mnistcli.preset.loading import list_presets, load_preset
+from tests.ledger import PLOT, README, RUNS, fingerprint, points_of_plot, rows_of_readme
+
+LEDGER = json.loads(RUNS.read_text())
+MEASURED = [name for name in list_presets() if load_preset(name).reference]
+
+
+def test_readme_and_plot_are_up_to_date() -> None:
+    """Otherwise: python -m tests.ledger."""
+    assert rows_of_readme() in README.read_text()
+    assert fingerprint(points_of_plot()) in PLOT.read_text()
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_reference_is_traced_to_its_runs(name: str) -> None:
+    reference, entry = load_preset(name).reference, LEDGER[name]
+    assert reference
+    runs = entry["runs"]
+    assert list(reference.seeds) == [run["seed"] for run in runs]
+    assert list(reference.test_accuracies) == [run["correct"] / 10_000 for run in runs]
+    mean = sum(reference.test_accuracies) / len(runs)
+    assert reference.mean_test_accuracy == pytest.approx(mean, abs=1e-6)
+    spread = sum((share - mean) ** 2 for share in reference.test_accuracies) / (len(runs) - 1)
+    assert reference.sd_test_accuracy == pytest.approx(spread**0.5, abs=1e-6)
+    assert list(reference.test_losses) == [round(run["test_loss"], 5) for run in runs]
+    assert reference.command == entry["command"]
+    assert all(len(run["weights_sha256"]) == len(run["record_sha256"]) == 64 for run in runs)
+    assert len({run["weights_sha256"] for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_verdicts_on_claims_follow_from_the_runs(name: str) -> None:
+    preset = load_preset(name)
+    summary = summarize(preset)
+    assert preset.reference
+    assert (preset.reference.parameters, preset.reference.macs) == (
+        summary.parameters, summary.macs,
+    )  # fmt: skip
+    figures = {
+        "test_accuracy": [run["correct"] / 10_000 for run in LEDGER[name]["runs"]],
+        "test_loss": [run["test_loss"] for run in LEDGER[name]["runs"]],
+        "train_accuracy": [run["train_accuracy"] for run in LEDGER[name]["runs"]],
+        "train_loss": [run["train_loss"] for run in LEDGER[name]["runs"]],
+    }
+    for audit in summary.published:
+        if audit.figure == "parameters":
+            same = audit.claimed == summary.parameters
+            assert audit.verdict == ("holds" if same else "does not hold")
+        elif values := figures.get(audit.figure):
+            better = "less" if audit.figure.endswith("loss") else "greater"
+            worse = "greater" if better == "less" else "less"
+            p_better = ttest_1samp(values, audit.claimed, alternative=better).pvalue
+            p_worse = ttest_1samp(values, audit.claimed, alternative=worse).pvalue
+            wanted = "holds" if p_better < 0.05 else "does not hold" if p_worse < 0.05 else None
+            assert audit.verdict == (wanted or "not decided")
+            assert audit.test == "one-sample t"
+        else:
+            assert audit.verdict == "not measured here"
+
+
+CHEAP = [name for name in MEASURED if load_preset(name).reference.median_train_seconds < 30]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHEAP)
+def test_a_cheap_preset_gives_what_its_reference_says(name, cli, tmp_path) -> None:
+    reference = load_preset(name).reference
+    command = reference.command.split()
+    seed = reference.seeds[0]
+    options = ("--seed", seed, "--threads", 1, "--out", tmp_path, "--json", "-q", "--no-fail")
+    record = json.loads(cli(*command[1:3], *options).out)
+    distance = abs(record["test"]["accuracy"] - reference.mean_test_accuracy)
+    assert distance <= 4 * reference.sd_test_accuracy

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+from scipy.stats import ttest_1samp
+
+from mnistcli.preset.loading import load_preset
+from mnistcli.preset.schema import Preset
+from mnistcli.verdict.claims import audit_claims, judge_claim
+
+RUNS = (0.9921, 0.9917, 0.9923, 0.9919, 0.9928)
+
+
+def preset_with(claims: list[dict], figures: dict) -> Preset:
+    reference = {
+        "seeds": [0, 1, 2, 3, 4], "parameters": 10, "macs": 10, "mean_test_accuracy": 0.99,
+        "sd_test_accuracy": 0.1, "median_train_seconds": 1, "machine": "m", "version": "v",
+        "date": "d", **figures,
+    }  # fmt: skip
+    content = load_preset("sprint").model_dump(mode="json") | {
+        "published": {"claims": claims}, "reference": reference,
+    }  # fmt: skip
+    return Preset.model_validate_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("claimed", "verdict"),
+    [(0.9940, "does not hold"), (0.9900, "holds"), (0.9922, "not decided")],
+)
+def test_a_claimed_accuracy_is_held_against_the_mean(claimed: float, verdict: str) -> None:
+    found, p_value = judge_claim("test_accuracy", claimed, RUNS)
+    assert found == verdict
+    side = "less" if sum(RUNS) / 5 < claimed else "greater"
+    assert p_value == pytest.approx(ttest_1samp(RUNS, claimed, alternative=side).pvalue)
+
+
+def test_of_a_loss_less_is_better() -> None:
+    losses = (0.11, 0.12, 0.115, 0.118, 0.112)
+    assert judge_claim("test_loss", 0.2, losses)[0] == "holds"
+    assert judge_claim("test_loss", 0.05, losses)[0] == "does not hold"
+
+
+def test_one_run_and_equal_runs() -> None:
+    assert judge_claim("test_accuracy", 0.99, (0.95,)) == ("not decided", None)
+    assert judge_claim("test_accuracy", 0.99, (0.95, 0.95))[0] == "does not hold"
+    assert judge_claim("test_accuracy", 0.99, (0.99, 0.99))[0] == "not decided"
+
+
+def test_every_claim_says_what_was_measured_and_by_which_test() -> None:
+    claims = [
+        {"figure": "parameters", "value": 10, "where": "a"},
+        {"figure": "parameters", "value": 11, "where": "b"},
+        {"figure": "test_accuracy", "value": 0.9955, "where": "c"},
+        {"figure": "test_loss", "value": 0.02, "where": "d"},
+        {"figure": "train_seconds", "value": 744, "where": "e"},
+    ]
+    audits = audit_claims(preset_with(claims, {"test_accuracies": RUNS}), {"parameters": 10})
+    assert [(audit.verdict, audit.test) for audit in audits] == [
+        ("holds", "count"),
+        ("does not hold", "count"),
+        ("does not hold", "one-sample t"),
+        ("not measured here", None),
+        ("not measured here", None),
+    ]
+    assert audits[2].measured == pytest.approx(sum(RUNS) / 5)
+    assert audits[2].runs == 5
+    assert audit_claims(load_preset("sprint"), {}) == ()
+
+
+def test_a_reference_has_a_figure_a_seed() -> None:
+    with pytest.raises(ValueError, match="4 figures of 5 seeds"):
+        preset_with([], {"test_accuracies": RUNS[:4]})
