@@ -4,6 +4,7 @@
     ├── UsageError           2  the command line, a preset or an option is wrong
     │   └── PresetError         … and it is the preset
     ├── FileError            4  data, a run or weights cannot be read or written
+    │   └── WriteError          … and it was to be written
     └── DivergedError        5  training reached a loss that is not finite
 
 A message is one line: what is wrong, then what to do about it.
@@ -47,6 +48,10 @@ class FileError(MnistcliError):
     """Data, a run or weights are missing, damaged, or cannot be written."""
 
     exit_code = ExitCode.UNREADABLE
+
+
+class WriteError(FileError):
+    """A file cannot be written: the disk is full, or the folder is gone or not one's own."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ class Saved:
     """The state that a run goes on from."""
 
     def __init__(self, folder: Path) -> None:
+        """Reads it.
+
+        Raises:
+            FileError: it is unreadable, or not such a file.
+        """
         self._path = folder / STATE
         self._tensors, self._facts = load_state(folder)
 

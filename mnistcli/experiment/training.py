@@ -13,7 +13,7 @@ from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event
 from mnistcli.engine.loop import Learner, Progress, train
 from mnistcli.engine.profiling import measure_ceiling
-from mnistcli.errors import DivergedError, FileError
+from mnistcli.errors import DivergedError, FileError, WriteError
 from mnistcli.experiment.coreset import Choice, Material, choose_coreset, read_coreset
 from mnistcli.experiment.curriculum import (
     Course,
@@ -200,16 +200,16 @@ def run(
         remove_leftovers(folder)
         try:
             record = _run(experiment, show, profile=profile)
+            write_record(folder, record)
         except Stopped as stopped:
             stopped.advice = stopped.advice or advice
             raise
-        except FileError as error:
-            raise FileError(f"{error}; {advice}") from error
+        except WriteError as error:
+            raise WriteError(f"{error}; {advice}") from error
         except DivergedError as error:
             document = DivergenceDocument(**asdict(error.divergence))
             write_document(folder / DIVERGENCE, document)
             raise
-        write_record(folder, record)
         remove_leftovers(folder)
     return record
 

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mnistcli.errors import FileError
+from mnistcli.errors import FileError, WriteError
 from mnistcli.preset.faults import describe_fault
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.states import BatchDocument
@@ -62,7 +62,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise FileError(f'cannot write "{path}": {error.strerror}') from error
+        raise WriteError(f'cannot write "{path}": {error.strerror}') from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -254,7 +254,7 @@ class EventLog:
                 self._file.truncate(keep)
                 self._file.seek(keep)
         except OSError as error:
-            raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
+            raise WriteError(f'cannot write "{self._path}": {error.strerror}') from error
 
     def __call__(self, event: Any) -> None:
         """Writes one event."""
@@ -265,7 +265,7 @@ class EventLog:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
         except OSError as error:
-            raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
+            raise WriteError(f'cannot write "{self._path}": {error.strerror}') from error
 
     def sync(self) -> int:
         """Makes sure that all is on the disk, and tells how many bytes that are."""
@@ -274,7 +274,7 @@ class EventLog:
             os.fsync(self._file.fileno())
             return self._file.tell()
         except OSError as error:
-            raise FileError(f'cannot write "{self._path}": {error.strerror}') from error
+            raise WriteError(f'cannot write "{self._path}": {error.strerror}') from error
 
     def __enter__(self) -> Self:
         return self
