@@ -168,11 +168,12 @@ def train_seeds(
 def train_batch(batch: "Batch", workers: "Workers", data: Path | None, shown: Shown) -> None:
     """Trains what is missing of a batch, shows every run, and judges their mean."""
     from mnistcli.cli.output import finish, show
-    from mnistcli.display.progress import show_progress, standard_error
+    from mnistcli.display.batch import show_batch
+    from mnistcli.display.progress import standard_error
     from mnistcli.display.runs import runs_view
     from mnistcli.experiment.batch import run_batch
 
-    with show_progress(standard_error(), quiet=shown.quiet) as emit:
+    with show_batch(standard_error(), batch.folders, quiet=shown.quiet) as emit:
         document = run_batch(batch, workers, emit, data)
     show(document, runs_view(document), as_json=shown.as_json)
     finish(document.passed, no_fail=shown.no_fail)

@@ -34,6 +34,11 @@ from mnistcli.verdict.several import check_mean, count_missing_seeds
 from mnistcli.verdict.stats import deviation, student_interval
 
 
+def name_run(seed: int) -> str:
+    """As in "seed 3"."""
+    return f"seed {seed}"
+
+
 @dataclass(frozen=True)
 class Finished:
     """A run's record, and what was left beside it on a machine that may have another disk."""
@@ -60,7 +65,7 @@ class Job:
     @property
     def name(self) -> str:
         """As in "seed 3"."""
-        return f"seed {self.options.seed}"
+        return name_run(self.options.seed)
 
     def run(self) -> Finished:
         """Trains and tests, or goes on where an earlier process was interrupted."""
@@ -93,6 +98,11 @@ class Batch:
     path: Path
     """Of the file that says so, from which the batch can be gone on with."""
     document: BatchDocument
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Of every run, by the name of its job."""
+        return {name_run(seed): self.folder(seed) for seed in self.document.runs}
 
     def folder(self, seed: int) -> Path:
         """Where the run from that seed is."""

@@ -235,6 +235,15 @@ def write_document(path: Path, document: BaseModel) -> None:
     write_atomically(path, (document.model_dump_json(indent=2) + "\n").encode())
 
 
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """The events of a run so far, whether it has ended or not; a torn last line is left out."""
+    try:
+        lines = (folder / EVENTS).read_bytes().split(b"\n")[:-1]
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError):
+        return []
+
+
 class EventLog:
     """Writes events, frozen dataclasses, as one line of JSON each, as they come."""
 
