@@ -167,10 +167,13 @@ def check_table(checks: Sequence[Check], measured: dict[str, float] | None = Non
 
 
 def _measured(reference: Reference) -> str:
+    time = f"{seconds(reference.median_train_seconds)} of training"
+    if reference.seconds_alone:
+        time += f", alone with two threads {seconds(reference.seconds_alone)}"
     return (
         f" measured: test {percent(reference.mean_test_accuracy)}, "
-        f"sd {100 * reference.sd_test_accuracy:.2f}, over {len(reference.seeds)} seeds; "
-        f"{seconds(reference.median_train_seconds)} of training\n"
+        f"sd {100 * reference.sd_test_accuracy:.2f}, over {len(reference.seeds)} seeds\n"
+        f" {time}\n"
         f" ({reference.machine}; mnistcli {reference.version}, {reference.date})"
     )
 

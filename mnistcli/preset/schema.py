@@ -113,6 +113,8 @@ class Reference(BaseModel):
     train_losses: tuple[float, ...] = ()
     """Likewise; with label smoothing, where the training has any."""
     median_train_seconds: Seconds
+    seconds_alone: Seconds | None = None
+    """Of one training with two threads on a machine that did nothing else."""
     machine: Text
     """The class of machine, the precision and the threads."""
     version: Text

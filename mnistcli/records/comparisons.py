@@ -188,7 +188,7 @@ class Group(BaseModel):
     interval: Interval | None
     """Student's, 95 %, of the mean; of a single run Wilson's, of its accuracy."""
     train_seconds: float
-    """Median."""
+    """Median; of a reference that of one training alone, if it says so."""
     published_parameters: tuple[int, ...]
     """Every count that its document claims."""
     published_accuracy: float | None

@@ -33,7 +33,14 @@ def audit_claims(preset: Preset, built: Mapping[str, int | float]) -> tuple[Clai
 def judge_claim(
     figure: str, claimed: float, values: tuple[float, ...]
 ) -> tuple[Verdict, float | None]:
-    """Is the mean as good as claimed? The verdict at the 5 % level, and the p-value behind it."""
+    """Is the mean as good as claimed? The verdict at the 5 % level, and the p-value behind it.
+
+    Equal values have no spread to test by: they are as good, or they are not.
+    """
+    if len(values) > 1 and len(set(values)) == 1:
+        less_is_better = figure.endswith("_loss")
+        as_good = values[0] <= claimed if less_is_better else values[0] >= claimed
+        return ("holds" if as_good else "does not hold"), None
     p_value = one_sample_p(values, claimed)
     if p_value is None or p_value >= LEVEL:
         return "not decided", p_value

@@ -180,7 +180,7 @@ def _group_of_reference(preset: Preset) -> Group:
         mean_accuracy=average,
         sd=spread,
         interval=None if half is None else (average - half, average + half),
-        train_seconds=reference.median_train_seconds,
+        train_seconds=reference.seconds_alone or reference.median_train_seconds,
         **_claims(preset, reference.test_accuracies),
         pareto=False,
     )

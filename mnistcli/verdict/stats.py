@@ -79,15 +79,12 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Dif
 def one_sample_p(values: Sequence[float], claimed: float) -> float | None:
     """How likely a mean so far on its side of `claimed` is, if the true mean is `claimed`.
 
-    One-sided, by Student's t test of one sample; nothing for fewer than two values.
+    One-sided, by Student's t test of one sample; nothing where the values have no spread.
     """
-    if len(values) < 2:
-        return None
     error = deviation(values) / sqrt(len(values))
-    distance = mean(values) - claimed
     if not error:
-        return 0.0 if distance else 0.5
-    return _two_sided(distance / error, len(values) - 1) / 2
+        return None
+    return _two_sided((mean(values) - claimed) / error, len(values) - 1) / 2
 
 
 def welch_difference(sample: Sample, baseline: Sample) -> Difference:
