@@ -79,3 +79,8 @@ def test_a_cheap_preset_gives_what_its_reference_says(name, cli, tmp_path) -> No
     record = json.loads(cli(*command[1:3], *options).out)
     distance = abs(record["test"]["accuracy"] - reference.mean_test_accuracy)
     assert distance <= 4 * reference.sd_test_accuracy
+
+
+def test_every_documented_system_is_in_the_ledger() -> None:
+    documented = {name for name in list_presets() if load_preset(name).published}
+    assert documented <= set(MEASURED)
