@@ -116,7 +116,9 @@ def rows_of_readme() -> str:
         "|---|---|---|---|---|---|---|",
     )
     rows = [_row(load_preset(name)) for name in list_presets() if load_preset(name).reference]
-    picture = "![Wrong answers, in per cent, over the parameters of every preset](presets/ledger.svg)\n"
+    picture = (
+        "![Wrong answers, in per cent, over the parameters of every preset](presets/ledger.svg)\n"
+    )
     return "\n".join([*head, *rows]) + f"\n\n{picture}"
 
 

@@ -1,6 +1,7 @@
 """Results → what rich prints. Nothing here computes a result."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -170,11 +171,12 @@ def _measured(reference: Reference) -> str:
     time = f"{seconds(reference.median_train_seconds)} of training"
     if reference.seconds_alone:
         time += f", alone with two threads {seconds(reference.seconds_alone)}"
+    origin = f"({reference.machine}; mnistcli {reference.version}, {reference.date})"
     return (
         f" measured: test {percent(reference.mean_test_accuracy)}, "
         f"sd {100 * reference.sd_test_accuracy:.2f}, over {len(reference.seeds)} seeds\n"
         f" {time}\n"
-        f" ({reference.machine}; mnistcli {reference.version}, {reference.date})"
+        f"{fill(origin, 79, initial_indent=' ', subsequent_indent=' ')}"
     )
 
 
