@@ -14,6 +14,7 @@ from mnistcli.cli.options import (
     JobsOption,
     JsonOption,
     NoFailOption,
+    OptionalPresetArgument,
     OutOption,
     PrecisionName,
     PrecisionOption,
@@ -24,7 +25,6 @@ from mnistcli.cli.options import (
     SetOption,
     Shown,
     ThreadsOption,
-    complete_preset,
     parse_numbers,
     read_workers,
     refuse_others,
@@ -41,15 +41,7 @@ CompareOption = Annotated[
 
 def curriculum(
     context: typer.Context,
-    preset: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PRESET",
-            help="A bundled preset's name, or the path of a TOML file.",
-            autocompletion=complete_preset,
-            show_default=False,
-        ),
-    ] = None,
+    preset: OptionalPresetArgument = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = DeviceName.auto,

@@ -113,6 +113,15 @@ PresetArgument = Annotated[
         autocompletion=complete_preset,
     ),
 ]
+OptionalPresetArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PRESET",
+        help="A bundled preset's name, or the path of a TOML file.",
+        autocompletion=complete_preset,
+        show_default="sprint, of train",
+    ),
+]
 RunsArgument = Annotated[
     list[str],
     typer.Argument(metavar="RUN...", help="Run folders, their record.json, or folders of runs."),

@@ -17,6 +17,7 @@ from mnistcli.cli.options import (
     JobsOption,
     JsonOption,
     NoFailOption,
+    OptionalPresetArgument,
     OutOption,
     PrecisionName,
     PrecisionOption,
@@ -28,7 +29,6 @@ from mnistcli.cli.options import (
     SetOption,
     Shown,
     ThreadsOption,
-    complete_preset,
     parse_numbers,
     read_workers,
     refuse_others,
@@ -46,15 +46,7 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    preset: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PRESET",
-            help="A bundled preset's name, or the path of a TOML file.",
-            autocompletion=complete_preset,
-            show_default="sprint",
-        ),
-    ] = None,
+    preset: OptionalPresetArgument = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
     seeds: SeedsOption = None,
