@@ -23,12 +23,14 @@ COLUMNS = (
 
 
 def comparison_view(comparison: Comparison) -> RenderableType:
-    """A table of the groups, one of the differences, and a plot of accuracy over parameters."""
+    """A table of the groups, one of the differences, and a plot where their sizes differ."""
     parts: list[RenderableType] = [_group_table(comparison.groups)]
     if any(group.source == "reference" for group in comparison.groups):
         parts.append(Text(" * what the preset's [reference] says; claim: the accuracy published"))
     if comparison.differences:
-        parts += [Text(), _difference_table(comparison), Text(), Text(_plot(comparison.groups))]
+        parts += [Text(), _difference_table(comparison)]
+    if len({group.parameters for group in comparison.groups}) > 1:
+        parts += [Text(), Text(_plot(comparison.groups))]
     return Parts(*parts)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from mnistcli.preset.schema import Preset
 
 LEFT_OUT = {"reference", "published", "source"}
-SHOWN = 40
+SHOWN, LISTED = 40, 3
 
 
 def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
@@ -34,7 +34,9 @@ def _walk(path: str, one: Any, other: Any) -> list[str]:
 
 def _shorten(value: Any) -> str:
     if isinstance(value, list):
-        return f"{len(value)} entries"
+        if len(value) > LISTED:
+            return f"{len(value)} entries"
+        return ", ".join(map(_shorten, value)) or "none"
     if isinstance(value, dict) and "kind" in value:
         return str(value["kind"])
     text = value if isinstance(value, str) else json.dumps(value)

@@ -30,7 +30,14 @@ def test_a_folder_of_runs_is_grouped_and_judged(cli: Callable, folder: Path) -> 
     text = cli("compare", folder).out
     assert "paired t" in text
     assert "none" not in text
+    assert "no other here has fewer parameters" not in text
+
+
+def test_several_sizes_are_plotted(cli: Callable) -> None:
+    text = cli("compare", "sevenconv", "onebyone").out
     assert "no other here has fewer parameters" in text
+    assert "13,226" in text
+    assert "19,114 parameters" in text
 
 
 def test_runs_can_be_named_one_by_one_and_order_makes_the_baseline(

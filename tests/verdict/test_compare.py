@@ -130,9 +130,14 @@ def test_changes_are_told_field_by_field() -> None:
         ],
     )  # fmt: skip
     assert list_changes(SPRINT, other) == (
-        "model.layers: 12 entries → 2 entries",
+        "model.layers: 12 entries → flatten, linear",
         "augment.0.degrees: 6.0 → 9.0",
         "train.optimizer: muon → sgd",
     )
+    plain, flipped = (
+        load_preset("sprint", [f"augment={augment}"])
+        for augment in ("[]", "[{kind='affine'}, {kind='horizontal_flip'}]")
+    )
+    assert list_changes(plain, flipped) == ("augment: none → affine, horizontal_flip",)
     assert list_changes(SPRINT, SPRINT) == ()
     assert json.dumps(list_changes(SPRINT, LONGER))
