@@ -77,7 +77,7 @@ def _run() -> int:
     except MnistcliError as error:
         return _fail(error.exit_code, str(error))
     except TyperException as error:
-        return _fail(error.exit_code, error.format_message())
+        return _fail(error.exit_code, error.format_message().replace("Value error, ", ""))
     except Stopped as stopped:
         word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
         advice = f"; {stopped.advice}" if stopped.advice else ""

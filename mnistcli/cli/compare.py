@@ -34,7 +34,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN|PRESET...",
-            help="Runs, folders of runs, or presets, which stand for their [reference].",
+            help="Runs, folders of runs, or presets, which stand for their \\[reference].",
         ),
     ],
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
@@ -50,9 +50,16 @@ def compare(
     """Runs side by side, grouped by preset over their seeds, against the first group."""
     from mnistcli.cli.output import complain, show, write
     from mnistcli.display.compare import as_csv, as_markdown, comparison_view, journal_view
+    from mnistcli.records.documents import RunRecord
     from mnistcli.verdict.compare import compare_members, keep_journal
 
+    if journal and (fail_on or form in (Format.csv, Format.markdown)):
+        raise UsageError("--journal goes with no --fail-on, and with --format table or json")
+    if as_json and form in (Format.csv, Format.markdown):
+        raise UsageError(f"--json and --format {form.value} ask for two things; leave out one")
     found, faults = read_members(members)
+    if journal and not any(isinstance(one, RunRecord) for one in found):
+        raise UsageError("--journal lists runs, and these are presets; name runs or their folders")
     complain(faults)
     in_json = as_json or form is Format.json
     if journal:

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 def coreset(
     preset: PresetArgument = "sprint",
     method: Annotated[
-        str | None, typer.Option("--method", "-m", metavar="M", help="How to choose.")
+        str | None,
+        typer.Option(
+            "--method", "-m", metavar="M", help="How to choose, as in entropy or k_center."
+        ),
     ] = None,
     size: Annotated[
         int | None, typer.Option("--size", "-n", metavar="N", help="How many images to choose.")

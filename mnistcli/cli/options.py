@@ -117,9 +117,8 @@ OptionalPresetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="PRESET",
-        help="A bundled preset's name, or the path of a TOML file.",
+        help="A bundled preset's name, or the path of a TOML file; train alone takes sprint.",
         autocompletion=complete_preset,
-        show_default="sprint, of train",
     ),
 ]
 RunsArgument = Annotated[

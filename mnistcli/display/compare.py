@@ -8,27 +8,33 @@ from rich.console import Group as Parts
 from rich.console import RenderableType
 from rich.text import Text
 
+from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
 from mnistcli.display.layout import new_table
 from mnistcli.display.text import p_value, percent
 from mnistcli.records.comparisons import Comparison, Group, GroupDifference, Journal
 
 VERDICT_STYLE = {"improved": "green", "worse": "red", "no clear difference": ""}
 REFERENCE = " [reference]"
-HOLDS = {"holds": "yes", "does not hold": "no", "not decided": "open"}
 PLOT_WIDTH, PLOT_HEIGHT = 60, 12
 COLUMNS = (
     "preset", "runs", "parameters", "parameters published", "macs", "accuracy", "sd", "low",
-    "high", "accuracy published", "claim", "seconds", "images", "difference", "p", "verdict",
+    "high", "accuracy published", "claim", "seconds", "images", "difference", "from", "to", "p",
+    "test", "verdict",
 )  # fmt: skip
+CLAIMS = ("preset", *CLAIM_COLUMNS, "test", "p")
 
 
 def comparison_view(comparison: Comparison) -> RenderableType:
-    """A table of the groups, one of the differences, and a plot where their sizes differ."""
+    """A table of the groups, one of the differences and claims, and a plot where sizes differ."""
     parts: list[RenderableType] = [_group_table(comparison.groups)]
     if any(group.source == "reference" for group in comparison.groups):
-        parts.append(Text(" * what the preset's [reference] says; claim: the accuracy published"))
+        parts.append(Text(" * what the preset's [reference] says"))
     if comparison.differences:
         parts += [Text(), _difference_table(comparison)]
+    if any(group.claims for group in comparison.groups):
+        parts += [Text(), _claim_table(comparison.groups)]
+        if any(audit.runs for group in comparison.groups for audit in group.claims):
+            parts.append(Text(CLAIM_NOTE))
     if len({group.parameters for group in comparison.groups}) > 1:
         parts += [Text(), Text(_plot(comparison.groups))]
     return Parts(*parts)
@@ -50,9 +56,11 @@ def journal_view(journal: Journal) -> RenderableType:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """A table for a README, in per cent."""
-    lines = [_markdown_row(COLUMNS), f"|{'---|' * len(COLUMNS)}"]
-    return "\n".join([*lines, *map(_markdown_row, _rows(comparison))]) + "\n"
+    """Tables for a README, in per cent: of the groups, and of every claim about them."""
+    lines = _markdown(COLUMNS, _rows(comparison))
+    if claims := _claim_rows(comparison.groups):
+        lines += ["", *_markdown(CLAIMS, claims)]
+    return "\n".join(lines) + "\n"
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -62,6 +70,10 @@ def as_csv(comparison: Comparison) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(_rows(comparison))
     return page.getvalue()
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [_markdown_row(columns), f"|{'---|' * len(columns)}", *map(_markdown_row, rows)]
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
@@ -75,44 +87,74 @@ def _rows(comparison: Comparison) -> list[list[str]]:
 
 def _row(group: Group, difference: GroupDifference | None) -> list[str]:
     ends = [f"{100 * end:.2f}" for end in group.interval] if group.interval else ["", ""]
-    published = group.published_accuracy
+    sizes = [audit for audit in group.claims if audit.figure == "parameters"]
+    accuracies = [audit for audit in group.claims if audit.figure == "test_accuracy"]
+    highest = max(accuracies, key=lambda audit: audit.claimed, default=None)
     return [
         group.name,
         str(len(group.seeds)),
         str(group.parameters),
-        " / ".join(map(str, group.published_parameters)),
+        " / ".join(str(audit.claimed) for audit in sizes),
         str(group.macs),
         f"{100 * group.mean_accuracy:.2f}",
-        f"{100 * group.sd:.2f}",
+        _spread(group),
         *ends,
-        "" if published is None else f"{100 * published:.2f}",
-        group.claim_verdict or "",
+        f"{100 * highest.claimed:.2f}" if highest else "",
+        highest.verdict if highest else "",
         f"{group.train_seconds:.1f}",
         "" if group.train_examples is None else str(group.train_examples),
-        f"{100 * difference.difference:+.2f}" if difference else "",
-        p_value(difference.adjusted_p_value) if difference else "",
-        difference.verdict if difference else "",
+        *_difference_cells(difference),
     ]
 
 
+def _difference_cells(found: GroupDifference | None) -> list[str]:
+    if found is None:
+        return [""] * 6
+    points = [f"{100 * value:+.2f}" for value in (found.difference, *found.interval)]
+    return [*points, p_value(found.adjusted_p_value), found.test, found.verdict]
+
+
 def _group_table(groups: Sequence[Group]) -> RenderableType:
-    figures = ("runs", "parameters", "right %", "sd", "interval", "time", "claim", "holds")
+    figures = ("runs", "parameters", "right %", "sd", "interval", "time")
     table = new_table("preset", *figures, right=figures, gap=1)
     for group in groups:
         low, high = group.interval or (None, None)
-        published = group.published_accuracy
         table.add_row(
             Text(_short_name(group.name)),
             str(len(group.seeds)),
             f"{group.parameters:,}",
             f"{100 * group.mean_accuracy:.2f}",
-            f"{100 * group.sd:.2f}",
+            _spread(group),
             "" if low is None or high is None else f"{100 * low:.2f}–{100 * high:.2f}",
             f"{group.train_seconds:,.0f} s",
-            "" if published is None else f"{100 * published:.2f}",
-            HOLDS.get(group.claim_verdict or "", ""),
         )
     return table
+
+
+def _spread(group: Group) -> str:
+    """Nothing of a single run."""
+    return f"{100 * group.sd:.2f}" if len(group.seeds) > 1 else ""
+
+
+def _claim_table(groups: Sequence[Group]) -> RenderableType:
+    table = new_table("preset", *CLAIM_COLUMNS, right=CLAIM_FIGURES, gap=1)
+    for group in groups:
+        for number, audit in enumerate(group.claims):
+            table.add_row(Text("" if number else _short_name(group.name)), *claim_cells(audit))
+    return table
+
+
+def _claim_rows(groups: Sequence[Group]) -> list[list[str]]:
+    return [
+        [
+            group.name,
+            *map(str, claim_cells(audit)),
+            audit.test or "",
+            "" if audit.p_value is None else p_value(audit.p_value),
+        ]
+        for group in groups
+        for audit in group.claims
+    ]
 
 
 def _short_name(name: str) -> str:

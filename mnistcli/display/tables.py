@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
 from mnistcli.display.layout import new_table
 from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
@@ -30,13 +31,6 @@ from mnistcli.records.documents import (
     Summary,
 )
 
-CLAIM_STYLE = {
-    "holds": "green",
-    "does not hold": "red",
-    "not decided": "yellow",
-    "not measured here": "dim",
-}
-
 
 def summary_view(summary: Summary) -> RenderableType:
     """Layers, totals, published figures and the parameter budget."""
@@ -55,7 +49,7 @@ def summary_view(summary: Summary) -> RenderableType:
     if summary.published:
         parts += [Text(), _claim_table(summary.published)]
         if any(audit.test == "one-sample t" for audit in summary.published):
-            parts.append(Text(" holds: the mean here is as good, by a one-sided t test at 5 %"))
+            parts.append(Text(CLAIM_NOTE))
     if summary.preset.reference:
         parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
@@ -130,25 +124,10 @@ def _layer_table(summary: Summary) -> Table:
 
 
 def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
-    figures = ("claimed", "here", "sd")
-    table = new_table("published", *figures, "verdict", "where", right=figures, gap=1)
+    table = new_table(*CLAIM_COLUMNS, "where", right=CLAIM_FIGURES, gap=1)
     for audit in audits:
-        here = audit.measured if audit.built is None else audit.built
-        table.add_row(
-            figure_name(audit.figure),
-            figure(audit.figure, audit.claimed),
-            "" if here is None else figure(audit.figure, here),
-            _spread(audit),
-            Text(audit.verdict, style=CLAIM_STYLE[audit.verdict]),
-            Text(audit.where, style="dim"),
-        )
+        table.add_row(*claim_cells(audit), Text(audit.where, style="dim"))
     return table
-
-
-def _spread(audit: ClaimAudit) -> str:
-    if audit.sd is None:
-        return ""
-    return f"{100 * audit.sd:.2f}" if audit.figure.endswith("_accuracy") else f"{audit.sd:.4f}"
 
 
 def check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:

@@ -122,8 +122,13 @@ def _find(folder: Path | None, name: str) -> Path:
         return EMBEDDED / f"{name}.gz"
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
         for ending in ("", ".gz"):
-            if (path := place / f"{name}{ending}").is_file():
-                return path
+            path = place / f"{name}{ending}"
+            try:
+                if path.is_file():
+                    return path
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise FileError(f'cannot read "{path}": {reason}') from error
     raise FileError(f'"{folder}" has no {name} or {name}.gz; it must hold the four MNIST files')
 
 

@@ -31,7 +31,7 @@ from mnistcli.records.store import (
 )
 from mnistcli.verdict.budget import passed
 from mnistcli.verdict.several import check_mean, count_missing_seeds
-from mnistcli.verdict.stats import deviation, student_interval
+from mnistcli.verdict.stats import deviation, share_interval
 
 
 def name_run(seed: int) -> str:
@@ -189,7 +189,7 @@ def summarize_runs(runs: Sequence[RunRecord]) -> RunsDocument:
         seeds=tuple(one.seed for one in runs),
         mean_test_accuracy=mean(accuracies),
         sd_test_accuracy=deviation(accuracies),
-        interval=student_interval(accuracies),
+        interval=share_interval(accuracies),
         least_test_accuracy=min(accuracies),
         median_train_seconds=median(one.train_seconds for one in runs),
         missing_seeds=_missing(checks, runs),

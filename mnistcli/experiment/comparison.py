@@ -30,7 +30,7 @@ from mnistcli.records.comparisons import CoresetComparison, MethodResult, Paired
 from mnistcli.records.store import create_run_folder, write_atomically
 from mnistcli.selection.coreset.groups import Indices, divide
 from mnistcli.selection.plans import fill_steps
-from mnistcli.verdict.stats import deviation, student_interval
+from mnistcli.verdict.stats import deviation, share_interval
 
 EVERYTHING = "everything"
 
@@ -197,7 +197,7 @@ def _result(
         accuracies=tuple(accuracies),
         mean_accuracy=mean(accuracies),
         sd=deviation(accuracies),
-        interval=student_interval(accuracies),
+        interval=share_interval(accuracies),
         selection_seconds=median(job.selection_seconds for job, _ in runs),
         train_seconds=median(outcome.train_seconds for _, outcome in runs),
         difference=difference,

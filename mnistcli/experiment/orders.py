@@ -33,7 +33,7 @@ from mnistcli.records.comparisons import ArmResult, CurriculumComparison, Paired
 from mnistcli.records.store import create_run_folder, write_atomically
 from mnistcli.selection.coreset.groups import Indices
 from mnistcli.selection.plans import fill_steps
-from mnistcli.verdict.stats import deviation, student_interval
+from mnistcli.verdict.stats import deviation, share_interval
 
 Arm = Literal["curriculum", "none", "random", "reversed"]
 ARMS: tuple[Arm, ...] = ("curriculum", "none", "random", "reversed")
@@ -217,7 +217,7 @@ def _result(arm: Arm, runs: Sequence[Outcome], difference: PairedDifference | No
         accuracies=tuple(accuracies),
         mean_accuracy=mean(accuracies),
         sd=deviation(accuracies),
-        interval=student_interval(accuracies),
+        interval=share_interval(accuracies),
         train_seconds=median(run.train_seconds for run in runs),
         curriculum_less_this=difference,
     )

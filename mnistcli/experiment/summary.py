@@ -7,7 +7,7 @@ from mnistcli.engine.model import describe_model
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
 from mnistcli.verdict.budget import check_budget, passed
-from mnistcli.verdict.claims import audit_claims
+from mnistcli.verdict.claims import audit_claims, measured_by_reference
 
 BYTES_PER_VALUE = 4
 
@@ -34,7 +34,7 @@ def summarize(preset: Preset) -> Summary:
             forward=BYTES_PER_VALUE * max(map(sum, zip(inputs, outputs, strict=True))),
             backward=BYTES_PER_VALUE * 2 * sum(outputs),
         ),
-        published=audit_claims(preset, figures),
+        published=audit_claims(preset, parameters, measured_by_reference(preset.reference)),
         checks=checks,
         passed=passed(checks),
     )

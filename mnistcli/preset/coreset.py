@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from mnistcli.preset.layers import STRICT
+from mnistcli.preset.values import STRICT
 
 Clusters = Annotated[int, Field(ge=1, le=10_000)]
 Score = Literal["loss", "margin", "entropy", "el2n", "grand", "forgetting"]

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from mnistcli.preset.coreset import Score
-from mnistcli.preset.layers import STRICT
+from mnistcli.preset.values import STRICT, Printable
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 Unit = Annotated[float, Field(gt=0, le=1)]
-Name = Annotated[str, Field(min_length=1, max_length=20)]
+Name = Annotated[Printable, Field(min_length=1, max_length=20)]
 
 
 class Pacing(BaseModel):

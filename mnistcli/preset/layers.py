@@ -2,15 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-STRICT = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-)
+from mnistcli.preset.values import STRICT
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Extent = Annotated[int, Field(ge=1, le=1_024)]

@@ -1,6 +1,7 @@
 """Finds a preset by name or path, applies overrides, and says clearly what is wrong with it."""
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,17 @@ from mnistcli.preset.schema import Preset
 
 PACKAGE = Path(__file__).parent.parent
 SIZE_LIMIT = 1_048_576
+
+JUDGED_BY = {"budget", "published", "reference"}
+"""Sections that what is trained does not depend on."""
+OWN_FIGURES = re.compile(
+    r"""^[ \t]*\[{1,2}[ \t]*(?:published|reference)[ \t]*[].].*\n
+        (?: (?:[ \t]*\#.*\n)++ (?![ \t]*\[)  # comments, but not those of the next header
+          | (?![ \t]*[\[\#]) .*\n )*""",
+    re.MULTILINE | re.VERBOSE,
+)
+CONTROL = re.compile("[\x80-\x9f]")
+"""Control characters that TOML allows in comments."""
 
 Json = dict[str, Any]
 
@@ -47,7 +59,7 @@ def read_preset_text(path: Path) -> str:
     """The text of a preset's file.
 
     Raises:
-        PresetError: it is missing, unreadable, too large, or not UTF-8.
+        PresetError: it is missing, unreadable, too large, not UTF-8, or not only text.
     """
     try:
         with path.open("rb") as file:
@@ -58,9 +70,12 @@ def read_preset_text(path: Path) -> str:
     if len(content) > SIZE_LIMIT:
         raise PresetError(f'the preset "{path}" is larger than {SIZE_LIMIT:,} bytes')
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise PresetError(f'the preset "{path}" is not a UTF-8 text file') from error
+    if control := CONTROL.search(text):
+        raise PresetError(f'the preset "{path}" has a control character, U+{ord(control[0]):04X}')
+    return text
 
 
 def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
@@ -69,16 +84,17 @@ def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
     Args:
         reference: a bundled name or the path of a TOML file.
         overrides: `a.b=c` each, where c is written as in TOML; a bare word is taken as a string.
+            What was published and measured of the file's preset does not count for another one.
 
     Raises:
         PresetError: naming the file, the field's path, and what is allowed there.
     """
     path = find_preset(reference)
-    try:
-        data = tomllib.loads(read_preset_text(path))
-    except (ValueError, RecursionError) as error:  # a number may have too many digits
-        raise PresetError(f'the preset "{path}" is not TOML: {error}') from error
+    data = _parse_toml(path, read_preset_text(path))
     data.setdefault("name", path.stem)
+    if any(re.split(r"[.=]", override)[0].strip() not in JUDGED_BY for override in overrides):
+        data.pop("published", None)
+        data.pop("reference", None)
     for override in overrides:
         _apply_override(data, override)
     return validate_preset(data, reference)
@@ -101,21 +117,52 @@ def validate_preset(data: Json, origin: str) -> Preset:
 def copy_preset(reference: str, destination: Path) -> Path:
     """Copies a preset's text to `destination`, or into it if it is a folder; never overwrites.
 
+    Without [published] and [reference], which are of that preset, not of what becomes of it.
+
     Raises:
-        PresetError: there is no such preset.
+        PresetError: there is no such preset, or its two sections cannot be told from the rest.
         FileError: the destination exists or cannot be written.
     """
     source = find_preset(reference)
-    text = read_preset_text(source)
-    target = destination / source.name if destination.is_dir() else destination
+    text = _without_own_figures(source)
+    target = destination
     try:
+        if destination.is_dir():
+            target = destination / source.name
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
         raise FileError(f'"{target}" exists already; choose another name') from error
-    except OSError as error:
-        raise FileError(f'cannot write "{target}": {error.strerror}') from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f'cannot write "{target}": {reason}') from error
     return target
+
+
+def _parse_toml(path: Path, text: str) -> Json:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number may have too many digits
+        raise PresetError(f'the preset "{path}" is not TOML: {error}') from error
+
+
+def _without_own_figures(path: Path) -> str:
+    """The preset's text without [published] and [reference], and otherwise as it is."""
+    text = read_preset_text(path)
+    data = _parse_toml(path, text)
+    wanted = {key: value for key, value in data.items() if key not in {"published", "reference"}}
+    if len(wanted) == len(data):
+        return text
+    kept = OWN_FIGURES.sub("", text.rstrip() + "\n").rstrip() + "\n"
+    try:
+        is_whole = tomllib.loads(kept) == wanted
+    except (ValueError, RecursionError):
+        is_whole = False
+    if not is_whole:
+        raise PresetError(
+            f'[published] and [reference] cannot be taken out of "{path}"; copy it by hand'
+        )
+    return kept
 
 
 def _apply_override(data: Json, override: str) -> None:

@@ -1,20 +1,28 @@
 """A preset: a network, how it is trained, the budget it must meet, and what others claim of it."""
 
+from collections import Counter
+from statistics import mean, stdev
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, WithJsonSchema, model_validator
 
 from mnistcli.preset.augmentation import Augmentation
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Curriculum
-from mnistcli.preset.layers import STRICT, Layer
+from mnistcli.preset.layers import Layer
 from mnistcli.preset.training import Train
+from mnistcli.preset.values import STRICT, Printable
 
-Count = Annotated[int, Field(ge=0, le=10**15)]
+LIMIT = 10**15
+TOLERANCE = 1e-4
+
+Count = Annotated[int, Field(ge=0, le=LIMIT)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Loss = Annotated[float, Field(ge=0, le=LIMIT)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Text = Annotated[str, Field(max_length=1_000)]
+Text = Annotated[Printable, Field(max_length=1_000)]
 
 
 class Budget(BaseModel):
@@ -57,9 +65,21 @@ class Claim(BaseModel):
         "epoch_seconds",
         "first_epoch_at_99_4",
     ]
-    value: int | float
+    value: Annotated[
+        int | float,
+        Field(ge=0, le=LIMIT),
+        WithJsonSchema({"type": "number", "minimum": 0, "maximum": LIMIT}),
+    ]
     """Fractions in [0, 1], seconds, or a count."""
     where: Text
+
+    @model_validator(mode="after")
+    def _value_fits_the_figure(self) -> Self:
+        if self.figure.endswith("_accuracy") and self.value > 1:
+            raise ValueError(f"{self.figure} must be a fraction in [0, 1], got {self.value}")
+        if self.figure == "parameters" and not isinstance(self.value, int):
+            raise ValueError(f"parameters must be an integer, got {self.value}")
+        return self
 
 
 class Published(BaseModel):
@@ -99,18 +119,18 @@ class Reference(BaseModel):
     model_config = STRICT
     command: Text = ""
     """That trains these runs again."""
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     parameters: Count
     macs: Count
     """Multiply-adds for one image."""
     mean_test_accuracy: Share
-    sd_test_accuracy: Annotated[float, Field(ge=0)]
+    sd_test_accuracy: Share
     test_accuracies: tuple[Share, ...] = ()
     """In the order of the seeds, as what follows is."""
-    test_losses: tuple[float, ...] = ()
+    test_losses: tuple[Loss, ...] = ()
     train_accuracies: tuple[Share, ...] = ()
     """Of the last epoch, on images as they were trained on."""
-    train_losses: tuple[float, ...] = ()
+    train_losses: tuple[Loss, ...] = ()
     """Likewise; with label smoothing, where the training has any."""
     median_train_seconds: Seconds
     seconds_alone: Seconds | None = None
@@ -123,9 +143,21 @@ class Reference(BaseModel):
 
     @model_validator(mode="after")
     def _one_figure_a_seed(self) -> Self:
+        if twice := [seed for seed, count in Counter(self.seeds).items() if count > 1]:
+            raise ValueError(f"seeds: {twice[0]} is there more than once")
         for name in ("test_accuracies", "test_losses", "train_accuracies", "train_losses"):
             if (figures := getattr(self, name)) and len(figures) != len(self.seeds):
                 raise ValueError(f"{name}: {len(figures)} figures of {len(self.seeds)} seeds")
+        return self
+
+    @model_validator(mode="after")
+    def _mean_and_sd_are_of_the_accuracies(self) -> Self:
+        if values := self.test_accuracies:
+            spread = stdev(values) if len(values) > 1 else 0.0
+            for name, found in (("mean_test_accuracy", mean(values)), ("sd_test_accuracy", spread)):
+                given = getattr(self, name)
+                if abs(given - found) > TOLERANCE:
+                    raise ValueError(f"{name} is {given:g}, but test_accuracies give {found:g}")
         return self
 
 

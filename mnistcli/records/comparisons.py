@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import DOCUMENT, Check, Interval, RunRecord
+from mnistcli.records.documents import DOCUMENT, Check, ClaimAudit, Interval, RunRecord
 
 
 class CoverageResult(BaseModel):
@@ -189,12 +189,8 @@ class Group(BaseModel):
     """Student's, 95 %, of the mean; of a single run Wilson's, of its accuracy."""
     train_seconds: float
     """Median; of a reference that of one training alone, if it says so."""
-    published_parameters: tuple[int, ...]
-    """Every count that its document claims."""
-    published_accuracy: float | None
-    """The highest test accuracy that its document claims."""
-    claim_verdict: Literal["holds", "does not hold", "not decided"] | None
-    """Whether the mean is as good as that, by a one-sided t test of one sample at 5 %."""
+    claims: tuple[ClaimAudit, ...]
+    """Every published figure beside this group's; none where a file named the images."""
     pareto: bool
     """Whether no other group has fewer parameters and at least its accuracy."""
 

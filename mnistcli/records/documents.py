@@ -44,7 +44,7 @@ class ClaimAudit(BaseModel):
     built: int | float | None
     """Absent where only a training can tell."""
     measured: float | None
-    """The mean of the preset's [reference]; absent where it has none."""
+    """The mean of the runs, or of those of the [reference]; absent where there are none."""
     sd: float | None
     runs: int
     """How many the mean is of."""

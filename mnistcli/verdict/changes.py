@@ -1,12 +1,15 @@
 """What tells two presets apart, field by field."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mnistcli.preset.schema import Preset
+from mnistcli.records.documents import RunRecord
 
 LEFT_OUT = {"reference", "published", "source"}
 SHOWN, LISTED = 40, 3
+SETTINGS = ("seed", "precision", "threads", "device")
 
 
 def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
@@ -14,6 +17,15 @@ def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
     one = before.model_dump(mode="json", exclude=LEFT_OUT)
     other = after.model_dump(mode="json", exclude=LEFT_OUT)
     return tuple(_walk("", one, other))
+
+
+def list_run_changes(
+    before: RunRecord, after: RunRecord, settings: Sequence[str] = SETTINGS
+) -> tuple[str, ...]:
+    """The same of two runs, and as in "seed: 1 → 2" which of the `settings` they do not share."""
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in settings]
+    changes = [f"{name}: {one} → {other}" for name, one, other in pairs if one != other]
+    return (*list_changes(before.preset, after.preset), *changes)
 
 
 def _walk(path: str, one: Any, other: Any) -> list[str]:

@@ -1,46 +1,62 @@
 """Published claims × what was built and measured → an audit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Literal
 
 from mnistcli.preset.schema import Claim, Preset, Reference
-from mnistcli.records.documents import ClaimAudit
+from mnistcli.records.documents import ClaimAudit, RunRecord
 from mnistcli.verdict.stats import LEVEL, deviation, one_sample_p
-
-SERIES = {
-    "test_accuracy": "test_accuracies",
-    "test_loss": "test_losses",
-    "train_accuracy": "train_accuracies",
-    "train_loss": "train_losses",
-}
-"""Claims on what other machines are no part of, and where the reference has them."""
 
 Verdict = Literal["holds", "does not hold", "not decided"]
 
+Measured = Mapping[str, Sequence[float]]
+"""A value a seed of every figure that is the same on any machine."""
 
-def audit_claims(preset: Preset, built: Mapping[str, int | float]) -> tuple[ClaimAudit, ...]:
-    """Every published claim beside the built network's figure, or the mean of the reference.
 
-    Args:
-        preset: its [published] and its [reference], as far as it has them.
-        built: figures of the built network.
-    """
+def audit_claims(preset: Preset, parameters: int, measured: Measured) -> tuple[ClaimAudit, ...]:
+    """Every published claim beside the built network's count, or the mean of what was measured."""
     claims = preset.published.claims if preset.published else ()
-    return tuple(_audit(claim, built.get(claim.figure), preset.reference) for claim in claims)
+    return tuple(
+        _audit_count(claim, parameters)
+        if claim.figure == "parameters"
+        else _audit_mean(claim, measured.get(claim.figure, ()))
+        for claim in claims
+    )
+
+
+def measured_by_reference(reference: Reference | None) -> Measured:
+    """What a preset's [reference] says of its seeds."""
+    if reference is None:
+        return {}
+    return {
+        "test_accuracy": reference.test_accuracies,
+        "test_loss": reference.test_losses,
+        "train_accuracy": reference.train_accuracies,
+        "train_loss": reference.train_losses,
+    }
+
+
+def measured_by_runs(runs: Sequence[RunRecord]) -> Measured:
+    """The same of runs: on the test images, and in the last epoch."""
+    last = [run.epochs[-1] for run in runs if run.epochs]
+    return {
+        "test_accuracy": [run.test.accuracy for run in runs],
+        "test_loss": [run.test.loss for run in runs],
+        "train_accuracy": [epoch.train_accuracy for epoch in last],
+        "train_loss": [epoch.train_loss for epoch in last],
+    }
 
 
 def judge_claim(
-    figure: str, claimed: float, values: tuple[float, ...]
+    figure: str, claimed: float, values: Sequence[float]
 ) -> tuple[Verdict, float | None]:
     """Is the mean as good as claimed? The verdict at the 5 % level, and the p-value behind it.
 
-    Equal values have no spread to test by: they are as good, or they are not.
+    Equal values have no spread to test by. Where they are what was claimed, that holds.
     """
-    if len(values) > 1 and len(set(values)) == 1:
-        less_is_better = figure.endswith("_loss")
-        as_good = values[0] <= claimed if less_is_better else values[0] >= claimed
-        return ("holds" if as_good else "does not hold"), None
+    if len(values) > 1 and set(values) == {claimed}:
+        return "holds", None
     p_value = one_sample_p(values, claimed)
     if p_value is None or p_value >= LEVEL:
         return "not decided", p_value
@@ -48,25 +64,23 @@ def judge_claim(
     return ("holds" if is_higher != figure.endswith("_loss") else "does not hold"), p_value
 
 
-def _audit(claim: Claim, built: int | float | None, reference: Reference | None) -> ClaimAudit:
-    values = getattr(reference, SERIES.get(claim.figure, ""), ())
-    audit = ClaimAudit(
-        figure=claim.figure,
-        claimed=claim.value,
-        where=claim.where,
-        built=built,
-        measured=mean(values) if values else None,
-        sd=deviation(values) if values else None,
-        runs=len(values),
-        verdict="not measured here",
-        test=None,
-        p_value=None,
-    )
-    if built is not None:
-        verdict = "holds" if built == claim.value else "does not hold"
-        return audit.model_copy(update={"verdict": verdict, "test": "count"})
-    if values:
-        verdict, p_value = judge_claim(claim.figure, claim.value, values)
-        update = {"verdict": verdict, "test": "one-sample t", "p_value": p_value}
-        return audit.model_copy(update=update)
-    return audit
+def _audit_count(claim: Claim, built: int) -> ClaimAudit:
+    verdict: Verdict = "holds" if built == claim.value else "does not hold"
+    return ClaimAudit(
+        figure=claim.figure, claimed=claim.value, where=claim.where, built=built, measured=None,
+        sd=None, runs=0, verdict=verdict, test="count", p_value=None,
+    )  # fmt: skip
+
+
+def _audit_mean(claim: Claim, values: Sequence[float]) -> ClaimAudit:
+    if not values:
+        return ClaimAudit(
+            figure=claim.figure, claimed=claim.value, where=claim.where, built=None, measured=None,
+            sd=None, runs=0, verdict="not measured here", test=None, p_value=None,
+        )  # fmt: skip
+    verdict, p_value = judge_claim(claim.figure, claim.value, values)
+    return ClaimAudit(
+        figure=claim.figure, claimed=claim.value, where=claim.where, built=None,
+        measured=mean(values), sd=deviation(values), runs=len(values), verdict=verdict,
+        test="one-sample t", p_value=p_value,
+    )  # fmt: skip

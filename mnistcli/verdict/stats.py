@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 Z95 = 1.959963984540054
 LEVEL = 0.05
+SAME = 1e-12
+"""A spread below this is that of rounding."""
 
 Interval = tuple[float, float]
 
@@ -60,18 +62,29 @@ def student_interval(values: Sequence[float]) -> Interval | None:
     return mean(values) - half, mean(values) + half
 
 
+def share_interval(shares: Sequence[float]) -> Interval | None:
+    """The same of shares, in [0, 1]: beyond that no mean can be."""
+    interval = student_interval(shares)
+    return interval and clip_interval(interval)
+
+
+def clip_interval(interval: Interval) -> Interval:
+    """As much of it as lies in [0, 1]."""
+    low, high = interval
+    return max(0.0, low), min(1.0, high)
+
+
 def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Difference | None:
     """By how much `values` exceed those of `baseline` at the same place: a paired t test.
 
-    Nothing where fewer than two pairs are there.
+    Nothing where fewer than two pairs are there, or all differ by the same: then there is no
+    spread to test by.
     """
     differences = [one - other for one, other in zip(values, baseline, strict=True)]
     interval = student_interval(differences)
-    if interval is None:
+    if interval is None or (spread := stdev(differences)) < SAME:
         return None
-    average, spread = mean(differences), stdev(differences)
-    if spread == 0:
-        return Difference(average, interval, 1.0 if average == 0 else 0.0)
+    average = mean(differences)
     statistic = average / (spread / sqrt(len(differences)))
     return Difference(average, interval, _two_sided(statistic, len(differences) - 1))
 
@@ -90,12 +103,10 @@ def one_sample_p(values: Sequence[float], claimed: float) -> float | None:
 def welch_difference(sample: Sample, baseline: Sample) -> Difference:
     """By how much the mean of one sample exceeds that of another (Welch 1947).
 
-    Both need two values at least.
+    Both need two values at least, and one of them a spread.
     """
     errors = [each.sd**2 / each.size for each in (sample, baseline)]
     average, error = sample.mean - baseline.mean, sqrt(sum(errors))
-    if error == 0:
-        return Difference(average, (average, average), 1.0 if average == 0 else 0.0)
     freedom = sum(errors) ** 2 / sum(
         part**2 / (each.size - 1) for part, each in zip(errors, (sample, baseline), strict=True)
     )
@@ -106,13 +117,16 @@ def welch_difference(sample: Sample, baseline: Sample) -> Difference:
 
 
 def proportion_difference(shares: tuple[float, float], totals: tuple[int, int]) -> Difference:
-    """By how much one share exceeds another, of independent trials, by the normal approximation."""
-    pairs = zip(shares, totals, strict=True)
+    """By how much one share exceeds another, of independent trials, by the normal approximation.
+
+    The p-value takes both for the same share, as its hypothesis does; the interval does not.
+    """
+    pairs = list(zip(shares, totals, strict=True))
     error = sqrt(sum(share * (1 - share) / total for share, total in pairs))
     average = shares[0] - shares[1]
-    if error == 0:
-        return Difference(average, (average, average), 1.0 if average == 0 else 0.0)
-    p_value = 2 * NormalDist().cdf(-abs(average) / error)
+    common = sum(share * total for share, total in pairs) / sum(totals)
+    pooled = sqrt(common * (1 - common) * sum(1 / total for total in totals))
+    p_value = 2 * NormalDist().cdf(-abs(average) / pooled) if average else 1.0
     return Difference(average, (average - Z95 * error, average + Z95 * error), p_value)
 
 

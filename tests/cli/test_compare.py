@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mnistcli.preset.loading import load_preset
+
 
 @pytest.fixture
 def folder(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Path:
@@ -65,14 +67,46 @@ def test_a_batch_stands_for_its_runs_and_no_run_counts_twice(cli: Callable, fold
     )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--journal", "--fail-on", "worse"), ("--journal", "--format", "csv"),
+        ("--json", "--format", "markdown"), ("--journal",),
+    ],
+)  # fmt: skip
+def test_what_would_do_nothing_is_refused(cli: Callable, options: tuple) -> None:
+    answer = cli("compare", "sprint", "onebyone", *options)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert len(answer.err.splitlines()) == 1
+
+
 def test_csv_and_markdown(cli: Callable, folder: Path) -> None:
     rows = list(csv.DictReader(StringIO(cli("compare", folder, "--format", "csv").out)))
     assert len(rows) == 2
     assert rows[0]["runs"] == "3"
     lines = cli("compare", folder, "--format", "markdown").out.splitlines()
+    # The preset's claim is about MNIST, and these runs are not.
     assert len(lines) == 4
     assert lines[0].startswith("| preset | runs | parameters |")
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_markdown_has_every_claim_with_its_verdict(cli: Callable) -> None:
+    names = ("dualblock", "journey-v2", "sevenconv", "onebyone", "optimizednet")
+    groups, claims = (
+        table.splitlines()
+        for table in cli("compare", *names, "--format", "markdown").out.split("\n\n")
+    )
+    assert len(groups) == 2 + len(names)
+    assert claims[0].startswith("| preset | published | claimed | here |")
+    published = [load_preset(name).published for name in names]
+    assert len(claims) == 2 + sum(len(one.claims) for one in published if one)
+    for lines in (groups, claims):
+        assert len({line.count("|") for line in lines}) == 1
+    assert (
+        "| optimizednet [reference] | parameters | 22,642 | 23,266 |  | does not hold | count |  |"
+    ) in claims
 
 
 def test_the_journal_lists_every_run(cli: Callable, folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from mnistcli import __version__
 
 COMMAND = [sys.executable, "-m", "mnistcli"]
+LONG = "x" * 300
 
 
 def test_version_and_help(cli: Callable) -> None:
@@ -47,6 +48,14 @@ def test_version_and_help(cli: Callable) -> None:
         (["evaluate", "nowhere"], 4, "nowhere"),
         (["presets", "copy", "sprint", "/nowhere/x.toml"], 4, "/nowhere/x.toml"),
         (["presets", "validate", "missing.toml"], 2, "missing.toml"),
+        (["presets", "copy", "sprint", f"{LONG}.toml"], 4, "File name too long"),
+        (["presets", "copy", "sprint", f"{LONG}/x.toml"], 4, "File name too long"),
+        (["presets", "copy", f"{LONG}.toml", "x.toml"], 2, "File name too long"),
+        (["train", "--data", LONG], 4, "File name too long"),
+        (["train", f"{LONG}.toml"], 2, "File name too long"),
+        (["train", "--out", LONG], 4, "File name too long"),
+        (["train", "--coreset", LONG], 4, "File name too long"),
+        (["train", "--from", LONG], 4, LONG),
     ],
 )
 def test_a_mistake_is_one_line_and_the_right_code(
@@ -63,6 +72,19 @@ def test_a_mistake_is_one_line_and_the_right_code(
     assert answer.err[:-1].isprintable()
     assert words in answer.err
     assert not (tmp_path / "runs").exists(), "nothing is left by a command that could not start"
+
+
+def test_data_that_may_not_be_looked_at_is_said(
+    cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    answer = cli("train", "--data", tmp_path, "--out", tmp_path / "runs")
+    assert answer.code == 4
+    path = tmp_path / "train-images-idx3-ubyte"
+    assert answer.err == f'mnistcli: cannot read "{path}": Permission denied\n'
 
 
 def test_a_fault_of_the_program_is_one_line_too(

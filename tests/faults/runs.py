@@ -3,8 +3,11 @@
 import json
 import random
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
-from mnistcli.engine.events import Event, StepFinished
+import pytest
+
+from mnistcli.engine.events import Emit, Event, StepFinished
 from mnistcli.experiment.options import Options
 from mnistcli.experiment.training import prepare, reopen, run
 from mnistcli.preset.loading import validate_preset
@@ -101,16 +104,8 @@ def train_in_pieces(preset: Preset, options: Options, pauses: list[int]) -> dict
     experiment = prepare(preset, options)
     folder = experiment.folder
     for pause in pauses:
-        steps = 0
-
-        def interrupt(event: Event, pause: int = pause) -> None:
-            nonlocal steps
-            steps += isinstance(event, StepFinished)
-            if steps == pause and isinstance(event, StepFinished):
-                _stop(2, None)
-
         try:
-            run(experiment, interrupt)
+            run(experiment, _signal_after(pause, SIGINT))
         except Stopped as stopped:
             assert str(folder) in stopped.advice
             experiment = reopen(folder)
@@ -119,6 +114,27 @@ def train_in_pieces(preset: Preset, options: Options, pauses: list[int]) -> dict
     else:
         run(experiment, lambda event: None)
     return what_is_left(folder)
+
+
+def interrupted_run(data: Path, out: Path, step: int) -> Path:
+    """The folder of a run that SIGTERM stopped after so many steps."""
+    chosen = mix(3)
+    experiment = prepare(make_preset(chosen), options_of(chosen, data, out))
+    with pytest.raises(Stopped):
+        run(experiment, _signal_after(step, SIGTERM))
+    return experiment.folder
+
+
+def _signal_after(step: int, number: int) -> Emit:
+    left = step
+
+    def listen(event: Event) -> None:
+        nonlocal left
+        left -= isinstance(event, StepFinished)
+        if left == 0 and isinstance(event, StepFinished):
+            _stop(number, None)
+
+    return listen
 
 
 def what_is_left(folder: Path) -> dict:

@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 
@@ -18,11 +20,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
 
 from mnistcli.cli.output import in_one_line
-from mnistcli.display.tables import run_view
+from mnistcli.display.compare import comparison_view
+from mnistcli.display.tables import run_view, summary_view
 from mnistcli.engine.data import fingerprint, load_examples
-from mnistcli.engine.events import StepFinished
 from mnistcli.engine.pictures import read_pictures
 from mnistcli.errors import MnistcliError
 from mnistcli.experiment.batch import read_batch
@@ -31,12 +34,12 @@ from mnistcli.experiment.rebuilding import rebuild
 from mnistcli.experiment.summary import summarize
 from mnistcli.experiment.training import prepare, reopen, run
 from mnistcli.preset.loading import list_presets, load_preset, presets_folder, validate_preset
-from mnistcli.process import Stopped, _stop
+from mnistcli.preset.schema import Preset
 from mnistcli.records.arrays import read_indices, write_indices
 from mnistcli.records.store import read_record
 from mnistcli.verdict.compare import compare_members
 from tests.conftest import COUNTS, TINY_PRESET, Counts
-from tests.faults.runs import make_preset, mix, options_of
+from tests.faults.runs import interrupted_run
 
 pytestmark = pytest.mark.faults
 SECONDS = 20
@@ -114,8 +117,31 @@ def swap_values(value: object, chance: random.Random) -> object:
     return chance.choice(nasty)
 
 
+def show_preset(preset: Preset) -> None:
+    """All that is said of a preset without training it."""
+    console = Console(file=StringIO(), width=80)
+    console.print(summary_view(summarize(preset)))
+    if preset.reference:
+        console.print(comparison_view(compare_members([preset])))
+
+
 def read_preset(path: Path) -> None:
-    summarize(load_preset(str(path)))
+    show_preset(load_preset(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("value", "9" * 400), ("value", "-5"), ("value", "1e300"),
+        ("sd_test_accuracy", "1e200"), ("mean_test_accuracy", "1.5"), ("seeds", "[1, 1, 1, 1, 1]"),
+        ("test_losses", "[1e308, 1e308, 1e308, 1e308, 1e308]"), ("median_train_seconds", "1e308"),
+    ],
+)  # fmt: skip
+def test_figures_of_any_size(field: str, value: str, tmp_path: Path, counts: Counts) -> None:
+    content = (presets_folder() / "sevenconv.toml").read_text()
+    path, before = tmp_path / "mutated.toml", rf"\b{field} = (\[.*?\]|[^,\n]*)"
+    path.write_text(re.sub(before, f"{field} = {value}", content, count=1))
+    assert not attempt(partial(read_preset, path), counts)
 
 
 @pytest.mark.parametrize("name", list_presets())
@@ -135,7 +161,7 @@ def test_presets_with_other_values(name: str, counts: Counts) -> None:
     for _ in range(30):
         changed = swap_values(content, chance)
         if isinstance(changed, dict):
-            attempt(partial(lambda data: summarize(validate_preset(data, "it")), changed), counts)
+            attempt(lambda data=changed: show_preset(validate_preset(data, "it")), counts)
 
 
 json_values = st.recursive(
@@ -176,20 +202,7 @@ def ended(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def begun(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    chosen = mix(3)
-    out = tmp_path_factory.mktemp("begun")
-    experiment = prepare(make_preset(chosen), options_of(chosen, tiny_data, out))
-    steps = 0
-
-    def interrupt(event: object) -> None:
-        nonlocal steps
-        steps += isinstance(event, StepFinished)
-        if steps == 9 and isinstance(event, StepFinished):
-            _stop(2, None)
-
-    with pytest.raises(Stopped):
-        run(experiment, interrupt)
-    return experiment.folder
+    return interrupted_run(tiny_data, tmp_path_factory.mktemp("begun"), 9)
 
 
 @pytest.fixture
@@ -364,10 +377,34 @@ def test_names_of_any_kind(
             answer = cli(*command, name)
         assert answer.code in (2, 4), (command, name, answer)
         assert answer.err.count("\n") == 1 or "Usage:" in answer.err, (command, name, answer.err)
-        assert "\x1b" not in answer.err
+        assert "\x1b" not in answer.out + answer.err
         assert "Traceback" not in answer.err
         counts[REFUSED] += 1
     assert not list(tmp_path.iterdir())
+
+
+TEXTS = [
+    "\x1b]0;taken\x07", "\x1b[31m", "\x9b31m", "a\nb", "a\rb", "\b", "\u202eevil", "\u2028",
+    "x" * 5_000, "[red]x[/red]", "[/bold]", "|", "",
+]  # fmt: skip
+SHOWN_BY = [
+    ("summary",), ("summary", "--json"), ("presets", "validate"), ("presets", "show"), ("compare",),
+    ("compare", "--json"), ("train", "--dry-run"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["title", "source", "where", "command", "machine", "version"])
+def test_texts_of_any_kind(field: str, cli: Callable, counts: Counts, tmp_path: Path) -> None:
+    content = (presets_folder() / "sevenconv.toml").read_text()
+    path = tmp_path / "hostile.toml"
+    for text in TEXTS:
+        line = f"{field} = {json.dumps(text)}"
+        path.write_text(re.sub(rf'\b{field} = ".*?"', lambda _, line=line: line, content, count=1))
+        for command in SHOWN_BY:
+            answer = cli(*command, path)
+            assert answer.code == (0 if text.isprintable() and len(text) < 1_000 else 2), answer
+            assert all(shown.isprintable() for shown in (answer.out + answer.err).split("\n"))
+            counts[REFUSED if answer.code else ACCEPTED] += 1
 
 
 @pytest.mark.parametrize(

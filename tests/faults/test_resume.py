@@ -11,9 +11,17 @@ import torch
 from mnistcli.engine import snapshot
 from mnistcli.engine.device import make_generator
 from mnistcli.errors import FileError
-from mnistcli.experiment.training import prepare, reopen, run
+from mnistcli.experiment.training import reopen, run
 from tests.conftest import Counts
-from tests.faults.runs import make_preset, mix, options_of, train_in_pieces, what_is_left
+from tests.faults.runs import (
+    CHOICES,
+    interrupted_run,
+    make_preset,
+    mix,
+    options_of,
+    train_in_pieces,
+    what_is_left,
+)
 
 pytestmark = pytest.mark.faults
 COMBINATIONS = 60
@@ -35,8 +43,6 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(
 
 def test_every_kind_of_everything_was_tried() -> None:
     seen = [mix(number) for number in range(COMBINATIONS)]
-    from tests.faults.runs import CHOICES
-
     for name, values in CHOICES.items():
         for value in values:
             assert any(one[name] == value for one in seen), (name, value)
@@ -66,22 +72,7 @@ def test_without_the_random_generators_it_would_not(
 @pytest.fixture
 def begun(tiny_data: Path, tmp_path: Path) -> Path:
     """A run that was interrupted in its second epoch."""
-    chosen = mix(3)
-    experiment = prepare(make_preset(chosen), options_of(chosen, tiny_data, tmp_path / "runs"))
-    from mnistcli.engine.events import StepFinished
-    from mnistcli.process import Stopped, _stop
-
-    steps = 0
-
-    def interrupt(event: object) -> None:
-        nonlocal steps
-        steps += isinstance(event, StepFinished)
-        if steps == 14 and isinstance(event, StepFinished):
-            _stop(15, None)
-
-    with pytest.raises(Stopped):
-        run(experiment, interrupt)
-    return experiment.folder
+    return interrupted_run(tiny_data, tmp_path / "runs", 14)
 
 
 def test_the_command_goes_on(cli: Callable, begun: Path, tiny_data: Path) -> None:

@@ -1,13 +1,20 @@
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistcli.errors import FileError, PresetError
-from mnistcli.preset.loading import copy_preset, find_preset, list_presets, load_preset
+from mnistcli.preset.loading import (
+    copy_preset,
+    find_preset,
+    list_presets,
+    load_preset,
+    presets_folder,
+)
 
-NAMES = list_presets()
+NAMES, PRESETS = list_presets(), presets_folder()
 
 
 def fault(reference: str, *overrides: str) -> str:
@@ -31,6 +38,9 @@ def test_a_copy_is_a_preset_of_its_own(tmp_path: Path) -> None:
     mine = load_preset(str(path))
     assert mine.name == "mine"
     assert mine.model == load_preset("sevenconv").model
+    assert mine.published is mine.reference is None
+    assert mine.budget == load_preset("sevenconv").budget
+    assert (tmp_path / "mine.toml").read_text().endswith("momentum = 0.9\n")
     assert copy_preset("sevenconv", tmp_path) == tmp_path / "sevenconv.toml"
 
 
@@ -39,6 +49,79 @@ def test_a_copy_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="exists already"):
         copy_preset("sevenconv", tmp_path / "mine.toml")
     assert (tmp_path / "mine.toml").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("text", "copied"),
+    [
+        ("a = 1\n[published]\nclaims = []\n  [budget]\n  b = 2", "a = 1\n  [budget]\n  b = 2\n"),
+        ("\t[ reference ] # x\n# y\nc = 3\n# z\n\n[[augment]]\nd = 4\n", "[[augment]]\nd = 4\n"),
+        ("[published]\n# x\nclaims = []\n# of b\n  # too\n[b]\n", "# of b\n  # too\n[b]\n"),
+        ("[a]\n[[published.claims]]\nb = 1\n[[published.claims]]\nb = 2\n[c]\n", "[a]\n[c]\n"),
+        ("[a]\r\nb = 1\r\n[reference]\r\nc = 1\r\n[d]\r\n", "[a]\r\nb = 1\r\n[d]\n"),
+        ("[published_by]\na = 1", "[published_by]\na = 1"),
+        ('a = """\n[published]\nb\n"""\n', 'a = """\n[published]\nb\n"""\n'),
+        ('[reference]\na = """\n# x\n"""\n[b]\n', "[b]\n"),
+    ],
+)
+def test_a_copy_is_the_source_but_for_what_was_claimed_and_measured(
+    text: str, copied: str, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "source.toml", tmp_path / "copy.toml"
+    source.write_bytes(text.encode())
+    assert copy_preset(str(source), target) == target
+    assert target.read_bytes().decode() == copied
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "published.claims = []\n[a]\nb = 1\n",
+        "published = { claims = [] }\n",
+        '["reference"]\na = 1\n',
+        'a = """\n[published]\nb\n"""\n[reference]\nc = 1\n',
+        '[published]\na = """\n[b]\nc = 1 # """\n',
+        '[published]\na = """\n[b]\n"""\n[reference]\nc = 1\n',
+    ],
+)
+def test_nothing_is_copied_where_the_sections_cannot_be_told_apart(
+    text: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "source.toml"
+    source.write_text(text)
+    with pytest.raises(PresetError, match=r"\[reference\] cannot be taken out of .* by hand$"):
+        copy_preset(str(source), tmp_path / "copy.toml")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_what_is_no_toml_is_not_copied(tmp_path: Path) -> None:
+    source = tmp_path / "source.toml"
+    source.write_text("title = ")
+    with pytest.raises(PresetError) as raised:
+        copy_preset(str(source), tmp_path / "copy.toml")
+    assert str(raised.value) == fault(str(source))
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_copy_of_many_comments_takes_no_time(tmp_path: Path) -> None:
+    source = tmp_path / "source.toml"
+    source.write_text("[reference]\n" + "#\n" * 500_000 + "a = 1\n")
+    begun = process_time()
+    assert copy_preset(str(source), tmp_path / "copy.toml").read_text() == "\n"
+    assert process_time() - begun < 10
+
+
+@pytest.mark.parametrize("problem", [PermissionError(13, "Permission denied"), ValueError("null")])
+def test_a_destination_that_cannot_be_looked_at_is_said(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise problem
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    monkeypatch.setattr("mnistcli.preset.loading.find_preset", lambda _: PRESETS / "sprint.toml")
+    with pytest.raises(FileError, match=r'cannot write ".*x.toml": (Permission denied|null)$'):
+        copy_preset("sprint", tmp_path / "x.toml")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +141,21 @@ def test_set_overrides_any_field(override: str, path: tuple, value: object) -> N
     for key in path:
         found = found[key] if isinstance(key, int) else getattr(found, key)
     assert found == value
+
+
+@pytest.mark.parametrize(
+    ("override", "stays"),
+    [
+        ("train.epochs=1", False), ("model.layers.0.out_channels=9", False), ("augment=[]", False),
+        ("data.label_noise=0.5", False), (" train.epochs = 1", False),
+        ("budget.max_epochs=3", True), ("budget={max_epochs=3}", True),
+    ],
+)  # fmt: skip
+def test_what_was_claimed_and_measured_is_of_the_preset_as_it_is(
+    override: str, stays: bool
+) -> None:
+    preset = load_preset("sevenconv", [override])
+    assert (preset.published is not None) == (preset.reference is not None) == stays
 
 
 @pytest.mark.parametrize(
@@ -107,6 +205,7 @@ def test_a_file_that_is_no_preset_is_said(tmp_path: Path) -> None:
         (b"#" * 2_000_000, "larger"),
         (b"", "required"),
         (b"a = " + b"[" * 5_000, "not TOML"),
+        (b"# \xc2\x9b31m\n", "a control character, U+009B"),
     ):
         path.write_bytes(content)
         assert word in fault(str(path))

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
+from mnistcli.engine.data import fingerprint, load_examples
 from mnistcli.errors import UsageError
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import RunRecord
 from mnistcli.verdict.changes import list_changes
 from mnistcli.verdict.compare import compare_members, keep_journal
+from mnistcli.verdict.groups import MNIST_TEST_SHA256
 
 SPRINT = load_preset("sprint")
 LONGER = load_preset("sprint", ["train.epochs=9"])
@@ -26,12 +28,12 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable:
             "run_id": f"{preset.name}-{seed}", "path": "x",
             "started": f"2026-01-01T00:00:{seed:02}", "preset": preset, "seed": seed,
             "device": "cpu", "precision": "float32", "threads": 1, "versions": {},
-            "data": {"source": "x", "train_sha256": "a", "test_sha256": "b"},
+            "data": {"source": "x", "train_sha256": "a", "test_sha256": MNIST_TEST_SHA256},
             "parameters": 19_514, "macs": 376_064, "train_examples": 60_000,
             "train_fraction": 1.0, "validation_examples": 0, "coreset": None, "epochs": (),
             "passes": 4, "phases": (), "phases_judged_on": None, "train_seconds": 5.0,
-            "weights_sha256": "c", "peak_memory": None, "profile": None, "checks": (),
-            "passed": True,
+            "weights_sha256": f"{seed} {accuracy} {changes}", "peak_memory": None,
+            "profile": None, "checks": (), "passed": True,
             "test": {
                 "accuracy": accuracy, "correct": correct, "total": 10_000, "loss": 0.1,
                 "interval": (0.0, 1.0),
@@ -111,6 +113,87 @@ def test_noise_is_told_from_a_regression(
         )
         alarms += found.differences[0].verdict == "worse"
     assert least <= alarms / 200 <= most
+
+
+def test_claims_are_held_against_the_runs(make: Callable) -> None:
+    preset = load_preset("sevenconv")
+    values = [0.9940, 0.9943, 0.9941, 0.9939]
+    (group,) = compare_members(runs(make, preset, values)).groups
+    by_figure = {audit.figure: audit for audit in group.claims}
+    assert by_figure["parameters"].built == 19_514
+    assert by_figure["parameters"].verdict == "does not hold"
+    assert by_figure["test_accuracy"].measured == pytest.approx(sum(values) / 4)
+    assert by_figure["test_accuracy"].p_value == pytest.approx(
+        reference.ttest_1samp(values, 0.9951, alternative="less").pvalue
+    )
+    assert by_figure["epoch_seconds"].verdict == "not measured here"
+
+
+def test_runs_on_images_that_a_file_names_are_another_group(make: Callable) -> None:
+    preset = load_preset("sevenconv")
+    coreset = {
+        "settings": None, "size": 600, "total": 60_000, "class_counts": [60] * 10,
+        "seconds": {}, "indices_sha256": "d", "indices_file": "indices.npz",
+    }  # fmt: skip
+    chosen = [
+        make(preset, seed, 0.98, coreset=coreset, train_examples=600, run_id=f"chosen-{seed}")
+        for seed in range(3)
+    ]
+    whole, part = compare_members([*runs(make, preset, [0.994] * 3), *chosen]).groups
+    assert part.name == "sevenconv (600 images named by file d)"
+    assert (whole.seeds, part.seeds) == ((0, 1, 2), (0, 1, 2))
+    assert whole.claims
+    assert part.claims == ()
+
+
+def test_the_same_training_again_is_no_further_evidence(make: Callable) -> None:
+    twice = [
+        make(preset, seed, value, weights_sha256=f"{preset.train.epochs} {seed}", run_id=f"{again}")
+        for preset, values in ((SPRINT, ONE[:2]), (LONGER, OTHER[:2]))
+        for seed, value in enumerate(values)
+        for again in range(3)
+    ]
+    comparison = compare_members(twice)
+    assert [group.seeds for group in comparison.groups] == [(0, 1), (0, 1)]
+    once = compare_members([*runs(make, SPRINT, ONE[:2]), *runs(make, LONGER, OTHER[:2])])
+    assert comparison.differences[0].p_value == once.differences[0].p_value
+
+
+def test_equal_differences_are_left_to_the_chance_of_the_test_images(make: Callable) -> None:
+    one, other = [0.9940, 0.9940], [0.9941, 0.9941]
+    comparison = compare_members([*runs(make, SPRINT, one), *runs(make, LONGER, other)])
+    (found,) = comparison.differences
+    assert (found.test, found.verdict) == ("two proportions", "no clear difference")
+
+
+def test_a_name_stands_for_one_group(make: Callable) -> None:
+    renamed = SPRINT.model_copy(update={"source": "elsewhere"})
+    members = [*runs(make, SPRINT, ONE), *runs(make, renamed, OTHER), SPRINT, renamed, SPRINT]
+    groups = compare_members(members).groups
+    assert [group.name for group in groups] == [
+        "sprint", "sprint #2", "sprint [reference]", "sprint [reference] #2",
+    ]  # fmt: skip
+
+
+def test_precision_and_device_are_part_of_what_is_compared(make: Callable) -> None:
+    other = [make(SPRINT, seed, 0.99, precision="bfloat16", threads=2) for seed in range(2)]
+    groups = compare_members([*runs(make, SPRINT, ONE), *other]).groups
+    assert [group.name for group in groups] == [
+        "sprint", "sprint (precision: float32 → bfloat16)",
+    ]  # fmt: skip
+
+
+def test_what_is_known_of_mnist_says_nothing_of_other_images(make: Callable) -> None:
+    data = {"source": "x", "train_sha256": "a", "test_sha256": "another"}
+    preset = load_preset("sevenconv")
+    fashion = [make(preset, seed, value, data=data) for seed, value in enumerate(ONE)]
+    assert compare_members(fashion).groups[0].claims == ()
+    with pytest.raises(UsageError, match="about MNIST"):
+        compare_members([preset, *fashion])
+
+
+def test_the_known_test_images_are_those_of_the_package() -> None:
+    assert fingerprint(load_examples("test")) == MNIST_TEST_SHA256
 
 
 def test_a_journal_says_what_changed(make: Callable) -> None:

@@ -8,6 +8,8 @@ from mnistcli.verdict.stats import (
     adjust,
     judge,
     paired_difference,
+    proportion_difference,
+    share_interval,
     student_interval,
     wilson_interval,
 )
@@ -41,6 +43,14 @@ def test_the_mean_lies_in_the_middle_of_its_interval(values: list[float]) -> Non
         assert (low, high) == pytest.approx((wanted.low, wanted.high))
 
 
+@given(SAMPLES)
+def test_no_mean_of_shares_is_beyond_them(values: list[float]) -> None:
+    low, high = share_interval(values)
+    assert 0 <= low <= high <= 1
+    whole = student_interval(values)
+    assert (low, high) == (max(0, whole[0]), min(1, whole[1]))
+
+
 @given(SAMPLES, st.randoms(use_true_random=False))
 def test_paired_differences_are_those_of_a_paired_t_test(values: list[float], random) -> None:
     baseline = [random.randint(0, 10_000) / 10_000 for _ in values]
@@ -55,7 +65,19 @@ def test_paired_differences_are_those_of_a_paired_t_test(values: list[float], ra
 def test_a_single_value_has_neither_interval_nor_test() -> None:
     assert student_interval([0.5]) is None
     assert paired_difference([0.5], [0.4]) is None
-    assert paired_difference([0.5, 0.5], [0.5, 0.5]).p_value == 1
+
+
+def test_two_shares_are_the_same_by_hypothesis() -> None:
+    table = [[60, 40], [45, 55]]
+    found = proportion_difference((0.60, 0.45), (100, 100))
+    wanted = reference.chi2_contingency(table, correction=False).pvalue
+    assert found.p_value == pytest.approx(wanted)
+    assert proportion_difference((1.0, 1.0), (10, 10)).p_value == 1
+
+
+def test_differences_that_are_all_the_same_have_no_spread_to_test_by() -> None:
+    assert paired_difference([0.5, 0.5], [0.5, 0.5]) is None
+    assert paired_difference([0.9941, 0.9951], [0.9940, 0.9950]) is None
 
 
 def test_adjusting_is_holms() -> None:

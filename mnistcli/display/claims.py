@@ -1,0 +1,34 @@
+"""Published figures beside those of this project."""
+
+from rich.text import Text
+
+from mnistcli.display.text import figure, figure_name
+from mnistcli.records.documents import ClaimAudit
+
+CLAIM_STYLE = {
+    "holds": "green",
+    "does not hold": "red",
+    "not decided": "yellow",
+    "not measured here": "dim",
+}
+CLAIM_FIGURES = ("claimed", "here", "sd")
+CLAIM_COLUMNS = ("published", *CLAIM_FIGURES, "verdict")
+CLAIM_NOTE = " holds: the mean here is as good, by a one-sided t test at 5 %"
+
+
+def claim_cells(audit: ClaimAudit) -> tuple[str, str, str, str, Text]:
+    """Under CLAIM_COLUMNS; empty where nothing was measured."""
+    here = audit.measured if audit.built is None else audit.built
+    return (
+        figure_name(audit.figure),
+        figure(audit.figure, audit.claimed),
+        "" if here is None else figure(audit.figure, here),
+        _spread(audit),
+        Text(audit.verdict, style=CLAIM_STYLE[audit.verdict]),
+    )
+
+
+def _spread(audit: ClaimAudit) -> str:
+    if audit.sd is None or audit.runs < 2:
+        return ""
+    return f"{100 * audit.sd:.2f}" if audit.figure.endswith("_accuracy") else f"{audit.sd:.4f}"

@@ -1,0 +1,161 @@
+"""Run records and references → groups of what was trained alike."""
+
+from collections.abc import Sequence
+from math import sqrt
+from statistics import mean, median
+from typing import NamedTuple
+
+from mnistcli.errors import UsageError
+from mnistcli.preset.schema import Preset
+from mnistcli.records.comparisons import Group
+from mnistcli.records.documents import RunRecord
+from mnistcli.verdict.changes import list_run_changes
+from mnistcli.verdict.claims import audit_claims, measured_by_reference, measured_by_runs
+from mnistcli.verdict.stats import (
+    clip_interval,
+    deviation,
+    share_interval,
+    student_quantile,
+    wilson_interval,
+)
+
+TEST_IMAGES = 10_000
+MNIST_TEST_SHA256 = "a0863a96c44e5666edbb30c4071ee79ca0514c621e6349c5967fc78e7305c891"
+"""Of the test images that every [reference] and every published figure is about."""
+HASH_SHOWN = 8
+
+
+class Kind(NamedTuple):
+    """What the runs of a group have in common."""
+
+    preset: Preset
+    precision: str
+    device: str
+    train_sha256: str
+    indices_sha256: str | None
+    """Of the images that a file named."""
+
+
+def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
+    """Groups in the order in which their first member came; no run or preset counts twice.
+
+    Args:
+        members: runs, and presets that stand for their [reference].
+
+    Raises:
+        UsageError: runs were tested on different images, or a preset has no [reference].
+    """
+    runs = [one for one in members if isinstance(one, RunRecord)]
+    tested = {run.data.test_sha256 for run in runs}
+    if len(tested) > 1:
+        raise UsageError("these runs were tested on different images; compare runs on the same")
+    if len(runs) < len(members) and not tested <= {MNIST_TEST_SHA256}:
+        raise UsageError("a preset's [reference] is about MNIST, and these runs are not; leave it")
+    of_kind: dict[Kind, dict[str, RunRecord]] = {}
+    order: dict[Kind | Preset, None] = {}
+    for member in members:
+        if isinstance(member, Preset):
+            order[member] = None
+        else:
+            kind = _kind_of(member)
+            order[kind] = None
+            # The same weights again are the same training again, which tells nothing new.
+            of_kind.setdefault(kind, {}).setdefault(member.weights_sha256, member)
+    firsts: dict[str, RunRecord] = {}
+    groups: list[Group] = []
+    for entry in order:
+        if isinstance(entry, Preset):
+            groups.append(_group_of_reference(entry))
+        else:
+            groups.append(_group_of_runs(list(of_kind[entry].values()), firsts))
+    return _number(groups)
+
+
+def _kind_of(run: RunRecord) -> Kind:
+    # What was published or measured of a preset since then makes no other preset of it.
+    preset = run.preset.model_copy(update={"published": None, "reference": None})
+    chosen = run.coreset.indices_sha256 if run.coreset and _is_from_file(run) else None
+    return Kind(preset, run.precision, run.device, run.data.train_sha256, chosen)
+
+
+def _is_from_file(run: RunRecord) -> bool:
+    return run.coreset is not None and run.coreset.settings is None
+
+
+def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
+    """The preset's name; for a second one of that name, with what is different."""
+    first = firsts.setdefault(run.preset.name, run)
+    changes = [*list_run_changes(first, run, ("precision", "device"))]
+    if run.data.train_sha256 != first.data.train_sha256:
+        changes.append("other training images")
+    if run.coreset and _is_from_file(run):
+        file = run.coreset.indices_sha256[:HASH_SHOWN]
+        changes.append(f"{run.train_examples:,} images named by file {file}")
+    return f"{run.preset.name} ({', '.join(changes)})" if changes else run.preset.name
+
+
+def _number(groups: Sequence[Group]) -> list[Group]:
+    """Names that are still the same get a number: a name stands for one group."""
+    seen: dict[str, int] = {}
+    named = []
+    for group in groups:
+        count = seen[group.name] = seen.get(group.name, 0) + 1
+        name = group.name if count == 1 else f"{group.name} #{count}"
+        named.append(group.model_copy(update={"name": name}))
+    return named
+
+
+def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> Group:
+    name = _tell_apart(runs[0], firsts)
+    runs = sorted(runs, key=lambda run: (run.seed, run.run_id))
+    last = runs[-1]
+    accuracies = [run.test.accuracy for run in runs]
+    single = wilson_interval(last.test.correct, last.test.total)
+    is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not _is_from_file(last)
+    return Group(
+        name=name,
+        source="runs",
+        runs=tuple(run.run_id for run in runs),
+        seeds=tuple(run.seed for run in runs),
+        parameters=last.parameters,
+        macs=last.macs,
+        train_examples=last.train_examples,
+        test_images=last.test.total,
+        accuracies=tuple(accuracies),
+        mean_accuracy=mean(accuracies),
+        sd=deviation(accuracies),
+        interval=share_interval(accuracies) or single,
+        train_seconds=median(run.train_seconds for run in runs),
+        claims=(
+            audit_claims(last.preset, last.parameters, measured_by_runs(runs))
+            if is_documented
+            else ()
+        ),
+        pareto=False,
+    )
+
+
+def _group_of_reference(preset: Preset) -> Group:
+    reference = preset.reference
+    if reference is None:
+        raise UsageError(f"preset {preset.name} has no [reference]; give runs of it instead")
+    count, spread = len(reference.seeds), reference.sd_test_accuracy
+    average = reference.mean_test_accuracy
+    half = student_quantile(count - 1) * spread / sqrt(count) if count > 1 else None
+    return Group(
+        name=f"{preset.name} [reference]",
+        source="reference",
+        runs=(),
+        seeds=reference.seeds,
+        parameters=reference.parameters,
+        macs=reference.macs,
+        train_examples=None,
+        test_images=TEST_IMAGES,
+        accuracies=reference.test_accuracies,
+        mean_accuracy=average,
+        sd=spread,
+        interval=None if half is None else clip_interval((average - half, average + half)),
+        train_seconds=reference.seconds_alone or reference.median_train_seconds,
+        claims=audit_claims(preset, reference.parameters, measured_by_reference(reference)),
+        pareto=False,
+    )

@@ -1,0 +1,1 @@
+"""The ledger: what every bundled preset gave here, beside what was claimed."""

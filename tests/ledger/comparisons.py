@@ -1,0 +1,114 @@
+"""What `coreset --compare` and `curriculum --compare` gave, and the README's tables of it."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from mnistcli.experiment.trials import compare_pairs
+from mnistcli.records.comparisons import PairedDifference
+from tests.ledger.files import COMPARISONS, read, write
+
+CORESETS = "coresets"
+SIZES = (12_000, 3_000, 600)
+VERDICTS = {"better": " **beats**", "worse": " loses", "no clear difference": ""}
+ORDERS = (
+    "phases by digits, 12,000 images",
+    "easy first, one epoch",
+    "self-paced, one epoch",
+    "easy first, four epochs",
+    "easy first, four epochs, 30 % wrong labels",
+    "self-paced, four epochs, 30 % wrong labels",
+)
+RIVALS = ("none", "random", "reversed")
+
+
+def add_comparison(title: str, path: Path) -> None:
+    """Keeps the accuracies of every arm, seed by seed, and what tells the document from others."""
+    content = path.read_bytes()
+    document = json.loads(content)
+    entry = {
+        "preset": document["preset"]["name"],
+        "judged_on": document["judged_on"],
+        "seeds": document["seeds"],
+        "steps": document.get("steps") or document["arms"][0]["steps"],
+        "document_sha256": hashlib.sha256(content).hexdigest(),
+    }
+    if "results" in document:
+        everything, results = document["everything"], document["results"]
+        entry["everything"] = everything["accuracies"]
+        entry["seconds"] = {
+            one["method"]: one["selection_seconds"] for one in results if one["size"] == SIZES[0]
+        }
+        entry["arms"] = {f"{one['method']} {one['size']}": one["accuracies"] for one in results}
+    else:
+        entry["arms"] = {arm["name"]: arm["accuracies"] for arm in document["arms"]}
+    write(COMPARISONS, read(COMPARISONS) | {title: entry})
+
+
+def against_chance(entry: dict[str, Any]) -> dict[str, PairedDifference]:
+    """Every method at every size against `random` at that size, adjusted for all of them."""
+    arms = entry["arms"]
+    return compare_pairs(
+        {
+            arm: (values, arms[f"random {arm.split()[1]}"])
+            for arm, values in arms.items()
+            if not arm.startswith("random ")
+        }
+    )
+
+
+def rows_of_coresets() -> str:
+    """The methods by what they gave of the largest part."""
+    entry = read(COMPARISONS)[CORESETS]
+    found = against_chance(entry)
+    methods = sorted(
+        entry["seconds"],
+        key=lambda name: (name != "random", -mean(entry["arms"][f"{name} {SIZES[0]}"])),
+    )
+    lines = [
+        "| method | 12,000 images (20 %) | 3,000 (5 %) | 600 (1 %) | choice |",
+        "|---|---|---|---|---|",
+    ]
+    for method in methods:
+        arms = [f"{method} {size}" for size in SIZES]
+        cells = [_cell(mean(entry["arms"][arm]), found.get(arm)) for arm in arms]
+        lines.append(_line([f"`{method}`", *cells, f"{entry['seconds'][method]:.1f} s"]))
+    return "\n".join(lines) + "\n"
+
+
+def rows_of_orders() -> str:
+    """Every curriculum against each of its rivals, adjusted for these three."""
+    lines = [
+        "| what | n | curriculum | against no curriculum | against random in the same pacing | "
+        "against reversed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for title in ORDERS:
+        entry = read(COMPARISONS)[title]
+        own = entry["arms"]["curriculum"]
+        found = compare_pairs({rival: (own, entry["arms"][rival]) for rival in RIVALS})
+        cells = [f"{_gain(found[rival])}, {_p(found[rival])}" for rival in RIVALS]
+        lines.append(_line([title, str(len(own)), f"{100 * mean(own):.2f} %", *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(average: float, found: PairedDifference | None) -> str:
+    share = f"{100 * average:.2f}"
+    return f"{share}: {_gain(found)}{VERDICTS[found.verdict]}" if found else share
+
+
+def _gain(found: PairedDifference) -> str:
+    low, high = (f"{100 * end:+.2f}" for end in found.interval)
+    return f"{100 * found.mean:+.2f} ({low} … {high})"
+
+
+def _p(found: PairedDifference) -> str:
+    p = found.adjusted_p_value
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

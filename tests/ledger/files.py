@@ -1,0 +1,63 @@
+"""The ledger's files, and what is kept of a run."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+README, PLOT = ROOT / "README.md", ROOT / "presets" / "ledger.svg"
+RUNS, ABLATION, COMPARISONS = (
+    Path(__file__).with_name(f"{name}.json") for name in ("runs", "ablation", "comparisons")
+)
+
+
+def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """All runs in what `train --seeds --json` printed, by preset and seed."""
+    runs = [run for path in paths for run in json.loads(path.read_text())["runs"]]
+    return sorted(runs, key=lambda run: (run["preset"]["name"], run["seed"]))
+
+
+def row_of(run: dict[str, Any]) -> dict[str, Any]:
+    """A run's figures, and what tells its weights and its record from any other."""
+    return {
+        "seed": run["seed"],
+        "correct": run["test"]["correct"],
+        "test_loss": run["test"]["loss"],
+        "train_accuracy": run["epochs"][-1]["train_accuracy"],
+        "train_loss": run["epochs"][-1]["train_loss"],
+        "train_seconds": run["train_seconds"],
+        "weights_sha256": run["weights_sha256"],
+        "record_sha256": hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest(),
+    }
+
+
+def command_of(runs: Sequence[dict[str, Any]], *settings: str) -> str:
+    """What trains them again."""
+    first, last = runs[0], runs[-1]
+    kind = "curriculum" if first["phases"] else "train"
+    seeds = str(first["seed"]) if len(runs) == 1 else f"{first['seed']}-{last['seed']}"
+    changes = "".join(f" --set '{setting}'" for setting in settings)
+    name, threads = first["preset"]["name"], first["threads"]
+    return f"mnistcli {kind} {name} --seeds {seeds} --threads {threads}{changes}"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Of a ledger that is not there yet, nothing."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """By name, so that a change shows where it is."""
+    path.write_text(json.dumps(dict(sorted(document.items())), indent=1) + "\n")
+
+
+def write_between(mark: str, lines: str) -> None:
+    """Puts the lines into the README, from the comment that begins with `mark` to its end."""
+    begin, end = f"<!-- {mark}: python -m tests.ledger -->\n", f"<!-- end of the {mark} -->"
+    before, begun, rest = README.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise SystemExit(f"README.md has no place for the {mark}")
+    README.write_text(before + begin + lines + end + after)

@@ -1,0 +1,48 @@
+import re
+import shlex
+
+import pytest
+from scipy.stats import ttest_rel
+
+from mnistcli.preset.loading import load_preset
+from tests.ledger.ablation import ABLATION, ARMS, PRESET, accuracies_of, rows_of_ablation
+from tests.ledger.files import README, RUNS, read
+
+CHANGED = [arm for arm in ARMS if arm != "affine"]
+
+
+def test_readme_is_up_to_date() -> None:
+    """Otherwise: python -m tests.ledger."""
+    assert rows_of_ablation() in README.read_text()
+
+
+@pytest.mark.parametrize("arm", CHANGED)
+def test_an_arm_is_the_preset_but_for_its_augmentation(arm: str) -> None:
+    entry, own = read(ABLATION)[arm], read(RUNS)[PRESET]
+    command = shlex.split(entry["command"])
+    assert command[:-2] == shlex.split(own["command"])
+    kinds = [step.kind for step in load_preset(PRESET, command[-1:]).augment]
+    assert kinds == ([] if arm == "none" else [arm])
+    assert [run["seed"] for run in entry["runs"]] == [run["seed"] for run in own["runs"]]
+    assert entry["versions"]["torch"] == own["versions"]["torch"]
+    assert all(len(run["weights_sha256"]) == len(run["record_sha256"]) == 64
+               for run in entry["runs"])  # fmt: skip
+
+
+def test_verdicts_are_those_of_paired_tests_after_holm() -> None:
+    none = accuracies_of("none")
+    others = [arm for arm in ARMS if arm != "none"]
+    p_values = {arm: ttest_rel(accuracies_of(arm), none).pvalue for arm in others}
+    rows = dict(zip(ARMS, rows_of_ablation().splitlines()[2:], strict=True))
+    least = 0.0
+    for left, arm in zip((3, 2, 1), sorted(others, key=p_values.__getitem__), strict=True):
+        least = max(least, min(1.0, left * p_values[arm]))
+        shown, verdict = rows[arm].split(" | ")[-2:]
+        assert shown == ("<0.001" if least < 0.001 else f"{least:.3f}")
+        better = sum(accuracies_of(arm)) > sum(none)
+        decided = "better" if better else "worse"
+        assert verdict == f"{decided if least < 0.05 else 'no clear difference'} |"
+        middle = 100 * (sum(accuracies_of(arm)) - sum(none)) / len(none)
+        assert float(re.search(r"[+-][\d.]+", rows[arm].split(" | ")[3])[0]) == pytest.approx(
+            middle, abs=0.006
+        )

@@ -1,0 +1,90 @@
+import re
+from statistics import mean, stdev
+
+import pytest
+from scipy.stats import ttest_rel
+
+from tests.ledger.comparisons import (
+    CORESETS,
+    ORDERS,
+    RIVALS,
+    against_chance,
+    rows_of_coresets,
+    rows_of_orders,
+)
+from tests.ledger.files import COMPARISONS, README, read
+
+KEPT = read(COMPARISONS)
+TEXT = " ".join(README.read_text().split())
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    adjusted, least = {}, 0.0
+    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
+        adjusted[name] = least
+    return adjusted
+
+
+@pytest.mark.parametrize("rows", [rows_of_coresets, rows_of_orders])
+def test_readme_is_up_to_date(rows) -> None:
+    """Otherwise: python -m tests.ledger."""
+    assert rows() in README.read_text()
+
+
+@pytest.mark.parametrize("entry", KEPT.values(), ids=KEPT)
+def test_every_arm_has_a_run_of_every_seed(entry: dict) -> None:
+    assert len(entry["document_sha256"]) == 64
+    assert {len(values) for values in entry["arms"].values()} == {len(entry["seeds"])}
+
+
+def test_methods_beat_chance_by_paired_tests_after_holm() -> None:
+    arms = KEPT[CORESETS]["arms"]
+    others = [arm for arm in arms if not arm.startswith("random ")]
+    assert len(others) == 36
+    p_values = holm(
+        {arm: ttest_rel(arms[arm], arms[f"random {arm.split()[1]}"]).pvalue for arm in others}
+    )
+    rows = rows_of_coresets().splitlines()[2:]
+    for row in rows[1:]:
+        method, *cells = row.strip("| ").split(" | ")
+        for size, cell in zip((12_000, 3_000, 600), cells, strict=False):
+            arm = f"{method.strip('`')} {size}"
+            gain = mean(arms[arm]) - mean(arms[f"random {size}"])
+            sign = " **beats**" if gain > 0 else " loses"
+            assert cell.endswith(sign if p_values[arm] < 0.05 else ")"), arm
+            assert cell.startswith(f"{100 * mean(arms[arm]):.2f}: {100 * gain:+.2f} "), arm
+
+
+def test_orders_are_judged_by_paired_tests_after_holm() -> None:
+    for title, row in zip(ORDERS, rows_of_orders().splitlines()[2:], strict=True):
+        arms = KEPT[title]["arms"]
+        wanted = holm({one: ttest_rel(arms["curriculum"], arms[one]).pvalue for one in RIVALS})
+        shown = re.findall(r"p ([<=]) ([\d.]+)", row)
+        for (sign, value), rival in zip(shown, RIVALS, strict=True):
+            if sign == "<":
+                assert wanted[rival] < float(value)
+            else:
+                assert wanted[rival] == pytest.approx(float(value), abs=0.0006)
+
+
+def test_figures_in_the_text_are_those_of_the_runs() -> None:
+    chance, best = KEPT["coresets of sprint"], "entropy 12000"
+    found = against_chance(chance)[best]
+    everything = KEPT[CORESETS]["everything"]
+    assert f"All 60,000 images in as many steps: {100 * mean(everything):.2f} %" in TEXT
+    values = chance["arms"][best], chance["arms"]["random 12000"], chance["everything"]
+    own, random, whole = (f"{100 * mean(one):.2f} %" for one in values)
+    own_sd, _, whole_sd = (f"{100 * stdev(one):.2f}" for one in values)
+    low, high = found.interval
+    assert f"on 12,000 images reaches {own} (sd {own_sd}), `random` {random}" in TEXT
+    gain = f"gain {100 * found.mean:+.2f}, {100 * low:+.2f} … {100 * high:+.2f}"
+    assert f"{gain}, p = {found.adjusted_p_value:.3f}" in TEXT
+    assert f"all 60,000 images {whole} (sd {whole_sd})" in TEXT
+    held_out = KEPT["coresets, held out"]
+    found = against_chance(held_out)[best]
+    assert held_out["judged_on"] == "validation"
+    own, random = (100 * mean(held_out["arms"][arm]) for arm in (best, "random 12000"))
+    low, high = found.interval
+    gain = f"{100 * found.mean:+.2f}, {100 * low:+.2f} … {100 * high:+.2f}"
+    assert f"{own:.2f} % against {random:.2f} % ({gain})" in TEXT
