@@ -147,13 +147,14 @@ def check_table(checks: Sequence[Check], measured: dict[str, float] | None = Non
 
 
 def _measured(reference: Reference) -> str:
+    count = len(reference.seeds)
     time = f"{seconds(reference.median_train_seconds)} of training"
     if reference.seconds_alone:
         time += f", alone with two threads {seconds(reference.seconds_alone)}"
     origin = f"({reference.machine}; mnistcli {reference.version}, {reference.date})"
     return (
         f" measured: test {percent(reference.mean_test_accuracy)}, "
-        f"sd {100 * reference.sd_test_accuracy:.2f}, over {len(reference.seeds)} seeds\n"
+        f"sd {100 * reference.sd_test_accuracy:.2f}, over {count} seed{'s'[: count > 1]}\n"
         f" {time}\n"
         f"{fill(origin, 79, initial_indent=' ', subsequent_indent=' ')}"
     )
