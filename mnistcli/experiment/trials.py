@@ -78,7 +78,7 @@ def compare_pairs(
 ) -> dict[Key, PairedDifference]:
     """The first values of each pair less the second, seed by seed; p-values adjusted for all.
 
-    A pair of fewer than two seeds, or without any spread, is left out.
+    A pair of fewer than two seeds is left out.
     """
     tested = {key: paired_difference(*pair) for key, pair in pairs.items()}
     sure = {key: found for key, found in tested.items() if found is not None}

@@ -108,7 +108,7 @@ def _difference(group: Group, baseline: Group) -> tuple[Difference, Test]:
     """By the strongest test that the data allows."""
     if group.seeds == baseline.seeds and group.accuracies and baseline.accuracies:
         paired = paired_difference(group.accuracies, baseline.accuracies)
-        if paired:
+        if paired and paired.interval[0] < paired.interval[1]:
             return paired, "paired t"
     pair = (group, baseline)
     if min(len(one.seeds) for one in pair) > 1 and any(one.sd > SAME for one in pair):

@@ -77,14 +77,16 @@ def clip_interval(interval: Interval) -> Interval:
 def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Difference | None:
     """By how much `values` exceed those of `baseline` at the same place: a paired t test.
 
-    Nothing where fewer than two pairs are there, or all differ by the same: then there is no
-    spread to test by.
+    Nothing where fewer than two pairs are there. Where all differ by the same there is no spread to
+    test by: nothing is clear, and the p-value is 1.
     """
     differences = [one - other for one, other in zip(values, baseline, strict=True)]
     interval = student_interval(differences)
-    if interval is None or (spread := stdev(differences)) < SAME:
+    if interval is None:
         return None
-    average = mean(differences)
+    average, spread = mean(differences), stdev(differences)
+    if spread < SAME:
+        return Difference(average, (average, average), 1.0)
     statistic = average / (spread / sqrt(len(differences)))
     return Difference(average, interval, _two_sided(statistic, len(differences) - 1))
 
