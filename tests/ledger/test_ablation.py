@@ -29,6 +29,13 @@ def test_an_arm_is_the_preset_but_for_its_augmentation(arm: str) -> None:
                for run in entry["runs"])  # fmt: skip
 
 
+def test_so_many_times_the_errors_are_said() -> None:
+    wrong = {arm: 1 - sum(accuracies_of(arm)) / len(accuracies_of(arm)) for arm in ARMS}
+    left, top = (wrong[arm] / wrong["none"] for arm in ("horizontal_flip", "vertical_flip"))
+    text = " ".join(README.read_text().split())
+    assert f"{left:.1f} times as many wrong answers left to right, and {top:.1f} times" in text
+
+
 def test_verdicts_are_those_of_paired_tests_after_holm() -> None:
     none = accuracies_of("none")
     others = [arm for arm in ARMS if arm != "none"]

@@ -1,4 +1,5 @@
 import json
+import re
 from statistics import median
 
 import pytest
@@ -90,6 +91,19 @@ def test_a_cheap_preset_gives_what_its_reference_says(name, cli, tmp_path) -> No
     record = json.loads(cli(*command[1:3], *options).out)
     distance = abs(record["test"]["accuracy"] - reference.mean_test_accuracy)
     assert distance <= 4 * reference.sd_test_accuracy
+
+
+def test_who_meets_the_documents_goal_is_said() -> None:
+    met = []
+    for name in MEASURED:
+        preset = load_preset(name)
+        assert preset.reference
+        small = preset.reference.parameters < 20_000
+        if small and preset.reference.mean_test_accuracy >= 0.994 and preset.train.epochs < 20:
+            met.append(f"`{name}`")
+    said = re.search(r"is met on average by\n(.*?)\.\n", README.read_text(), re.DOTALL)
+    assert said
+    assert set(re.findall(r"`[\w-]+`", said[1])) == set(met)
 
 
 def test_every_documented_system_is_in_the_ledger() -> None:
