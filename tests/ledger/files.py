@@ -8,9 +8,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 README, PLOT = ROOT / "README.md", ROOT / "presets" / "ledger.svg"
-RUNS, ABLATION, COMPARISONS = (
-    Path(__file__).with_name(f"{name}.json") for name in ("runs", "ablation", "comparisons")
-)
+FOLDER = Path(__file__).parent
+RUNS, TIMES = FOLDER / "runs.json", FOLDER / "times.json"
+ABLATION, COMPARISONS = FOLDER / "ablation.json", FOLDER / "comparisons.json"
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from scipy.stats import ttest_1samp
 
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import list_presets, load_preset
-from tests.ledger.files import PLOT, README, RUNS
+from tests.ledger.files import PLOT, README, RUNS, TIMES, read
 from tests.ledger.plot import fingerprint, points_of_plot
 from tests.ledger.table import rows_of_readme
+from tests.ledger.timing import seconds_of
 
 LEDGER = json.loads(RUNS.read_text())
 MEASURED = [name for name in list_presets() if load_preset(name).reference]
@@ -44,6 +45,15 @@ def test_a_reference_is_traced_to_its_runs(name: str) -> None:
     assert reference.command == entry["command"]
     assert all(len(run["weights_sha256"]) == len(run["record_sha256"]) == 64 for run in runs)
     assert len({run["weights_sha256"] for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_times_are_those_that_were_taken(name: str) -> None:
+    preset, entry = load_preset(name), read(TIMES)[name]
+    assert preset.reference
+    assert preset.reference.seconds_alone == pytest.approx(seconds_of(entry), abs=0.06)
+    if len(entry["epoch_seconds"]) != entry["epochs"]:
+        assert entry["epochs"] == preset.train.epochs
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -5,33 +5,50 @@ import re
 import subprocess
 import sys
 from tempfile import mkdtemp
+from typing import Any
 
 from mnistcli.preset.loading import list_presets, load_preset
-from tests.ledger.files import ROOT
+from tests.ledger.files import ROOT, TIMES, read, write
+
+SHORT = 4
+"""Trainings of more epochs are timed by one of them."""
 
 
 def time_alone() -> None:
-    """Puts what a training takes, with two threads, into every [reference].
-
-    Of the long ones one epoch is timed, the second of two, and taken as often as there are epochs.
-    """
+    """Puts what a training takes, with two threads, into every [reference]."""
     for name in list_presets():
         preset = load_preset(name)
         if preset.reference is None:
             continue
-        is_long = preset.curriculum is None and preset.train.epochs > 4
+        is_long = preset.curriculum is None and preset.train.epochs > SHORT
         shorter = ("--set", "train.epochs=2") if is_long else ()
         command = [
-            sys.executable, "-m", "mnistcli", *preset.reference.command.split()[1:3], *shorter,
-            "--threads", "2", "--no-fail", "--json", "-q", "--out", mkdtemp(),
+            "mnistcli", *preset.reference.command.split()[1:3], *shorter, "--threads", "2",
+            "--no-fail", "--json", "-q",
         ]  # fmt: skip
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        epochs = [epoch["seconds"] for epoch in json.loads(done.stdout)["epochs"]]
-        seconds = preset.train.epochs * epochs[-1] if is_long else sum(epochs)
+        done = subprocess.run(
+            [sys.executable, "-m", *command, "--out", mkdtemp()], check=True, capture_output=True
+        )
+        run = json.loads(done.stdout)
+        entry = {
+            "command": " ".join(command),
+            "epochs": preset.train.epochs if is_long else len(run["epochs"]),
+            "epoch_seconds": [epoch["seconds"] for epoch in run["epochs"]],
+            "weights_sha256": run["weights_sha256"],
+        }
+        write(TIMES, read(TIMES) | {name: entry})
         path = ROOT / "presets" / f"{name}.toml"
         text = re.sub(r"seconds_alone = .*\n", "", path.read_text())
         text = re.sub(
-            r"(\nmedian_train_seconds = .*\n)", rf"\g<1>seconds_alone = {seconds:.1f}\n", text
+            r"(\nmedian_train_seconds = .*\n)",
+            rf"\g<1>seconds_alone = {seconds_of(entry):.1f}\n",
+            text,
         )
         path.write_text(text)
-        print(f"{name:<40}{seconds:>10.1f} s", file=sys.stderr)
+        print(f"{name:<40}{seconds_of(entry):>10.1f} s", file=sys.stderr)
+
+
+def seconds_of(entry: dict[str, Any]) -> float:
+    """All epochs; where only two were timed, the second as often as there are epochs."""
+    times: list[float] = entry["epoch_seconds"]
+    return sum(times) if len(times) == entry["epochs"] else entry["epochs"] * times[-1]
