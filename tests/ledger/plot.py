@@ -6,6 +6,9 @@ import json
 from mnistcli.preset.loading import list_presets, load_preset
 from tests.ledger.files import PLOT
 
+BUDGET_PARAMETERS, BUDGET_WRONG = 20_000, 0.6
+"""The documents' budget, the wrong answers in per cent."""
+
 
 def points_of_plot() -> list[tuple[str, int, float, float]]:
     """Name, parameters, mean accuracy and sd of every preset that was measured."""
@@ -23,28 +26,32 @@ def fingerprint(points: list[tuple[str, int, float, float]]) -> str:
 
 
 def draw_plot() -> None:
-    """Parameters on a logarithmic scale, and the share that is wrong, likewise."""
+    """All of them on the left; on the right those about the documents' budget, drawn larger."""
     import matplotlib
     from matplotlib.figure import Figure
 
     points = points_of_plot()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ledger", "font.size": 9}):
-        figure = Figure(figsize=(8, 5), layout="constrained", facecolor="white")
-        axes = figure.add_subplot()
-        for number, (name, parameters, accuracy, spread) in enumerate(points):
-            axes.errorbar(
-                parameters, 100 * (1 - accuracy), 100 * spread, marker="osDv^<>pPX*hd"[number % 13],
-                color=f"C{number % 10}", linestyle="", capsize=2, label=name,
-            )  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.axvline(20_000, color="grey", linewidth=0.7, linestyle=":")
-        axes.axhline(0.6, color="grey", linewidth=0.7, linestyle=":")
-        axes.set_yticks([0.5, 0.6, 1, 2, 5, 10, 50, 90], ["0.5", "0.6", *"1 2 5 10 50 90".split()])
-        axes.minorticks_off()
-        axes.set_xticks([20_000, 100_000, 400_000], ["20,000", "100,000", "400,000"])
-        axes.set_xlabel("parameters")
-        axes.set_ylabel("wrong on the test images, %")
-        axes.legend(fontsize=7, loc="upper right")
+        figure = Figure(figsize=(10, 5), layout="constrained", facecolor="white")
+        whole, near = figure.subplots(1, 2)
+        for axes in (whole, near):
+            for number, (name, parameters, accuracy, spread) in enumerate(points):
+                axes.errorbar(
+                    parameters, 100 * (1 - accuracy), 100 * spread, label=name, linestyle="",
+                    marker="osDv^<>pPX*hd"[number % 13], color=f"C{number % 10}", capsize=2,
+                )  # fmt: skip
+            axes.axvline(BUDGET_PARAMETERS, color="grey", linewidth=0.7, linestyle=":")
+            axes.axhline(BUDGET_WRONG, color="grey", linewidth=0.7, linestyle=":")
+            axes.set_xlabel("parameters")
+        whole.set_xscale("log")
+        whole.set_yscale("log")
+        whole.minorticks_off()
+        whole.set_yticks([0.5, 1, 2, 5, 10, 50, 90], "0.5 1 2 5 10 50 90".split())
+        whole.set_xticks([20_000, 100_000, 400_000], ["20,000", "100,000", "400,000"])
+        whole.set_ylabel("wrong on the test images, %")
+        near.set_xlim(12_000, 25_000)
+        near.set_ylim(0.35, 1.05)
+        near.set_xticks([13_000, 16_000, 20_000, 24_000], ["13,000", "16,000", "20,000", "24,000"])
+        figure.legend(*whole.get_legend_handles_labels(), fontsize=7, loc="outside right upper")
         metadata = {"Date": None, "Creator": None, "Description": fingerprint(points)}
         figure.savefig(PLOT, format="svg", metadata=metadata)
