@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,31 +13,20 @@ from mnistcli.errors import ExitCode, FileError, MnistcliError
 if TYPE_CHECKING:  # `--help` needs none of these
     from pydantic import BaseModel
     from rich.console import RenderableType
-    from rich.segment import Segment
 
     from mnistcli.preset.schema import Preset
 
 
 def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> None:
     """Prints the document's JSON, or its view for a person."""
-    from rich.console import Console, Group
-    from rich.text import Text
-
-    class Page(Console):
-        """What a record or a preset says reaches the terminal as text, never as a command."""
-
-        def render(self, *arguments: Any, **options: Any) -> "Iterator[Segment]":
-            for segment in super().render(*arguments, **options):
-                text = segment.text
-                if segment.control or text == "\n" or text.isprintable():
-                    yield segment
-                else:
-                    kept = "".join(c for c in text if c == "\n" or c.isprintable())
-                    yield segment._replace(text=kept)
-
     if as_json:
         write(document.model_dump_json(indent=2) + "\n")
         return
+    from rich.console import Console, Group
+    from rich.text import Text
+
+    from mnistcli.display.layout import Page
+
     stdout = Console()
     page = StringIO()
     console = Page(

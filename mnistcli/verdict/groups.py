@@ -74,23 +74,22 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
 def _kind_of(run: RunRecord) -> Kind:
     # What was published or measured of a preset since then makes no other preset of it.
     preset = run.preset.model_copy(update={"published": None, "reference": None})
-    chosen = run.coreset.indices_sha256 if run.coreset and _is_from_file(run) else None
-    return Kind(preset, run.precision, run.device, run.data.train_sha256, chosen)
+    return Kind(preset, run.precision, run.device, run.data.train_sha256, _named_by_file(run))
 
 
-def _is_from_file(run: RunRecord) -> bool:
-    return run.coreset is not None and run.coreset.settings is None
+def _named_by_file(run: RunRecord) -> str | None:
+    """The hash of the indices, if a file and not the preset says what was learned from."""
+    return run.coreset.indices_sha256 if run.coreset and run.coreset.settings is None else None
 
 
 def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
     """The preset's name; for a second one of that name, with what is different."""
     first = firsts.setdefault(run.preset.name, run)
-    changes = [*list_run_changes(first, run, ("precision", "device"))]
+    changes = list(list_run_changes(first, run, ("precision", "device")))
     if run.data.train_sha256 != first.data.train_sha256:
         changes.append("other training images")
-    if run.coreset and _is_from_file(run):
-        file = run.coreset.indices_sha256[:HASH_SHOWN]
-        changes.append(f"{run.train_examples:,} images named by file {file}")
+    if file := _named_by_file(run):
+        changes.append(f"{run.train_examples:,} images named by file {file[:HASH_SHOWN]}")
     return f"{run.preset.name} ({', '.join(changes)})" if changes else run.preset.name
 
 
@@ -111,7 +110,7 @@ def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> G
     last = runs[-1]
     accuracies = [run.test.accuracy for run in runs]
     single = wilson_interval(last.test.correct, last.test.total)
-    is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not _is_from_file(last)
+    is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not _named_by_file(last)
     return Group(
         name=name,
         source="runs",

@@ -35,7 +35,7 @@ def test_version_and_help(cli: Callable) -> None:
         (["train", "--set", "model.layers.0.stride=99"], 2, "model.layers.1: max_pool"),
         (["train", "--data", "/"], 4, "train-images-idx3-ubyte"),
         (["train", "--out", "/dev/null/x"], 4, "/dev/null/x"),
-        (["train", "--device", "gpu"], 2, "'gpu'"),
+        (["train", "--device", "gpu"], 2, "): 'gpu' is not one of"),
         (["train", "--seed", "-1"], 2, "--seed"),
         (["train", "--threads", "0"], 2, "--threads"),
         (["train", "--set", "train.validation_examples=59990", "--data", "TINY"], 2, "600"),

@@ -6,8 +6,10 @@ from statistics import mean
 from typing import Any
 
 from mnistcli.display.text import p_value
+from mnistcli.experiment.trials import compare_pairs
 from mnistcli.preset.loading import load_preset
-from mnistcli.verdict.stats import adjust, deviation, judge, paired_difference
+from mnistcli.verdict.stats import deviation
+from tests.ledger.comparisons import gain, line
 from tests.ledger.files import ABLATION, RUNS, command_of, read, row_of, write
 
 PRESET = "sevenconv"
@@ -43,29 +45,18 @@ def accuracies_of(arm: str) -> list[float]:
 def rows_of_ablation() -> str:
     """Every arm against none, paired by seed (Holm over the three), in points."""
     values = {arm: accuracies_of(arm) for arm in ARMS}
-    differences = {
-        arm: paired_difference(values[arm], values["none"]) for arm in ARMS if arm != "none"
-    }
-    found = {arm: difference for arm, difference in differences.items() if difference}
-    adjusted = dict(zip(found, adjust([one.p_value for one in found.values()]), strict=True))
+    found = compare_pairs({arm: (values[arm], values["none"]) for arm in ARMS if arm != "none"})
     lines = [
         "| training images are | document | test accuracy, % | difference | p | verdict |",
         "|---|---|---|---|---|---|",
     ]
     for arm, (words, published) in ARMS.items():
+        said = "" if published is None else f"{100 * published:.2f}"
         share = f"{100 * mean(values[arm]):.2f} ± {100 * deviation(values[arm]):.2f}"
-        cells = [
-            words,
-            "" if published is None else f"{100 * published:.2f}",
-            f"{share} ({len(values[arm])})",
-        ]
+        cells = [words, said, f"{share} ({len(values[arm])})"]
         if arm in found:
-            difference, p = found[arm], adjusted[arm]
-            low, high = (f"{100 * end:+.2f}" for end in difference.interval)
-            middle = f"{100 * difference.mean:+.2f}"
-            verdict = judge(difference.mean, p)
-            cells += [f"{middle} ({low} to {high})", p_value(p), verdict]
+            cells += [gain(found[arm]), p_value(found[arm].adjusted_p_value), found[arm].verdict]
         else:
             cells += ["", "", ""]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(line(cells))
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from mnistcli.display.text import p_value
 from mnistcli.experiment.trials import compare_pairs
 from mnistcli.records.comparisons import PairedDifference
 from tests.ledger.files import COMPARISONS, read, write
@@ -75,7 +76,7 @@ def rows_of_coresets() -> str:
     for method in methods:
         arms = [f"{method} {size}" for size in SIZES]
         cells = [_cell(mean(entry["arms"][arm]), found.get(arm)) for arm in arms]
-        lines.append(_line([f"`{method}`", *cells, f"{entry['seconds'][method]:.1f} s"]))
+        lines.append(line([f"`{method}`", *cells, f"{entry['seconds'][method]:.1f} s"]))
     return "\n".join(lines) + "\n"
 
 
@@ -90,25 +91,27 @@ def rows_of_orders() -> str:
         entry = read(COMPARISONS)[title]
         own = entry["arms"]["curriculum"]
         found = compare_pairs({rival: (own, entry["arms"][rival]) for rival in RIVALS})
-        cells = [f"{_gain(found[rival])}, {_p(found[rival])}" for rival in RIVALS]
-        lines.append(_line([title, str(len(own)), f"{100 * mean(own):.2f} %", *cells]))
+        cells = [f"{gain(found[rival])}, {_p(found[rival])}" for rival in RIVALS]
+        lines.append(line([title, str(len(own)), f"{100 * mean(own):.2f} %", *cells]))
     return "\n".join(lines) + "\n"
 
 
 def _cell(average: float, found: PairedDifference | None) -> str:
     share = f"{100 * average:.2f}"
-    return f"{share}: {_gain(found)}{VERDICTS[found.verdict]}" if found else share
+    return f"{share}: {gain(found)}{VERDICTS[found.verdict]}" if found else share
 
 
-def _gain(found: PairedDifference) -> str:
+def gain(found: PairedDifference) -> str:
+    """In points, with its 95 % interval."""
     low, high = (f"{100 * end:+.2f}" for end in found.interval)
     return f"{100 * found.mean:+.2f} ({low} … {high})"
 
 
 def _p(found: PairedDifference) -> str:
-    p = found.adjusted_p_value
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    shown = p_value(found.adjusted_p_value)
+    return f"p < {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

@@ -1,10 +1,10 @@
-import re
 import shlex
 
 import pytest
 from scipy.stats import ttest_rel
 
 from mnistcli.preset.loading import load_preset
+from mnistcli.verdict.stats import adjust
 from tests.ledger.ablation import ABLATION, ARMS, PRESET, accuracies_of, rows_of_ablation
 from tests.ledger.files import README, RUNS, read
 
@@ -39,17 +39,12 @@ def test_so_many_times_the_errors_are_said() -> None:
 def test_verdicts_are_those_of_paired_tests_after_holm() -> None:
     none = accuracies_of("none")
     others = [arm for arm in ARMS if arm != "none"]
-    p_values = {arm: ttest_rel(accuracies_of(arm), none).pvalue for arm in others}
+    p_values = adjust([ttest_rel(accuracies_of(arm), none).pvalue for arm in others])
     rows = dict(zip(ARMS, rows_of_ablation().splitlines()[2:], strict=True))
-    least = 0.0
-    for left, arm in zip((3, 2, 1), sorted(others, key=p_values.__getitem__), strict=True):
-        least = max(least, min(1.0, left * p_values[arm]))
-        shown, verdict = rows[arm].split(" | ")[-2:]
-        assert shown == ("<0.001" if least < 0.001 else f"{least:.3f}")
-        better = sum(accuracies_of(arm)) > sum(none)
-        decided = "better" if better else "worse"
-        assert verdict == f"{decided if least < 0.05 else 'no clear difference'} |"
+    for arm, p in zip(others, p_values, strict=True):
+        *_, difference, shown, verdict = rows[arm].rstrip(" |").split(" | ")
         middle = 100 * (sum(accuracies_of(arm)) - sum(none)) / len(none)
-        assert float(re.search(r"[+-][\d.]+", rows[arm].split(" | ")[3])[0]) == pytest.approx(
-            middle, abs=0.006
-        )
+        assert difference.startswith(f"{middle:+.2f} (")
+        assert shown == ("<0.001" if p < 0.001 else f"{p:.3f}")
+        decided = "better" if middle > 0 else "worse"
+        assert verdict == (decided if p < 0.05 else "no clear difference")

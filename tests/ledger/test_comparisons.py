@@ -4,6 +4,7 @@ from statistics import mean, stdev
 import pytest
 from scipy.stats import ttest_rel
 
+from mnistcli.verdict.stats import adjust
 from tests.ledger.comparisons import (
     CORESETS,
     ORDERS,
@@ -18,12 +19,8 @@ KEPT = read(COMPARISONS)
 TEXT = " ".join(README.read_text().split())
 
 
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    adjusted, least = {}, 0.0
-    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
-        adjusted[name] = least
-    return adjusted
+def adjusted(p_values: dict[str, float]) -> dict[str, float]:
+    return dict(zip(p_values, adjust(list(p_values.values())), strict=True))
 
 
 @pytest.mark.parametrize("rows", [rows_of_coresets, rows_of_orders])
@@ -38,11 +35,11 @@ def test_every_arm_has_a_run_of_every_seed(entry: dict) -> None:
     assert {len(values) for values in entry["arms"].values()} == {len(entry["seeds"])}
 
 
-def test_methods_beat_chance_by_paired_tests_after_holm() -> None:
+def test_methods_beat_chance_by_paired_tests_after_adjusted() -> None:
     arms = KEPT[CORESETS]["arms"]
     others = [arm for arm in arms if not arm.startswith("random ")]
     assert len(others) == 36
-    p_values = holm(
+    p_values = adjusted(
         {arm: ttest_rel(arms[arm], arms[f"random {arm.split()[1]}"]).pvalue for arm in others}
     )
     rows = rows_of_coresets().splitlines()[2:]
@@ -56,10 +53,10 @@ def test_methods_beat_chance_by_paired_tests_after_holm() -> None:
             assert cell.startswith(f"{100 * mean(arms[arm]):.2f}: {100 * gain:+.2f} "), arm
 
 
-def test_orders_are_judged_by_paired_tests_after_holm() -> None:
+def test_orders_are_judged_by_paired_tests_after_adjusted() -> None:
     for title, row in zip(ORDERS, rows_of_orders().splitlines()[2:], strict=True):
         arms = KEPT[title]["arms"]
-        wanted = holm({one: ttest_rel(arms["curriculum"], arms[one]).pvalue for one in RIVALS})
+        wanted = adjusted({one: ttest_rel(arms["curriculum"], arms[one]).pvalue for one in RIVALS})
         shown = re.findall(r"p ([<=]) ([\d.]+)", row)
         for (sign, value), rival in zip(shown, RIVALS, strict=True):
             if sign == "<":
