@@ -190,7 +190,7 @@ class Group(BaseModel):
     train_seconds: float
     """Median; of a reference that of one training alone, if it says so."""
     claims: tuple[ClaimAudit, ...]
-    """Every published figure beside this group's; none where a file named the images."""
+    """Every published figure beside this group's; none of other images than the document's."""
     pareto: bool
     """Whether no other group has fewer parameters and at least its accuracy."""
 
