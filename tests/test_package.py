@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mnistcli import __version__
-from mnistcli.engine.data import FILES
+from mnistcli.datasets.idx import FILES
 from mnistcli.preset.loading import list_presets
 
 ROOT = Path(__file__).parent.parent

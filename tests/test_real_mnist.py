@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnistcli.engine.data import FILES, load_examples
+from mnistcli.datasets.idx import FILES, load_examples
 from tests.conftest import write_idx
 
 pytestmark = pytest.mark.slow

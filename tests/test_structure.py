@@ -9,34 +9,19 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mnistcli"
 
 # Each wing may import itself and those named here.
-ALLOWED = {
+BASE = {"preset", "errors", "process"}
+ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "process": set(),
-    "preset": {"errors"},
-    "records": {"preset", "errors"},
-    "engine": {"preset", "errors"},
-    "selection": {"engine", "preset", "errors"},
-    "verdict": {"records", "preset", "errors"},
-    "display": {"records", "preset", "errors", "verdict"},
-    "experiment": {
-        "selection",
-        "engine",
-        "records",
-        "verdict",
-        "preset",
-        "process",
-        "errors",
-    },
-    "cli": {
-        "experiment",
-        "display",
-        "engine",
-        "records",
-        "verdict",
-        "preset",
-        "process",
-        "errors",
-    },
+    "preset": {"errors", "process"},
+    "datasets": BASE,
+    "records": {*BASE, "datasets"},
+    "engine": {*BASE, "datasets"},
+    "selection": {*BASE, "datasets", "engine", "records"},
+    "verdict": {*BASE, "datasets", "records"},
+    "display": {*BASE, "datasets", "records", "verdict"},
+    "experiment": {*BASE, "datasets", "engine", "records", "selection", "verdict"},
+    "cli": {*BASE, "datasets", "engine", "records", "verdict", "experiment", "display"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -27,8 +27,8 @@ from mnistcli.cli.options import (
 from mnistcli.errors import UsageError, suggest
 
 if TYPE_CHECKING:
-    from mnistcli.experiment.comparison import Contest
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
+    from mnistcli.experiment.studies.coreset_methods import Contest
     from mnistcli.experiment.workers import Workers
     from mnistcli.preset.coreset import Method
     from mnistcli.preset.schema import Preset
@@ -79,7 +79,7 @@ def coreset(
     quiet: QuietOption = False,
 ) -> None:
     """Chooses a part of the training images, or with --compare holds the methods against chance."""
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
     from mnistcli.preset.loading import load_preset
 
     changes = [f"coreset.size={size}"] if size is not None else []
@@ -103,7 +103,7 @@ def choose(
     from mnistcli.cli.output import show
     from mnistcli.display.coreset import coreset_view
     from mnistcli.display.progress import show_progress, standard_error
-    from mnistcli.experiment.selection import select
+    from mnistcli.experiment.coresets.command import select
 
     with show_progress(standard_error(), quiet=quiet) as emit:
         selection = select(preset, options, emit, with_sheet=sheet is not None)
@@ -124,7 +124,7 @@ def compare_methods(
     from mnistcli.display.coreset import comparison_view
     from mnistcli.display.pictures import draw_accuracy_over_size
     from mnistcli.display.progress import show_progress, standard_error
-    from mnistcli.experiment.comparison import compare_methods
+    from mnistcli.experiment.studies.coreset_methods import compare_methods
 
     with show_progress(standard_error(), quiet=quiet) as emit:
         comparison = compare_methods(preset, contest, options, emit)
@@ -140,7 +140,7 @@ def read_contest(
     Raises:
         UsageError: a method, size or seed is not one.
     """
-    from mnistcli.experiment.comparison import Contest
+    from mnistcli.experiment.studies.coreset_methods import Contest
     from mnistcli.preset.coreset import METHODS
 
     wanted = [read_method(each) for each in methods.split(",")] if methods else METHODS

@@ -60,7 +60,7 @@ def curriculum(
 ) -> None:
     """Trains a preset's curriculum phase by phase, and judges each by its target."""
     from mnistcli.cli.train import resume_training, train_preset, train_seeds
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
     from mnistcli.preset.loading import load_preset
 
     shown = Shown(as_json, quiet, no_fail)
@@ -86,7 +86,7 @@ def curriculum(
     from mnistcli.cli.output import show
     from mnistcli.display.phases import orders_view
     from mnistcli.display.progress import show_progress, standard_error
-    from mnistcli.experiment.orders import compare_orders
+    from mnistcli.experiment.studies.curriculum_orders import compare_orders
 
     numbers = parse_numbers(seeds or "0-4", "--seeds")
     workers = read_workers(jobs, cluster)

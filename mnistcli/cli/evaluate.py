@@ -18,7 +18,7 @@ from mnistcli.cli.options import (
 from mnistcli.errors import ExitCode, FileError, UsageError
 
 if TYPE_CHECKING:
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
 
     Several runs are judged one by one, and together, by the mean of their probabilities.
     """
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
     from mnistcli.records.store import list_references
 
     options = Options(device=device.value, threads=threads, data=data)
@@ -69,7 +69,7 @@ def read_pictures(run: str, images: list[Path], options: "Options", *, as_json: 
     """Shows what a user's pictures are taken for."""
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import predictions_view
-    from mnistcli.experiment.evaluation import read_images
+    from mnistcli.experiment.evaluate import read_images
     from mnistcli.records.store import find_run
 
     reading = read_images(find_run(run), images, options)
@@ -89,7 +89,7 @@ def evaluate_one(
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import evaluation_view
     from mnistcli.display.pictures import draw_mistakes
-    from mnistcli.experiment.evaluation import evaluate_run
+    from mnistcli.experiment.evaluate import evaluate_run
     from mnistcli.records.store import find_run
 
     found = evaluate_run(find_run(run), split.value, options, distorted=distorted)
@@ -111,7 +111,7 @@ def evaluate_all(
     from mnistcli.cli.output import complain, show
     from mnistcli.display.evaluation import evaluations_view
     from mnistcli.display.pictures import draw_mistakes
-    from mnistcli.experiment.evaluation import Judgement, evaluate_run, join
+    from mnistcli.experiment.evaluate import Judgement, evaluate_run, join
     from mnistcli.records.store import find_run
 
     found: list[Judgement] = []

@@ -16,7 +16,7 @@ from mnistcli.cli.options import (
 from mnistcli.errors import ExitCode, FileError, UsageError
 
 if TYPE_CHECKING:
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
 
 
 def report(
@@ -50,7 +50,7 @@ def report(
         return
     if out is None and len(references) > 1:
         raise UsageError("say where the report of several runs goes, as in --out report.html")
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
 
     options = Options(device=device.value, threads=threads, data=data)
     write_report(references, out, options, as_json=as_json)

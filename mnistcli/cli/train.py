@@ -36,9 +36,9 @@ from mnistcli.cli.options import (
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnistcli.experiment.batch import Batch
-    from mnistcli.experiment.options import Options
-    from mnistcli.experiment.training import Experiment
+    from mnistcli.experiment.machine import Options
+    from mnistcli.experiment.training.run import Experiment
+    from mnistcli.experiment.training.seeds import Batch
     from mnistcli.experiment.workers import Workers
     from mnistcli.preset.schema import Preset
     from mnistcli.records.documents import RunRecord
@@ -89,7 +89,7 @@ def train(
     if dry_run:
         show_preset(loaded)
         return
-    from mnistcli.experiment.options import Options
+    from mnistcli.experiment.machine import Options
 
     options = Options(seed, device.value, precision.value, threads, data, out)
     if repeat is not None:
@@ -114,7 +114,7 @@ def train_preset(
     profile: bool = False,
 ) -> None:
     """Trains, shows and judges."""
-    from mnistcli.experiment.training import prepare
+    from mnistcli.experiment.training.run import prepare
 
     run_experiment(prepare(preset, options, coreset), shown, profile=profile)
 
@@ -122,7 +122,7 @@ def train_preset(
 def run_experiment(experiment: "Experiment", shown: Shown, *, profile: bool = False) -> None:
     """Trains, shows and judges what has been prepared."""
     from mnistcli.display.progress import show_progress, standard_error
-    from mnistcli.experiment.training import run
+    from mnistcli.experiment.training.run import run
 
     console = standard_error()
     if not shown.quiet:
@@ -149,7 +149,7 @@ def train_seeds(
     shown: Shown,
 ) -> None:
     """Trains from several seeds, shows every run, and judges their mean."""
-    from mnistcli.experiment.batch import create_batch
+    from mnistcli.experiment.training.seeds import create_batch
 
     seeds, workers = seeds_and_workers
     threads = workers.share_threads(options.threads)
@@ -163,7 +163,7 @@ def train_batch(batch: "Batch", workers: "Workers", data: Path | None, shown: Sh
     from mnistcli.display.batch import show_batch
     from mnistcli.display.progress import standard_error
     from mnistcli.display.runs import runs_view
-    from mnistcli.experiment.batch import run_batch
+    from mnistcli.experiment.training.seeds import run_batch
 
     with show_batch(standard_error(), batch.folders, quiet=shown.quiet) as emit:
         document = run_batch(batch, workers, emit, data)
@@ -175,11 +175,11 @@ def resume_training(
     reference: str, jobs_and_cluster: tuple[int | None, str | None], data: Path | None, shown: Shown
 ) -> None:
     """Goes on with a run or a batch; shows the result of one that has ended already."""
-    from mnistcli.experiment.training import reopen
+    from mnistcli.experiment.training.run import reopen
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, find_begun_run, read_record
 
     if reference.endswith(BATCH_SUFFIX):
-        from mnistcli.experiment.batch import read_batch
+        from mnistcli.experiment.training.seeds import read_batch
 
         train_batch(read_batch(Path(reference)), read_workers(*jobs_and_cluster), data, shown)
         return
@@ -194,7 +194,7 @@ def resume_training(
 
 def repeat_training(reference: str, options: "Options", shown: Shown) -> None:
     """Trains a finished run again: its preset, its seed, and what the options do not change."""
-    from mnistcli.experiment.repetition import prepare_repetition
+    from mnistcli.experiment.training.repeat import prepare_repetition
     from mnistcli.records.store import find_run
 
     run_experiment(prepare_repetition(find_run(reference), options), shown)

@@ -10,9 +10,9 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from mnistcli.datasets.examples import Examples
 from mnistcli.engine.augment import Augment
 from mnistcli.engine.clock import Clock
-from mnistcli.engine.data import Examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
 from mnistcli.engine.events import (
@@ -22,7 +22,7 @@ from mnistcli.engine.events import (
     TrainingResumed,
     TrainingStarted,
 )
-from mnistcli.engine.model import seed_dropout
+from mnistcli.engine.network.build import seed_dropout
 from mnistcli.engine.optim import Schedule
 from mnistcli.errors import DivergedError, Divergence
 from mnistcli.preset.schema import Normalization

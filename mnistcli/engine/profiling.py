@@ -5,8 +5,8 @@ import time
 import torch
 from torch import nn
 
+from mnistcli.datasets.examples import Examples
 from mnistcli.engine.clock import Clock
-from mnistcli.engine.data import Examples
 from mnistcli.engine.evaluation import normalize, to_inputs
 from mnistcli.engine.loop import Learner, Recipe, learn
 from mnistcli.preset.schema import Normalization

@@ -2,17 +2,11 @@
 
 from dataclasses import dataclass
 
-from mnistcli.engine.data import (
-    Examples,
-    corrupt_labels,
-    fingerprint,
-    load_examples,
-    split_validation,
-)
+from mnistcli.datasets.examples import Examples, corrupt_labels, fingerprint, split_validation
+from mnistcli.datasets.idx import load_examples
 from mnistcli.engine.device import make_generator
 from mnistcli.errors import PresetError
-from mnistcli.experiment.network import Machine
-from mnistcli.experiment.options import Options
+from mnistcli.experiment.machine import Machine, Options
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import DataSource
 

@@ -9,25 +9,11 @@ from torch import nn, optim
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
 from mnistcli.engine.loop import Learner, Plan, Recipe
-from mnistcli.engine.model import build_model, count_parameters, describe_model
+from mnistcli.engine.network.build import build_model, count_parameters, describe_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.errors import PresetError
-from mnistcli.experiment.options import Options
+from mnistcli.experiment.machine import Machine
 from mnistcli.preset.schema import Preset
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and in what to compute."""
-
-    device: torch.device
-    precision: torch.dtype
-    threads: int
-
-    @property
-    def precision_name(self) -> str:
-        """As in "bfloat16"."""
-        return str(self.precision).removeprefix("torch.")
 
 
 @dataclass(frozen=True)
@@ -39,20 +25,6 @@ class Network:
     parameters: int
     macs: int
     """Multiply-adds for one image."""
-
-
-def choose_machine(options: Options) -> Machine:
-    """What the options ask for, or the best there is; sets PyTorch's threads.
-
-    Raises:
-        UsageError: there is no such device.
-    """
-    device = devices.choose_device(options.device)
-    return Machine(
-        device=device,
-        precision=devices.choose_precision(options.precision, device),
-        threads=devices.choose_threads(options.threads),
-    )
 
 
 def build_network(preset: Preset, seed: int, machine: Machine) -> Network:

@@ -9,18 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mnistcli.engine.data import SIDE, Examples, fingerprint, load_examples
+from mnistcli.datasets.examples import SIDE, Examples, fingerprint
+from mnistcli.datasets.idx import load_examples
 from mnistcli.engine.evaluation import Evaluation, evaluate, measure_losses
-from mnistcli.engine.model import describe_model
+from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.optim import build_schedule, trace_rates
 from mnistcli.errors import FileError
-from mnistcli.experiment.coreset import read_coreset
+from mnistcli.experiment.coresets.select import read_coreset
+from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
-from mnistcli.experiment.evaluation import judge, pick_worst
-from mnistcli.experiment.network import build_network, choose_machine, make_recipe
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.rebuilding import Rebuilt, rebuild
-from mnistcli.experiment.selection import lay_out
+from mnistcli.experiment.evaluate import judge, pick_worst
+from mnistcli.experiment.load_run import Rebuilt, rebuild
+from mnistcli.experiment.machine import Options, choose_machine
+from mnistcli.experiment.network import build_network, make_recipe
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import LayerRow
 from mnistcli.records.evaluations import Answers

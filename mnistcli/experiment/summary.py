@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from math import prod
 
-from mnistcli.engine.model import describe_model
+from mnistcli.engine.network.build import describe_model
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
 from mnistcli.verdict.budget import check_budget, passed

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mnistcli.engine.data import Examples
+from mnistcli.datasets.examples import Examples
 from mnistcli.engine.evaluation import to_inputs
 from mnistcli.selection.coreset.groups import Floats, Indices
 

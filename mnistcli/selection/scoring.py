@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mnistcli.engine.data import CLASSES, Examples
+from mnistcli.datasets.examples import CLASSES, Examples
 from mnistcli.engine.evaluation import respond
 from mnistcli.engine.events import EpochFinished, Event
 from mnistcli.preset.schema import Normalization

@@ -11,10 +11,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from mnistcli.engine.data import EMBEDDED, FILES
+from mnistcli.datasets.idx import EMBEDDED, FILES
 from mnistcli.engine.device import make_generator
-from mnistcli.engine.layers import SeededDropout
-from mnistcli.engine.model import build_model
+from mnistcli.engine.network.build import build_model
+from mnistcli.engine.network.layers import SeededDropout
 from mnistcli.preset.loading import load_preset
 
 TRANSFORMS = {

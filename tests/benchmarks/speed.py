@@ -38,8 +38,8 @@ def work(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
         pipeline = DocumentPipeline(name, root)
         pipeline.images_per_second(ENOUGH[kind] // 8)
         return {"images_per_second": pipeline.images_per_second(ENOUGH[kind])}
-    from mnistcli.experiment.options import Options
-    from mnistcli.experiment.training import prepare, run
+    from mnistcli.experiment.machine import Options
+    from mnistcli.experiment.training.run import prepare, run
     from mnistcli.preset.loading import load_preset
 
     kept = f"train.validation_examples={TRAIN_IMAGES - ENOUGH['loop']}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistcli.engine.data import load_examples
+from mnistcli.datasets.idx import load_examples
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from mnistcli.datasets.examples import Examples
+from mnistcli.datasets.idx import load_examples
 from mnistcli.engine.augment import build_augment
-from mnistcli.engine.data import Examples, load_examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished, TrainingStarted
 from mnistcli.engine.loop import Learner, Plan, Recipe, train
-from mnistcli.engine.model import build_model
+from mnistcli.engine.network.build import build_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.errors import DivergedError

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from mnistcli.cli.app import main
-from mnistcli.experiment import keeping
+from mnistcli.experiment.training import checkpoint as keeping
 from mnistcli.records.checkpoint import load_state
 from mnistcli.records.states import RunStart
 from mnistcli.records.store import STATE, read_document

@@ -8,8 +8,8 @@ from signal import SIGINT, SIGTERM
 import pytest
 
 from mnistcli.engine.events import Emit, Event, StepFinished
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.training import prepare, reopen, run
+from mnistcli.experiment.machine import Options
+from mnistcli.experiment.training.run import prepare, reopen, run
 from mnistcli.preset.loading import validate_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped, _stop

@@ -23,16 +23,17 @@ from PIL import Image
 from rich.console import Console
 
 from mnistcli.cli.output import in_one_line
+from mnistcli.datasets.examples import fingerprint
+from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.pictures import read_pictures
 from mnistcli.display.compare import comparison_view
 from mnistcli.display.tables import run_view, summary_view
-from mnistcli.engine.data import fingerprint, load_examples
-from mnistcli.engine.pictures import read_pictures
 from mnistcli.errors import MnistcliError
-from mnistcli.experiment.batch import read_batch
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.rebuilding import rebuild
+from mnistcli.experiment.load_run import rebuild
+from mnistcli.experiment.machine import Options
 from mnistcli.experiment.summary import summarize
-from mnistcli.experiment.training import prepare, reopen, run
+from mnistcli.experiment.training.run import prepare, reopen, run
+from mnistcli.experiment.training.seeds import read_batch
 from mnistcli.preset.loading import list_presets, load_preset, presets_folder, validate_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.arrays import read_indices, write_indices

@@ -11,7 +11,7 @@ import torch
 from mnistcli.engine import snapshot
 from mnistcli.engine.device import make_generator
 from mnistcli.errors import FileError
-from mnistcli.experiment.training import reopen, run
+from mnistcli.experiment.training.run import reopen, run
 from tests.conftest import Counts
 from tests.faults.runs import (
     CHOICES,

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from mnistcli.display.text import p_value
-from mnistcli.experiment.trials import compare_pairs
+from mnistcli.experiment.studies.trial import compare_pairs
 from mnistcli.preset.loading import load_preset
 from mnistcli.verdict.stats import deviation
 from tests.ledger.comparisons import gain, line

@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from mnistcli.display.text import p_value
-from mnistcli.experiment.trials import compare_pairs
+from mnistcli.experiment.studies.trial import compare_pairs
 from mnistcli.records.comparisons import PairedDifference
 from tests.ledger.files import COMPARISONS, read, write
 

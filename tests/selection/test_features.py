@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from mnistcli.engine.data import Examples
+from mnistcli.datasets.examples import Examples
 from mnistcli.selection.features import measure_coverage, project, take_pixels
 
 

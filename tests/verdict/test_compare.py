@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from mnistcli.engine.data import fingerprint, load_examples
+from mnistcli.datasets.examples import fingerprint
+from mnistcli.datasets.idx import load_examples
 from mnistcli.errors import UsageError
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnistcli.engine.data import CLASSES, Examples, fingerprint
+from mnistcli.datasets.examples import CLASSES, Examples, fingerprint
 from mnistcli.engine.device import derive_seed
-from mnistcli.experiment.network import Machine
-from mnistcli.experiment.proxy import Difficulty, judge_difficulty
-from mnistcli.experiment.stages import Stages
+from mnistcli.engine.stages import Stages
+from mnistcli.experiment.coresets.proxy_scores import Difficulty, judge_difficulty
+from mnistcli.experiment.machine import Machine
 from mnistcli.preset import coreset as spec
 from mnistcli.preset.coreset import Coreset
 from mnistcli.records.arrays import read_indices, write_indices

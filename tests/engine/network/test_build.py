@@ -7,7 +7,12 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from mnistcli.engine.device import make_generator
-from mnistcli.engine.model import build_model, count_parameters, describe_model, seed_dropout
+from mnistcli.engine.network.build import (
+    build_model,
+    count_parameters,
+    describe_model,
+    seed_dropout,
+)
 from mnistcli.errors import PresetError
 from mnistcli.preset.layers import Layer
 from mnistcli.preset.loading import list_presets, load_preset

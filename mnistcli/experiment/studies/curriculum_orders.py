@@ -13,19 +13,18 @@ from torch import Tensor
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import Plan, Recipe
+from mnistcli.engine.stages import Stages
 from mnistcli.errors import PresetError
-from mnistcli.experiment.coreset import Material, choose_coreset
-from mnistcli.experiment.curriculum import plan_course
+from mnistcli.experiment.coresets.select import Material, choose_coreset
 from mnistcli.experiment.data import load_data
-from mnistcli.experiment.network import Machine, choose_machine
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.stages import Stages
-from mnistcli.experiment.trials import (
+from mnistcli.experiment.machine import Machine, Options, choose_machine
+from mnistcli.experiment.studies.trial import (
     Outcome,
     Setting,
     compare_pairs,
     try_training,
 )
+from mnistcli.experiment.training.phases import plan_course
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.curriculum import Curriculum, Groups, Paced
 from mnistcli.preset.schema import Preset

@@ -13,7 +13,8 @@ from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation
 from mnistcli.engine.events import EpochFinished
 from mnistcli.experiment.data import Data
-from mnistcli.experiment.network import Machine, Network
+from mnistcli.experiment.machine import Machine
+from mnistcli.experiment.network import Network
 from mnistcli.records.documents import (
     ChosenCoreset,
     EpochRecord,

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mnistcli.engine import layers
-from mnistcli.engine.layers import BatchNorm, Flatten, SeededDropout
-from mnistcli.engine.model import seed_dropout
+from mnistcli.engine.network import layers
+from mnistcli.engine.network.build import seed_dropout
+from mnistcli.engine.network.layers import BatchNorm, Flatten, SeededDropout
 
 
 @pytest.mark.parametrize("shape", [(4_000, 7), (400, 50, 3, 3)])

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from mnistcli import __version__
-from mnistcli.engine.data import Examples, fingerprint
+from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.engine.loop import Plan, train
-from mnistcli.experiment.network import Machine, build_network, make_learner, make_recipe
-from mnistcli.experiment.stages import Stages
+from mnistcli.engine.stages import Stages
+from mnistcli.experiment.machine import Machine
+from mnistcli.experiment.network import build_network, make_learner, make_recipe
 from mnistcli.preset.loading import load_preset
 from mnistcli.records.arrays import Cache
 from mnistcli.selection.coreset.groups import Floats

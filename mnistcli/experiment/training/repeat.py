@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mnistcli.engine.device import DeviceChoice, PrecisionChoice
 from mnistcli.experiment.data import EMBEDDED_NAME
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.training import Experiment, prepare
+from mnistcli.experiment.machine import Options
+from mnistcli.experiment.training.run import Experiment, prepare
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.store import read_record
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mnistcli.engine.data import CLASSES
+from mnistcli.datasets.examples import CLASSES
 from mnistcli.engine.events import Event, StepFinished, TrainingResumed, TrainingStarted
 from mnistcli.engine.loop import Learner, Progress, Recipe
 from mnistcli.engine.snapshot import is_finite, restore_snapshot, take_snapshot

@@ -9,8 +9,8 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 from mnistcli.engine.events import Emit
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.training import prepare, reopen, run
+from mnistcli.experiment.machine import Options
+from mnistcli.experiment.training.run import prepare, reopen, run
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mnistcli.engine.data import CLASSES, Examples, split_validation
+from mnistcli.datasets.examples import CLASSES, Examples, split_validation
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import accuracy_on, evaluate, measure_losses
 from mnistcli.engine.events import Emit, EpochFinished, Event, PhaseFinished, PhasePlanned
 from mnistcli.engine.loop import Plan, Recipe
-from mnistcli.experiment.coreset import Material
+from mnistcli.experiment.coresets.select import Material
 from mnistcli.preset.curriculum import Groups, Paced, SelfPaced
 from mnistcli.preset.schema import Normalization, Preset
 from mnistcli.records.documents import PhaseRecord

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistcli.engine import data
-from mnistcli.engine.data import Examples, fingerprint, load_examples, split_validation
+from mnistcli.datasets import idx as data
+from mnistcli.datasets.examples import Examples, fingerprint, split_validation
+from mnistcli.datasets.idx import load_examples
 from mnistcli.errors import FileError
 from tests.conftest import write_idx
 

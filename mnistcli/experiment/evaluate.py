@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mnistcli.datasets.examples import Examples, Split, fingerprint
+from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.pictures import read_pictures
 from mnistcli.engine import device as devices
-from mnistcli.engine.data import Examples, Split, fingerprint, load_examples
 from mnistcli.engine.evaluation import Evaluation, combine, evaluate
-from mnistcli.engine.pictures import read_pictures
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.experiment.data import EMBEDDED_NAME
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.rebuilding import Rebuilt, rebuild
+from mnistcli.experiment.load_run import Rebuilt, rebuild
+from mnistcli.experiment.machine import Options
 from mnistcli.records.evaluations import (
     Answers,
     DigitResult,

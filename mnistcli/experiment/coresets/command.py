@@ -2,26 +2,19 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mnistcli.engine.data import Examples
 from mnistcli.engine.events import Emit
+from mnistcli.engine.stages import Stages
 from mnistcli.errors import PresetError
-from mnistcli.experiment.coreset import Choice, Material, choose_coreset, cover
+from mnistcli.experiment.coresets.select import Material, choose_coreset, cover
+from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
-from mnistcli.experiment.network import choose_machine
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.stages import Stages
+from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.preset.coreset import default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetDocument
 from mnistcli.records.reports import SheetRow
 from mnistcli.records.store import create_run_folder, write_atomically
-
-SHEET_COLUMNS = 24
 
 
 @dataclass(frozen=True)
@@ -80,30 +73,3 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
     content = document.model_dump_json(indent=2) + "\n"
     write_atomically(folder / "coreset.json", content.encode())
     return Selection(document, sheet)
-
-
-def lay_out(
-    examples: Examples, choice: Choice, scores: NDArray[np.floating[Any]]
-) -> tuple[SheetRow, ...]:
-    """Kept and dropped images of every digit, evenly from the lowest score to the highest.
-
-    Args:
-        examples: all there were to choose from.
-        choice: which were kept.
-        scores: how hard each of them is, float (n,).
-    """
-    labels = examples.labels.cpu().numpy()
-    kept = np.zeros(len(labels), dtype=bool)
-    kept[choice.indices] = True
-    rows = []
-    for digit in np.unique(labels):
-        for is_kept in (True, False):
-            members = np.flatnonzero((labels == digit) & (kept == is_kept))
-            if not len(members):
-                continue
-            ranked = members[np.argsort(scores[members], kind="stable")]
-            places = np.linspace(0, len(ranked) - 1, min(SHEET_COLUMNS, len(ranked)))
-            shown = ranked[places.round().astype(np.int64)]
-            images = examples.images.cpu().numpy()[shown, 0]
-            rows.append(SheetRow(int(digit), is_kept, len(members), images))
-    return tuple(rows)

@@ -10,14 +10,8 @@ from torch import nn
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.loop import Plan, Recipe, train
 from mnistcli.experiment.data import Data, load_data
-from mnistcli.experiment.network import (
-    Machine,
-    build_network,
-    choose_machine,
-    make_learner,
-    make_recipe,
-)
-from mnistcli.experiment.options import Options
+from mnistcli.experiment.machine import Machine, Options, choose_machine
+from mnistcli.experiment.network import build_network, make_learner, make_recipe
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import PairedDifference
 from mnistcli.verdict.stats import adjust, judge, paired_difference

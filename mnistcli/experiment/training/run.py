@@ -13,29 +13,27 @@ from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event
 from mnistcli.engine.loop import Learner, Progress, train
 from mnistcli.engine.profiling import measure_ceiling
+from mnistcli.engine.stages import Stages
 from mnistcli.errors import DivergedError, FileError, WriteError
-from mnistcli.experiment.coreset import Choice, Material, choose_coreset, read_coreset
-from mnistcli.experiment.curriculum import (
+from mnistcli.experiment.coresets.select import Choice, Material, choose_coreset, read_coreset
+from mnistcli.experiment.data import Data, load_data
+from mnistcli.experiment.machine import Machine, Options, choose_machine
+from mnistcli.experiment.network import (
+    Network,
+    build_network,
+    check_batches,
+    make_learner,
+    make_recipe,
+)
+from mnistcli.experiment.training.checkpoint import Reporter, RunKeeper, Saved
+from mnistcli.experiment.training.phases import (
     Course,
     PhaseJudge,
     announce,
     find_judges,
     plan_course,
 )
-from mnistcli.experiment.data import Data, load_data
-from mnistcli.experiment.keeping import Reporter, RunKeeper, Saved
-from mnistcli.experiment.network import (
-    Machine,
-    Network,
-    build_network,
-    check_batches,
-    choose_machine,
-    make_learner,
-    make_recipe,
-)
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.recording import Ended, list_differences, make_profile, make_record
-from mnistcli.experiment.stages import Stages
+from mnistcli.experiment.training.record import Ended, list_differences, make_profile, make_record
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped, defer_signals
 from mnistcli.records.arrays import INDICES

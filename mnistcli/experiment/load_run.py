@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from mnistcli.engine import device as devices
-from mnistcli.engine.model import build_model
-from mnistcli.experiment.options import Options
+from mnistcli.engine.network.build import build_model
+from mnistcli.experiment.machine import Options
 from mnistcli.records.checkpoint import load_weights
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.store import read_record

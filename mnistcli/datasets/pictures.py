@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistcli.engine.data import SIDE
+from mnistcli.datasets.examples import SIDE
 from mnistcli.errors import FileError
 
 BOX = 20

@@ -8,16 +8,16 @@ from statistics import mean, median
 
 import torch
 
-from mnistcli.engine.data import CLASSES
+from mnistcli.datasets.examples import CLASSES
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import Plan
-from mnistcli.experiment.coreset import Material, choose_coreset
+from mnistcli.engine.stages import Stages
+from mnistcli.experiment.coresets.select import Material, choose_coreset
 from mnistcli.experiment.data import load_data
-from mnistcli.experiment.network import check_batches, choose_machine, make_recipe
-from mnistcli.experiment.options import Options
-from mnistcli.experiment.stages import Stages
-from mnistcli.experiment.trials import (
+from mnistcli.experiment.machine import Options, choose_machine
+from mnistcli.experiment.network import check_batches, make_recipe
+from mnistcli.experiment.studies.trial import (
     Outcome,
     Setting,
     compare_pairs,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnistcli.engine.pictures import read_pictures
+from mnistcli.datasets.pictures import read_pictures
 from mnistcli.errors import FileError
 
 

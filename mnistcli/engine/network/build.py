@@ -14,8 +14,8 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from mnistcli.engine.data import CLASSES, SIDE
-from mnistcli.engine.layers import (
+from mnistcli.datasets.examples import CLASSES, SIDE
+from mnistcli.engine.network.layers import (
     BatchNorm,
     Flatten,
     GlobalAveragePool,

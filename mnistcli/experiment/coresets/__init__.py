@@ -1,0 +1,1 @@
+"""Select a coreset, for a run or for the `coreset` command."""

@@ -1,0 +1,1 @@
+"""Many trainings of several arms over seeds, compared in pairs."""

@@ -1,0 +1,1 @@
+"""Train a preset: setup, state, run and record."""
