@@ -48,7 +48,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Runs side by side, grouped by preset over their seeds, against the first group."""
-    from mnistcli.cli.output import complain, show, write
+    from mnistcli.cli.output import print_errors, show, write
     from mnistcli.display.compare import as_csv, as_markdown, comparison_view, journal_view
     from mnistcli.records.documents import RunRecord
     from mnistcli.verdict.compare import compare_members, keep_journal
@@ -60,7 +60,7 @@ def compare(
     found, faults = read_members(members)
     if journal and not any(isinstance(one, RunRecord) for one in found):
         raise UsageError("--journal lists runs, and these are presets; name runs or their folders")
-    complain(faults)
+    print_errors(faults)
     in_json = as_json or form is Format.json
     if journal:
         document = keep_journal(found)

@@ -16,6 +16,7 @@ from mnistcli.cli.options import (
     NoFailOption,
     OptionalPresetArgument,
     OutOption,
+    OutputOptions,
     PrecisionName,
     PrecisionOption,
     QuietOption,
@@ -23,7 +24,6 @@ from mnistcli.cli.options import (
     SeedOption,
     SeedsOption,
     SetOption,
-    Shown,
     ThreadsOption,
     parse_numbers,
     read_workers,
@@ -63,7 +63,7 @@ def curriculum(
     from mnistcli.experiment.machine import Options
     from mnistcli.preset.loading import load_preset
 
-    shown = Shown(as_json, quiet, no_fail)
+    shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
         refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
         resume_training(resume, (jobs, cluster), data, shown)

@@ -108,20 +108,20 @@ def evaluate_all(
     as_json: bool,
 ) -> None:
     """Judges several runs, alone and together; those that cannot be read are said to be so."""
-    from mnistcli.cli.output import complain, show
+    from mnistcli.cli.output import print_errors, show
     from mnistcli.display.evaluation import evaluations_view
     from mnistcli.display.pictures import draw_mistakes
-    from mnistcli.experiment.evaluate import Judgement, evaluate_run, join
+    from mnistcli.experiment.evaluate import EvaluationResult, evaluate_run, join
     from mnistcli.records.store import find_run
 
-    found: list[Judgement] = []
+    found: list[EvaluationResult] = []
     faults: list[FileError] = []
     for run in runs:
         try:
             found.append(evaluate_run(find_run(run), split.value, options, distorted=distorted))
         except FileError as error:
             faults.append(error)
-    complain(faults)
+    print_errors(faults)
     if found:
         together = join(found, split.value, options)
         if sheet:

@@ -40,7 +40,7 @@ class SplitName(StrEnum):
     test = "test"
 
 
-class Shown(NamedTuple):
+class OutputOptions(NamedTuple):
     """How a result is to be shown."""
 
     as_json: bool

@@ -66,7 +66,7 @@ def write(text: str) -> None:
         raise FileError(f"cannot write to stdout: {error.strerror}") from error
 
 
-def complain(faults: Sequence[MnistcliError]) -> None:
+def print_errors(faults: Sequence[MnistcliError]) -> None:
     """Says what is wrong with some of the members, a line each, on stderr."""
     for fault in faults:
         print(f"mnistcli: {in_one_line(str(fault))}", file=sys.stderr)

@@ -58,7 +58,7 @@ def report(
 
 def print_curves(references: list[str]) -> None:
     """Prints every epoch of every run that can be read."""
-    from mnistcli.cli.output import complain, write
+    from mnistcli.cli.output import print_errors, write
     from mnistcli.display.curves import curves_as_csv
     from mnistcli.records.documents import RunRecord
     from mnistcli.records.store import find_run, read_record
@@ -70,7 +70,7 @@ def print_curves(references: list[str]) -> None:
             records.append(read_record(find_run(reference)))
         except FileError as error:
             faults.append(error)
-    complain(faults)
+    print_errors(faults)
     if records:
         write(curves_as_csv(records))
     if faults:
@@ -83,7 +83,7 @@ def write_report(
     """Writes the report of every run that can be read, and prints where it is."""
     from rich.text import Text
 
-    from mnistcli.cli.output import complain, show
+    from mnistcli.cli.output import print_errors, show
     from mnistcli.display.report import render_report
     from mnistcli.experiment.report import gather
     from mnistcli.records.reports import ReportDocument, ReportedRun
@@ -96,7 +96,7 @@ def write_report(
             found.append(gather(find_run(reference), options))
         except FileError as error:
             faults.append(error)
-    complain(faults)
+    print_errors(faults)
     if found:
         path = out or find_run(references[0]) / "report.html"
         content = render_report(found).encode()

@@ -19,6 +19,7 @@ from mnistcli.cli.options import (
     NoFailOption,
     OptionalPresetArgument,
     OutOption,
+    OutputOptions,
     PrecisionName,
     PrecisionOption,
     ProfileOption,
@@ -27,7 +28,6 @@ from mnistcli.cli.options import (
     SeedOption,
     SeedsOption,
     SetOption,
-    Shown,
     ThreadsOption,
     parse_numbers,
     read_workers,
@@ -78,7 +78,7 @@ def train(
     from mnistcli.cli.output import show_preset
     from mnistcli.preset.loading import load_preset
 
-    shown = Shown(as_json, quiet, no_fail)
+    shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
         refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
         resume_training(resume, (jobs, cluster), data, shown)
@@ -108,7 +108,7 @@ def train(
 def train_preset(
     preset: "Preset",
     options: "Options",
-    shown: Shown,
+    shown: OutputOptions,
     coreset: Path | None = None,
     *,
     profile: bool = False,
@@ -119,7 +119,9 @@ def train_preset(
     run_experiment(prepare(preset, options, coreset), shown, profile=profile)
 
 
-def run_experiment(experiment: "Experiment", shown: Shown, *, profile: bool = False) -> None:
+def run_experiment(
+    experiment: "Experiment", shown: OutputOptions, *, profile: bool = False
+) -> None:
     """Trains, shows and judges what has been prepared."""
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.training.run import run
@@ -132,7 +134,7 @@ def run_experiment(experiment: "Experiment", shown: Shown, *, profile: bool = Fa
     show_run(record, shown)
 
 
-def show_run(record: "RunRecord", shown: Shown) -> None:
+def show_run(record: "RunRecord", shown: OutputOptions) -> None:
     """Shows a run that has ended, and exits by its verdict."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.tables import run_view
@@ -146,7 +148,7 @@ def train_seeds(
     options: "Options",
     coreset: Path | None,
     seeds_and_workers: "tuple[str, Workers]",
-    shown: Shown,
+    shown: OutputOptions,
 ) -> None:
     """Trains from several seeds, shows every run, and judges their mean."""
     from mnistcli.experiment.training.seeds import create_batch
@@ -157,7 +159,9 @@ def train_seeds(
     train_batch(batch, workers, None, shown)
 
 
-def train_batch(batch: "Batch", workers: "Workers", data: Path | None, shown: Shown) -> None:
+def train_batch(
+    batch: "Batch", workers: "Workers", data: Path | None, shown: OutputOptions
+) -> None:
     """Trains what is missing of a batch, shows every run, and judges their mean."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.batch import show_batch
@@ -172,7 +176,10 @@ def train_batch(batch: "Batch", workers: "Workers", data: Path | None, shown: Sh
 
 
 def resume_training(
-    reference: str, jobs_and_cluster: tuple[int | None, str | None], data: Path | None, shown: Shown
+    reference: str,
+    jobs_and_cluster: tuple[int | None, str | None],
+    data: Path | None,
+    shown: OutputOptions,
 ) -> None:
     """Goes on with a run or a batch; shows the result of one that has ended already."""
     from mnistcli.experiment.training.run import reopen
@@ -192,7 +199,7 @@ def resume_training(
         run_experiment(reopen(folder, data), shown)
 
 
-def repeat_training(reference: str, options: "Options", shown: Shown) -> None:
+def repeat_training(reference: str, options: "Options", shown: OutputOptions) -> None:
     """Trains a finished run again: its preset, its seed, and what the options do not change."""
     from mnistcli.experiment.training.repeat import prepare_repetition
     from mnistcli.records.store import find_run

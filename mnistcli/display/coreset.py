@@ -25,8 +25,8 @@ def coreset_view(document: CoresetDocument) -> RenderableType:
         Text(),
         Text(
             " from an image to the nearest chosen one, in 50 principal components:\n"
-            f" mean {own.mean:.3f}, greatest {own.greatest:.3f}"
-            f"   (chosen by chance: {chance.mean:.3f}, {chance.greatest:.3f})"
+            f" mean {own.mean:.3f}, greatest {own.max:.3f}"
+            f"   (chosen by chance: {chance.mean:.3f}, {chance.max:.3f})"
         ),
         Text(),
         _stage_table(document.seconds),
@@ -40,7 +40,7 @@ def comparison_view(comparison: CoresetComparison) -> RenderableType:
     parts: list[RenderableType] = [
         Text(
             f"{comparison.preset.name} · {comparison.steps:,} steps a run · "
-            f"{len(comparison.seeds)} seeds · {comparison.judged_on} accuracy",
+            f"{len(comparison.seeds)} seeds · {comparison.evaluated_on} accuracy",
             style="bold",
         ),
         Text(

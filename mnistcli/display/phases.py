@@ -17,7 +17,7 @@ FORGOTTEN = 0.05
 def phase_views(record: RunRecord) -> list[RenderableType]:
     """The phases, the retention matrix, and what each phase forgot."""
     parts: list[RenderableType] = [_phase_table(record.phases), Text(), _retention(record.phases)]
-    parts.append(Text(f" judged after each phase on {record.phases_judged_on}"))
+    parts.append(Text(f" judged after each phase on {record.phases_evaluated_on}"))
     if lost := [phase for phase in record.phases[:-1] if _is_forgotten(phase)]:
         losses = "; ".join(
             f"{_digits(phase)}: {_share(phase.own_accuracy)} → {_share(phase.final_own_accuracy)}"
@@ -39,7 +39,7 @@ def orders_view(comparison: CurriculumComparison) -> RenderableType:
             percent(arm.mean_accuracy),
             f"{100 * arm.sd:.2f}",
         ]
-        if difference := arm.curriculum_less_this:
+        if difference := arm.difference:
             low, high = difference.interval
             word = difference.verdict.replace("no clear difference", "unclear")
             row += [
@@ -52,7 +52,7 @@ def orders_view(comparison: CurriculumComparison) -> RenderableType:
     return Group(
         Text(
             f"{comparison.preset.name} · {comparison.arms[0].steps:,} steps a run · "
-            f"{len(comparison.seeds)} seeds · {comparison.judged_on} accuracy",
+            f"{len(comparison.seeds)} seeds · {comparison.evaluated_on} accuracy",
             style="bold",
         ),
         Text(),

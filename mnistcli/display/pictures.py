@@ -65,7 +65,7 @@ def draw_accuracy_over_size(path: Path, comparison: CoresetComparison) -> None:
     axes.axhline(everything, linestyle=":", color="black", label="all images")
     axes.set_xscale("log")
     axes.set_xlabel("images")
-    axes.set_ylabel(f"{comparison.judged_on} accuracy, %")
+    axes.set_ylabel(f"{comparison.evaluated_on} accuracy, %")
     axes.set_title(
         f"{comparison.preset.name}: {comparison.steps:,} steps, {len(comparison.seeds)} seeds"
     )

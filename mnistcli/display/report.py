@@ -118,8 +118,8 @@ def encode_png(image: NDArray[np.uint8]) -> str:
 
 def scale_filter(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Float (height, width) → grey: 0 becomes the middle, the greatest weight black or white."""
-    greatest = float(np.abs(np.nan_to_num(weights)).max()) or 1.0
-    return (127.5 * (1 + np.nan_to_num(weights) / greatest)).clip(0, 255).astype(np.uint8)
+    max = float(np.abs(np.nan_to_num(weights)).max()) or 1.0
+    return (127.5 * (1 + np.nan_to_num(weights) / max)).clip(0, 255).astype(np.uint8)
 
 
 def command(record: RunRecord) -> str:

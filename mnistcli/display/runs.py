@@ -50,6 +50,6 @@ def _overall(document: RunsDocument) -> str:
 def _advice(document: RunsDocument) -> str:
     if _overall(document) != "inconclusive":
         return ""
-    if document.summary.missing_seeds is None:
+    if document.summary.additional_seeds_needed is None:
         return "  the mean is too near the limit for any number of seeds up to a thousand"
-    return f"  about {document.summary.missing_seeds} more seeds would decide"
+    return f"  about {document.summary.additional_seeds_needed} more seeds would decide"

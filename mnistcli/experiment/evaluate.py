@@ -40,7 +40,7 @@ WORST = 40
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationResult:
     """What an evaluation found, and the images to show of it."""
 
     document: EvaluationDocument
@@ -50,7 +50,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Together:
+class EnsembleResult:
     """What several runs' networks found, alone and together."""
 
     document: EvaluationsDocument
@@ -59,7 +59,7 @@ class Together:
 
 
 @dataclass(frozen=True)
-class Reading:
+class PredictionResult:
     """What pictures were taken for, and how the network saw them."""
 
     document: PredictionsDocument
@@ -69,7 +69,7 @@ class Reading:
 
 def evaluate_run(
     folder: Path, split: Split, options: Options, *, distorted: bool = False
-) -> Judgement:
+) -> EvaluationResult:
     """Rebuilds a run's network, loads its weights and lets it answer to a split.
 
     Args:
@@ -101,10 +101,10 @@ def evaluate_run(
         robustness=_distort(rebuilt, examples) if distorted else (),
         matches_record=result.correct == record.test.correct if same_images else None,
     )
-    return Judgement(document, pick_worst(document, examples), result)
+    return EvaluationResult(document, pick_worst(document, examples), result)
 
 
-def join(judgements: Sequence[Judgement], split: Split, options: Options) -> Together:
+def join(judgements: Sequence[EvaluationResult], split: Split, options: Options) -> EnsembleResult:
     """Lets the networks of several runs answer together.
 
     Args:
@@ -122,7 +122,7 @@ def join(judgements: Sequence[Judgement], split: Split, options: Options) -> Tog
         **judge(result, examples.labels), runs=tuple(document.run_id for document in documents)
     )
     document = EvaluationsDocument(runs=documents, ensemble=ensemble)
-    return Together(document, pick_worst(ensemble, examples))
+    return EnsembleResult(document, pick_worst(ensemble, examples))
 
 
 def pick_worst(answers: Answers, examples: Examples) -> tuple[NDArray[np.uint8], ...]:
@@ -131,7 +131,7 @@ def pick_worst(answers: Answers, examples: Examples) -> tuple[NDArray[np.uint8],
     return tuple(examples.images[places, 0].cpu().numpy())
 
 
-def read_images(folder: Path, files: list[Path], options: Options) -> Reading:
+def read_images(folder: Path, files: list[Path], options: Options) -> PredictionResult:
     """Lets a run's network say which digits a user's pictures show.
 
     Raises:
@@ -153,7 +153,7 @@ def read_images(folder: Path, files: list[Path], options: Options) -> Reading:
         for file, probabilities in zip(files, result.probabilities, strict=True)
     )
     document = PredictionsDocument(run_id=rebuilt.record.run_id, predictions=predictions)
-    return Reading(document, tuple(images[:, 0].numpy()))
+    return PredictionResult(document, tuple(images[:, 0].numpy()))
 
 
 def judge(result: Evaluation, labels: Tensor) -> dict[str, Any]:

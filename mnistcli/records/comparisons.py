@@ -14,7 +14,7 @@ class CoverageResult(BaseModel):
 
     model_config = DOCUMENT
     mean: float
-    greatest: float
+    max: float
 
 
 class CoresetDocument(BaseModel):
@@ -80,7 +80,7 @@ class CoresetComparison(BaseModel):
         "mnistcli.coreset-comparison/1"
     )
     preset: Preset
-    judged_on: Literal["test", "validation"]
+    evaluated_on: Literal["test", "validation"]
     steps: int
     """Of the optimizer, the same for every run."""
     seeds: tuple[int, ...]
@@ -106,9 +106,9 @@ class RunsSummary(BaseModel):
     sd_test_accuracy: float
     interval: Interval | None
     """Student's, 95 %, of the mean; absent for a single seed."""
-    least_test_accuracy: float
+    min_test_accuracy: float
     median_train_seconds: float
-    missing_seeds: int | None
+    additional_seeds_needed: int | None
     """How many more would decide what is inconclusive, if mean and spread stay as they are; absent
     where nothing is, and where a thousand would not do."""
 
@@ -142,7 +142,7 @@ class ArmResult(BaseModel):
     """Student's, 95 %, of the mean; absent for a single seed."""
     train_seconds: float
     """Median."""
-    curriculum_less_this: PairedDifference | None
+    difference: PairedDifference | None
     """Absent for the curriculum itself, and for a single seed."""
 
 
@@ -154,7 +154,7 @@ class CurriculumComparison(BaseModel):
         "mnistcli.curriculum-comparison/1"
     )
     preset: Preset
-    judged_on: Literal["test", "validation"]
+    evaluated_on: Literal["test", "validation"]
     seeds: tuple[int, ...]
     train_examples: int
     """Images learned from."""

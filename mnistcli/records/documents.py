@@ -144,7 +144,7 @@ class Profile(BaseModel):
     share_of_ceiling: float
 
 
-class ChosenCoreset(BaseModel):
+class CoresetRecord(BaseModel):
     """The part of the training images that a run learned from."""
 
     model_config = DOCUMENT
@@ -222,14 +222,14 @@ class RunRecord(BaseModel):
     """Images learned from; the share of all of them is what max_train_fraction limits."""
     train_fraction: float
     validation_examples: int
-    coreset: ChosenCoreset | None
+    coreset: CoresetRecord | None
     epochs: tuple[EpochRecord, ...]
     passes: float
     """Images learned from, counted as often as they came up, over how many there are: the epochs
     that a budget limits."""
     phases: tuple[PhaseRecord, ...]
     """Of a curriculum, if there is one."""
-    phases_judged_on: str | None
+    phases_evaluated_on: str | None
     train_seconds: float
     test: TestResult
     weights_sha256: str

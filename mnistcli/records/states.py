@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import (
     DOCUMENT,
-    ChosenCoreset,
+    CoresetRecord,
     DataSource,
     EpochRecord,
     Repetition,
@@ -65,7 +65,7 @@ class RunState(BaseModel):
     groups: tuple[GroupState, ...]
     history: tuple[EpochRecord, ...]
     underway: UnderwayState | None
-    coreset: ChosenCoreset | None
+    coreset: CoresetRecord | None
     confusions: tuple[tuple[tuple[Number, ...], ...], ...]
     """Of every phase that has ended, on the images that phases are judged on."""
 

@@ -17,7 +17,7 @@ class Coverage(NamedTuple):
     """Distances from every image to the nearest chosen one."""
 
     mean: float
-    greatest: float
+    max: float
 
 
 def take_pixels(examples: Examples) -> Floats:

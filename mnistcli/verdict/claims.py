@@ -48,7 +48,7 @@ def measured_by_runs(runs: Sequence[RunRecord]) -> Measured:
     }
 
 
-def judge_claim(
+def check_claim(
     figure: str, claimed: float, values: Sequence[float]
 ) -> tuple[Verdict, float | None]:
     """Is the mean as good as claimed? The verdict at the 5 % level, and the p-value behind it.
@@ -78,7 +78,7 @@ def _audit_mean(claim: Claim, values: Sequence[float]) -> ClaimAudit:
             figure=claim.figure, claimed=claim.value, where=claim.where, built=None, measured=None,
             sd=None, runs=0, verdict="not measured here", test=None, p_value=None,
         )  # fmt: skip
-    verdict, p_value = judge_claim(claim.figure, claim.value, values)
+    verdict, p_value = check_claim(claim.figure, claim.value, values)
     return ClaimAudit(
         figure=claim.figure, claimed=claim.value, where=claim.where, built=None,
         measured=mean(values), sd=deviation(values), runs=len(values), verdict=verdict,

@@ -19,7 +19,7 @@ from mnistcli.verdict.stats import (
     SAME,
     Difference,
     Sample,
-    adjust,
+    holm_adjust,
     paired_difference,
     proportion_difference,
     welch_difference,
@@ -40,7 +40,7 @@ def compare_members(members: Sequence[RunRecord | Preset]) -> Comparison:
     groups = _mark_front(make_groups(members))
     baseline, *others = groups
     found = [(group, *_difference(group, baseline)) for group in others]
-    adjusted = adjust([difference.p_value for _, difference, _ in found])
+    adjusted = holm_adjust([difference.p_value for _, difference, _ in found])
     return Comparison(
         groups=tuple(groups),
         baseline=baseline.name,

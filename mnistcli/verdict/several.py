@@ -33,7 +33,7 @@ def check_mean(runs: Sequence[RunRecord]) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def count_missing_seeds(values: Sequence[float], limit: float) -> int | None:
+def count_additional_seeds(values: Sequence[float], limit: float) -> int | None:
     """How many more seeds would decide, if mean and spread stay as they are; none if too many.
 
     The least n at which the half-width of Student's 95 % interval is below the distance of the

@@ -47,11 +47,11 @@ def deviation(values: Sequence[float]) -> float:
     return stdev(values) if len(values) > 1 else 0.0
 
 
-def student_quantile(freedom: float) -> float:
+def student_quantile(degrees_of_freedom: float) -> float:
     """Half the width of a 95 % interval in standard errors, with that many degrees of freedom."""
     from scipy.stats import t  # half a second, which a single run is spared
 
-    return float(t.ppf(1 - LEVEL / 2, freedom))
+    return float(t.ppf(1 - LEVEL / 2, degrees_of_freedom))
 
 
 def student_interval(values: Sequence[float]) -> Interval | None:
@@ -109,12 +109,12 @@ def welch_difference(sample: Sample, baseline: Sample) -> Difference:
     """
     errors = [each.sd**2 / each.size for each in (sample, baseline)]
     average, error = sample.mean - baseline.mean, sqrt(sum(errors))
-    freedom = sum(errors) ** 2 / sum(
+    degrees_of_freedom = sum(errors) ** 2 / sum(
         part**2 / (each.size - 1) for part, each in zip(errors, (sample, baseline), strict=True)
     )
-    half = student_quantile(freedom) * error
+    half = student_quantile(degrees_of_freedom) * error
     return Difference(
-        average, (average - half, average + half), _two_sided(average / error, freedom)
+        average, (average - half, average + half), _two_sided(average / error, degrees_of_freedom)
     )
 
 
@@ -132,13 +132,13 @@ def proportion_difference(shares: tuple[float, float], totals: tuple[int, int]) 
     return Difference(average, (average - Z95 * error, average + Z95 * error), p_value)
 
 
-def _two_sided(statistic: float, freedom: float) -> float:
+def _two_sided(statistic: float, degrees_of_freedom: float) -> float:
     from scipy.stats import t
 
-    return float(2 * t.sf(abs(statistic), freedom))
+    return float(2 * t.sf(abs(statistic), degrees_of_freedom))
 
 
-def adjust(p_values: Sequence[float]) -> list[float]:
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
     """The p-values made comparable with the level although there are several (Holm 1979)."""
     adjusted = [0.0] * len(p_values)
     least = 0.0

@@ -40,7 +40,7 @@ def test_every_method_chooses_equally_and_the_same_for_the_same_seed(
     assert Path(one["indices_file"]).with_name("coreset.json").is_file()
     other = choose("--method", method, "--size", 100, "--seed", 3)[1]
     assert other["indices_sha256"] == one["indices_sha256"]
-    assert one["coverage"]["mean"] <= one["coverage"]["greatest"]
+    assert one["coverage"]["mean"] <= one["coverage"]["max"]
     assert f"choice: 100 by {method}  " in answer.err
 
 
@@ -124,7 +124,7 @@ def compare(choose: Callable, *options: object) -> dict:
 def test_a_comparison_is_paired_by_seed_and_of_equal_steps(choose: Callable) -> None:
     one = compare(choose, "--jobs", 1, "--threads", 1)
     assert one["steps"] == 2 * 10  # two epochs of 600 images in batches of 64
-    assert one["judged_on"] == "test"
+    assert one["evaluated_on"] == "test"
     assert one["seeds"] == [0, 1, 2]
     rows = {(row["method"], row["size"]): row for row in one["results"]}
     assert len(rows) == 6
@@ -156,7 +156,7 @@ def test_a_comparison_on_held_out_images_does_not_read_the_test_set(
 ) -> None:
     held_out = ("--set", "train.validation_examples=200", "--jobs", 1)
     printed = compare(choose, *held_out)
-    assert printed["judged_on"] == "validation"
+    assert printed["evaluated_on"] == "validation"
     assert printed["total"] == 400
     accuracy = printed["results"][0]["accuracies"][0]
     assert accuracy * 200 == pytest.approx(round(accuracy * 200))

@@ -45,7 +45,7 @@ def test_phases_are_trained_judged_and_kept(teach: Callable) -> None:
         assert min(own) - 1e-9 <= phase["own_accuracy"] <= max(own) + 1e-9
     last = record["phases"][-1]
     assert last["own_accuracy"] == last["final_own_accuracy"]
-    assert record["phases_judged_on"] == "training images"
+    assert record["phases_evaluated_on"] == "training images"
     assert "easy 1/6" in answer.err
     assert "easy    0 1 7          180 images     6 batches of 64, target 20 %" in answer.err
     dropping = teach("--set", GROUPS, "--set", "train.drop_last=true")[0]
@@ -81,9 +81,9 @@ def test_disjoint_phases_forget_and_a_person_is_told(
 
 def test_phases_are_judged_on_images_that_are_not_learned_from(teach: Callable) -> None:
     held_out = teach("--set", GROUPS, "--set", "train.validation_examples=100")[1]
-    assert held_out["phases_judged_on"] == "validation images"
+    assert held_out["phases_evaluated_on"] == "validation images"
     small = teach("--set", GROUPS, "--set", "coreset.size=200")[1]
-    assert small["phases_judged_on"] == "training images not learned from"
+    assert small["phases_evaluated_on"] == "training images not learned from"
     assert [phase["images"] for phase in small["phases"]] == [60, 140, 200]
 
 
@@ -118,7 +118,7 @@ def test_orders_are_compared_in_equal_steps(teach: Callable, settings: str) -> N
     assert len({arm["steps"] for arm in printed["arms"]}) == 1
     for arm in printed["arms"]:
         assert len(arm["accuracies"]) == 3
-        assert (arm["curriculum_less_this"] is None) == (arm["name"] == "curriculum")
+        assert (arm["difference"] is None) == (arm["name"] == "curriculum")
     assert (Path(printed["path"]) / "comparison.json").is_file()
     assert "run 12/12" in answer.err
     assert printed["arms"][0]["images"] == printed["arms"][2]["images"]

@@ -128,7 +128,7 @@ def test_hostile_text_stays_text(
         path = run / "record.json"
         record = json.loads(path.read_text())
         record |= {"run_id": f"{HOSTILE}{number}", "path": HOSTILE, "versions": {HOSTILE: HOSTILE}}
-        record["phases_judged_on"] = record["started"] = HOSTILE
+        record["phases_evaluated_on"] = record["started"] = HOSTILE
         record["preset"]["name"] = "tiny"
         record["seed"] = 0
         path.write_text(json.dumps(record))

@@ -32,7 +32,7 @@ def add_comparison(title: str, path: Path) -> None:
     document = json.loads(content)
     entry = {
         "preset": document["preset"]["name"],
-        "judged_on": document["judged_on"],
+        "evaluated_on": document["evaluated_on"],
         "seeds": document["seeds"],
         "steps": document.get("steps") or document["arms"][0]["steps"],
         "document_sha256": hashlib.sha256(content).hexdigest(),

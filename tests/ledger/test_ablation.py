@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from mnistcli.preset.loading import load_preset
-from mnistcli.verdict.stats import adjust
+from mnistcli.verdict.stats import holm_adjust
 from tests.ledger.ablation import ABLATION, ARMS, PRESET, accuracies_of, rows_of_ablation
 from tests.ledger.files import README, RUNS, read
 
@@ -39,7 +39,7 @@ def test_so_many_times_the_errors_are_said() -> None:
 def test_verdicts_are_those_of_paired_tests_after_holm() -> None:
     none = accuracies_of("none")
     others = [arm for arm in ARMS if arm != "none"]
-    p_values = adjust([ttest_rel(accuracies_of(arm), none).pvalue for arm in others])
+    p_values = holm_adjust([ttest_rel(accuracies_of(arm), none).pvalue for arm in others])
     rows = dict(zip(ARMS, rows_of_ablation().splitlines()[2:], strict=True))
     for arm, p in zip(others, p_values, strict=True):
         *_, difference, shown, verdict = rows[arm].rstrip(" |").split(" | ")

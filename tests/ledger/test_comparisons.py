@@ -4,7 +4,7 @@ from statistics import mean, stdev
 import pytest
 from scipy.stats import ttest_rel
 
-from mnistcli.verdict.stats import adjust
+from mnistcli.verdict.stats import holm_adjust
 from tests.ledger.comparisons import (
     CORESETS,
     ORDERS,
@@ -20,7 +20,7 @@ TEXT = " ".join(README.read_text().split())
 
 
 def adjusted(p_values: dict[str, float]) -> dict[str, float]:
-    return dict(zip(p_values, adjust(list(p_values.values())), strict=True))
+    return dict(zip(p_values, holm_adjust(list(p_values.values())), strict=True))
 
 
 @pytest.mark.parametrize("rows", [rows_of_coresets, rows_of_orders])
@@ -80,7 +80,7 @@ def test_figures_in_the_text_are_those_of_the_runs() -> None:
     assert f"all 60,000 images {whole} (sd {whole_sd})" in TEXT
     held_out = KEPT["coresets, held out"]
     found = against_chance(held_out)[best]
-    assert held_out["judged_on"] == "validation"
+    assert held_out["evaluated_on"] == "validation"
     own, random = (100 * mean(held_out["arms"][arm]) for arm in (best, "random 12000"))
     low, high = found.interval
     gain = f"{100 * found.mean:+.2f}, {100 * low:+.2f} … {100 * high:+.2f}"

@@ -17,7 +17,7 @@ from mnistcli.selection.coreset.groups import Group, divide
 BY_SCORE = {"margin", "entropy", "el2n", "grand", "forgetting", "ccs"}
 
 
-def material(method: str, count: int, seed: int = 0) -> np.ndarray:
+def inputs(method: str, count: int, seed: int = 0) -> np.ndarray:
     shape = (count,) if method in BY_SCORE else (count, 5)
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
@@ -29,7 +29,7 @@ def test_every_method_gives_the_exact_size_without_repetition(method: str, data)
     total = data.draw(st.integers(10, 80))
     count = data.draw(st.integers(1, total))
     seed = data.draw(st.integers(0, 1_000))
-    values = material(method, total, seed)
+    values = inputs(method, total, seed)
     if data.draw(st.booleans()):
         values[total // 2 :] = values[0]  # many alike, as scanned digits are
     selector = default_selector(method)
@@ -50,7 +50,7 @@ def test_every_method_gives_the_exact_size_without_repetition(method: str, data)
 )
 def test_what_is_left_to_chance_depends_on_the_seed(selector: spec.Selector) -> None:
     groups = [Group(np.arange(200), 20)]
-    values = material("kmeans", 200)
+    values = inputs("kmeans", 200)
     one, other = (choose(selector, groups, values, np.random.default_rng(s)) for s in (1, 2))
     assert not np.array_equal(one, other)
 
@@ -94,7 +94,7 @@ def test_facility_location_is_the_greedy_choice_and_near_the_best(
     def worth(chosen: tuple[int, ...]) -> float:
         return similarity[list(chosen)].max(axis=0).sum()
 
-    found = geometry.locate_facilities(features, count)
+    found = geometry.facility_location(features, count)
     greedy: list[int] = []
     for _ in range(count):
         rest = [i for i in range(total) if i not in greedy]
@@ -122,9 +122,9 @@ def test_farthest_first_covers_at_most_twice_as_badly_as_the_best(
 
 
 def test_herding_keeps_the_mean_where_chance_does_not() -> None:
-    features = material("herding", 500)
+    features = inputs("herding", 500)
     rng = np.random.default_rng(0)
-    herded = features[geometry.herd(features, 20)].mean(axis=0) - features.mean(axis=0)
+    herded = features[geometry.herding(features, 20)].mean(axis=0) - features.mean(axis=0)
     drawn = features[rng.choice(500, 20, replace=False)].mean(axis=0) - features.mean(axis=0)
     assert np.linalg.norm(herded) < 0.1 * np.linalg.norm(drawn)
 
@@ -167,13 +167,13 @@ def test_moderate_leaves_the_nearest_and_the_farthest_out() -> None:
 def test_more_clusters_than_images_are_refused() -> None:
     with pytest.raises(PresetError, match="30 clusters of 20 images"):
         geometry.nearest_to_centres(
-            material("kmeans", 20), 5, clusters=30, rng=np.random.default_rng(0)
+            inputs("kmeans", 20), 5, clusters=30, rng=np.random.default_rng(0)
         )
 
 
 def test_too_many_images_to_compare_each_with_each_are_refused() -> None:
     with pytest.raises(PresetError, match="facility_location compares each image with each"):
-        geometry.locate_facilities(np.zeros((12_001, 1), dtype=np.float32), 5)
+        geometry.facility_location(np.zeros((12_001, 1), dtype=np.float32), 5)
 
 
 def test_hardest_takes_the_greatest_scores() -> None:

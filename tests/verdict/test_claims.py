@@ -7,7 +7,7 @@ from scipy.stats import ttest_1samp
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import ClaimAudit
-from mnistcli.verdict.claims import audit_claims, judge_claim, measured_by_reference
+from mnistcli.verdict.claims import audit_claims, check_claim, measured_by_reference
 
 RUNS = (0.9921, 0.9917, 0.9923, 0.9919, 0.9928)
 
@@ -33,7 +33,7 @@ def audited(preset: Preset) -> tuple[ClaimAudit, ...]:
     [(0.9940, "does not hold"), (0.9900, "holds"), (0.9922, "not decided")],
 )
 def test_a_claimed_accuracy_is_held_against_the_mean(claimed: float, verdict: str) -> None:
-    found, p_value = judge_claim("test_accuracy", claimed, RUNS)
+    found, p_value = check_claim("test_accuracy", claimed, RUNS)
     assert found == verdict
     side = "less" if sum(RUNS) / 5 < claimed else "greater"
     assert p_value == pytest.approx(ttest_1samp(RUNS, claimed, alternative=side).pvalue)
@@ -41,15 +41,15 @@ def test_a_claimed_accuracy_is_held_against_the_mean(claimed: float, verdict: st
 
 def test_of_a_loss_less_is_better() -> None:
     losses = (0.11, 0.12, 0.115, 0.118, 0.112)
-    assert judge_claim("test_loss", 0.2, losses)[0] == "holds"
-    assert judge_claim("test_loss", 0.05, losses)[0] == "does not hold"
+    assert check_claim("test_loss", 0.2, losses)[0] == "holds"
+    assert check_claim("test_loss", 0.05, losses)[0] == "does not hold"
 
 
 def test_one_run_and_equal_runs() -> None:
-    assert judge_claim("test_accuracy", 0.99, (0.95,)) == ("not decided", None)
-    assert judge_claim("test_accuracy", 0.99, (0.99,)) == ("not decided", None)
-    assert judge_claim("test_accuracy", 0.9951, (0.9952, 0.9952)) == ("not decided", None)
-    assert judge_claim("test_accuracy", 1.0, (1.0, 1.0)) == ("holds", None)
+    assert check_claim("test_accuracy", 0.99, (0.95,)) == ("not decided", None)
+    assert check_claim("test_accuracy", 0.99, (0.99,)) == ("not decided", None)
+    assert check_claim("test_accuracy", 0.9951, (0.9952, 0.9952)) == ("not decided", None)
+    assert check_claim("test_accuracy", 1.0, (1.0, 1.0)) == ("holds", None)
 
 
 def test_every_claim_says_what_was_measured_and_by_which_test() -> None:

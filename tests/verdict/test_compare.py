@@ -32,7 +32,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable:
             "data": {"source": "x", "train_sha256": "a", "test_sha256": MNIST_TEST_SHA256},
             "parameters": 19_514, "macs": 376_064, "train_examples": 60_000,
             "train_fraction": 1.0, "validation_examples": 0, "coreset": None, "epochs": (),
-            "passes": 4, "phases": (), "phases_judged_on": None, "train_seconds": 5.0,
+            "passes": 4, "phases": (), "phases_evaluated_on": None, "train_seconds": 5.0,
             "weights_sha256": f"{seed} {accuracy} {changes}", "peak_memory": None,
             "profile": None, "checks": (), "passed": True,
             "test": {

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from mnistcli.verdict.several import count_missing_seeds
+from mnistcli.verdict.several import count_additional_seeds
 from mnistcli.verdict.stats import student_interval
 
 
 def test_so_many_more_seeds_do_decide() -> None:
     values = [0.993, 0.995, 0.994, 0.996, 0.992]
     limit = 0.9935
-    missing = count_missing_seeds(values, limit)
+    missing = count_additional_seeds(values, limit)
     assert missing is not None
     assert missing > 0
     # Values with the same mean and spread, so many of them: the limit is outside the interval.
@@ -20,8 +20,8 @@ def test_so_many_more_seeds_do_decide() -> None:
 
 
 def test_a_mean_on_the_limit_is_never_decided() -> None:
-    assert count_missing_seeds([0.1, 0.3], 0.2) is None
+    assert count_additional_seeds([0.1, 0.3], 0.2) is None
 
 
 def test_where_it_is_decided_none_is_missing() -> None:
-    assert count_missing_seeds([0.5, 0.501, 0.499], 0.1) == pytest.approx(0)
+    assert count_additional_seeds([0.5, 0.501, 0.499], 0.1) == pytest.approx(0)

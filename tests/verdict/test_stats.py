@@ -5,7 +5,7 @@ from scipy import stats as reference
 
 from mnistcli.verdict.stats import (
     Z95,
-    adjust,
+    holm_adjust,
     judge,
     paired_difference,
     proportion_difference,
@@ -81,9 +81,9 @@ def test_differences_that_are_all_the_same_have_no_spread_to_test_by() -> None:
 
 
 def test_adjusting_is_holms() -> None:
-    assert adjust([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert adjust([0.5, 0.9]) == [1, 1]
-    assert adjust([]) == []
+    assert holm_adjust([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm_adjust([0.5, 0.9]) == [1, 1]
+    assert holm_adjust([]) == []
 
 
 def test_a_verdict_needs_a_small_p() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from mnistcli.engine.events import Emit
 from mnistcli.engine.stages import Stages
 from mnistcli.errors import PresetError
-from mnistcli.experiment.coresets.select import Material, choose_coreset, cover
+from mnistcli.experiment.coresets.select import SelectionInputs, cover, select_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
@@ -45,14 +45,14 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
     machine = choose_machine(options)
     examples = load_data(preset, options, machine).train
     stages = Stages(emit)
-    material = Material(examples, options.seed, machine, stages)
-    choice = choose_coreset(settings, examples, options.seed, material, stages)
+    inputs = SelectionInputs(examples, options.seed, machine, stages)
+    choice = select_coreset(settings, examples, options.seed, inputs, stages)
     chance = settings.model_copy(update={"selector": default_selector("random")})
-    by_chance = choose_coreset(chance, examples, options.seed, material, Stages(lambda event: None))
-    components = material.components
+    by_chance = select_coreset(chance, examples, options.seed, inputs, Stages(lambda event: None))
+    components = inputs.components
     with stages("coverage"):
         covers = [cover(components, each.indices) for each in (choice, by_chance)]
-    sheet = lay_out(examples, choice, material.difficulty.scores["el2n"]) if with_sheet else ()
+    sheet = lay_out(examples, choice, inputs.difficulty.scores["el2n"]) if with_sheet else ()
     name = f"{preset.name}-{settings.selector.kind}"
     folder = create_run_folder(options.out, name, options.seed, datetime.now(UTC))
     saved = replace(choice, seconds=dict(stages.seconds)).save(folder, settings)

@@ -36,7 +36,7 @@ class Difficulty:
     """That training and asking them took."""
 
 
-def judge_difficulty(examples: Examples, seed: int, machine: Machine, stages: Stages) -> Difficulty:
+def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: Stages) -> Difficulty:
     """Trains the preset `proxy` from three seeds, or reads what that gave the last time.
 
     It is asked for its answers after every quarter of an epoch. They are kept under a hash of all

@@ -14,20 +14,20 @@ from torch import Tensor
 from mnistcli.datasets.examples import CLASSES, Examples, fingerprint
 from mnistcli.engine.device import derive_seed
 from mnistcli.engine.stages import Stages
-from mnistcli.experiment.coresets.proxy_scores import Difficulty, judge_difficulty
+from mnistcli.experiment.coresets.proxy_scores import Difficulty, score_difficulty
 from mnistcli.experiment.machine import Machine
 from mnistcli.preset import coreset as spec
 from mnistcli.preset.coreset import Coreset
 from mnistcli.records.arrays import read_indices, write_indices
 from mnistcli.records.comparisons import CoverageResult
-from mnistcli.records.documents import ChosenCoreset
+from mnistcli.records.documents import CoresetRecord
 from mnistcli.selection.coreset.choose import choose, score_of
 from mnistcli.selection.coreset.groups import Floats, Indices, divide
 from mnistcli.selection.features import measure_coverage, project, take_pixels
 
 
 @dataclass(frozen=True)
-class Choice:
+class SelectedCoreset:
     """Which of the training images, and what the choice took."""
 
     indices: Indices
@@ -47,14 +47,14 @@ class Choice:
         """Of the indices' bytes."""
         return sha256(self.indices.data).hexdigest()
 
-    def save(self, folder: Path, settings: Coreset | None) -> ChosenCoreset:
+    def save(self, folder: Path, settings: Coreset | None) -> CoresetRecord:
         """Writes the indices to `folder`.
 
         Raises:
             FileError: they cannot be written.
         """
         file = write_indices(folder, self.indices, self.data_sha256)
-        return ChosenCoreset(
+        return CoresetRecord(
             settings=settings,
             size=len(self.indices),
             total=self.total,
@@ -65,7 +65,7 @@ class Choice:
         )
 
 
-class Material:
+class SelectionInputs:
     """What methods choose by, each part computed, as a stage, when it is first asked for."""
 
     def __init__(self, examples: Examples, seed: int, machine: Machine, stages: Stages) -> None:
@@ -99,7 +99,7 @@ class Material:
     @cached_property
     def difficulty(self) -> Difficulty:
         """What small networks make of the images."""
-        return judge_difficulty(self._examples, self._seed, self._machine, self._stages)
+        return score_difficulty(self._examples, self._seed, self._machine, self._stages)
 
     def cost(self, settings: Coreset) -> float:
         """Seconds that computing it took, now or, for what is cached, then."""
@@ -131,9 +131,9 @@ class Material:
                         return self.difficulty.features
 
 
-def choose_coreset(
-    settings: Coreset, examples: Examples, seed: int, material: Material, stages: Stages
-) -> Choice:
+def select_coreset(
+    settings: Coreset, examples: Examples, seed: int, inputs: SelectionInputs, stages: Stages
+) -> SelectedCoreset:
     """Chooses; only training images, their labels and the seed have a part in it.
 
     Raises:
@@ -142,13 +142,13 @@ def choose_coreset(
     rng = np.random.default_rng(derive_seed(seed, "selection"))
     labels = examples.labels.cpu().numpy()
     groups = divide(labels, settings.size, settings.balance)  # what is impossible is said at once
-    values = material.values(settings)
-    with stages("choice", f"{settings.size:,} by {settings.selector.kind}"), material.threads():
+    values = inputs.values(settings)
+    with stages("choice", f"{settings.size:,} by {settings.selector.kind}"), inputs.threads():
         indices = choose(settings.selector, groups, values, rng)
     return _describe(indices, examples, dict(stages.seconds))
 
 
-def read_coreset(path: Path, examples: Examples) -> Choice:
+def read_coreset(path: Path, examples: Examples) -> SelectedCoreset:
     """A choice that was made before, from the same images.
 
     Raises:
@@ -161,13 +161,13 @@ def read_coreset(path: Path, examples: Examples) -> Choice:
 def cover(points: Floats, indices: Indices) -> CoverageResult:
     """How far the images are from the chosen ones."""
     found = measure_coverage(points, indices)
-    return CoverageResult(mean=found.mean, greatest=found.greatest)
+    return CoverageResult(mean=found.mean, max=found.max)
 
 
-def _describe(indices: Indices, examples: Examples, seconds: dict[str, float]) -> Choice:
+def _describe(indices: Indices, examples: Examples, seconds: dict[str, float]) -> SelectedCoreset:
     labels = examples.labels.cpu().numpy()[indices]
     counts = np.bincount(labels, minlength=CLASSES)
-    return Choice(
+    return SelectedCoreset(
         indices=indices,
         class_counts=tuple(int(count) for count in counts),
         total=len(examples),

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.experiment.coresets.select import Choice
+from mnistcli.experiment.coresets.select import SelectedCoreset
 from mnistcli.records.reports import SheetRow
 
 SHEET_COLUMNS = 24
 
 
 def lay_out(
-    examples: Examples, choice: Choice, scores: NDArray[np.floating[Any]]
+    examples: Examples, choice: SelectedCoreset, scores: NDArray[np.floating[Any]]
 ) -> tuple[SheetRow, ...]:
     """Kept and dropped images of every digit, evenly from the lowest score to the highest.
 

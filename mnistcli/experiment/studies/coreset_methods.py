@@ -13,7 +13,7 @@ from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import Plan
 from mnistcli.engine.stages import Stages
-from mnistcli.experiment.coresets.select import Material, choose_coreset
+from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.network import check_batches, make_recipe
@@ -127,15 +127,15 @@ def _choose(preset: Preset, contest: Contest, options: Options, seed: int, emit:
         divide(labels, size, settings.balance)
         check_batches(preset, size)
     stages = Stages(emit)
-    material = Material(examples, seed, machine, stages)
+    inputs = SelectionInputs(examples, seed, machine, stages)
     jobs = [Job(EVERYTHING, len(labels), preset, options, None, steps, 0.0)]
     for method in contest.methods:
         same = settings.selector.kind == method
         selector = settings.selector if same else default_selector(method)
         for size in sizes:
             chosen = settings.model_copy(update={"size": size, "selector": selector})
-            choice = choose_coreset(chosen, examples, seed, material, stages)
-            seconds = material.cost(chosen) + stages.seconds["choice"]
+            choice = select_coreset(chosen, examples, seed, inputs, stages)
+            seconds = inputs.cost(chosen) + stages.seconds["choice"]
             jobs.append(Job(method, size, preset, options, choice.indices, steps, seconds))
     return jobs
 
@@ -167,7 +167,7 @@ def _summarize(
     ((everything, total),) = [row for row in rows if row[0] == EVERYTHING]
     return CoresetComparison(
         preset=preset,
-        judged_on="validation" if preset.train.validation_examples else "test",
+        evaluated_on="validation" if preset.train.validation_examples else "test",
         steps=outcomes[0][0].steps,
         seeds=tuple(contest.seeds),
         total=total,

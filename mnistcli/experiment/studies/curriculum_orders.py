@@ -15,7 +15,7 @@ from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import Plan, Recipe
 from mnistcli.engine.stages import Stages
 from mnistcli.errors import PresetError
-from mnistcli.experiment.coresets.select import Material, choose_coreset
+from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.studies.trial import (
@@ -65,9 +65,9 @@ class Job:
         everything = torch.arange(len(examples))
         indices = everything if self.indices is None else torch.from_numpy(self.indices)
         silent = Stages(lambda event: None)
-        material = Material(examples, self.options.seed, self.score_machine, silent)
+        inputs = SelectionInputs(examples, self.options.seed, self.score_machine, silent)
         own = plan_course(
-            self.preset, indices, examples, setting.recipe, material, setting.model
+            self.preset, indices, examples, setting.recipe, inputs, setting.model
         ).plan
         steps = sum(map(setting.recipe.count_steps, own.sizes))
         generator = make_generator(self.options.seed, "selection")
@@ -84,7 +84,7 @@ class Job:
         other = self.preset.model_copy(
             update={"curriculum": vary(self.preset.curriculum, self.arm)}
         )
-        plan = plan_course(other, indices, examples, setting.recipe, material, setting.model).plan
+        plan = plan_course(other, indices, examples, setting.recipe, inputs, setting.model).plan
         return match_steps(plan, indices, steps, setting.recipe, generator)
 
 
@@ -170,12 +170,12 @@ def _prepare(preset: Preset, options: Options, seed: int, emit: Emit) -> list[Jo
     options = replace(options, seed=seed)
     examples = load_data(preset, options, machine).train
     stages = Stages(emit)
-    material = Material(examples, seed, machine, stages)
+    inputs = SelectionInputs(examples, seed, machine, stages)
     indices = None
     if preset.coreset:
-        indices = choose_coreset(preset.coreset, examples, seed, material, stages).indices
+        indices = select_coreset(preset.coreset, examples, seed, inputs, stages).indices
     if not isinstance(preset.curriculum, Groups):
-        _ = material.difficulty
+        _ = inputs.difficulty
     return [Job(arm, preset, options, indices, machine) for arm in ARMS]
 
 
@@ -196,7 +196,7 @@ def _summarize(
     job = outcomes[0][0]
     return CurriculumComparison(
         preset=preset,
-        judged_on="validation" if preset.train.validation_examples else "test",
+        evaluated_on="validation" if preset.train.validation_examples else "test",
         seeds=tuple(seeds),
         train_examples=outcomes[0][1].train_examples if job.indices is None else len(job.indices),
         device=machine.device.type,
@@ -218,5 +218,5 @@ def _result(arm: Arm, runs: Sequence[Outcome], difference: PairedDifference | No
         sd=deviation(accuracies),
         interval=share_interval(accuracies),
         train_seconds=median(run.train_seconds for run in runs),
-        curriculum_less_this=difference,
+        difference=difference,
     )

@@ -14,7 +14,7 @@ from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_learner, make_recipe
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import PairedDifference
-from mnistcli.verdict.stats import adjust, judge, paired_difference
+from mnistcli.verdict.stats import holm_adjust, judge, paired_difference
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def compare_pairs(
     """
     tested = {key: paired_difference(*pair) for key, pair in pairs.items()}
     sure = {key: found for key, found in tested.items() if found is not None}
-    adjusted = adjust([found.p_value for found in sure.values()])
+    adjusted = holm_adjust([found.p_value for found in sure.values()])
     return {
         key: PairedDifference(
             mean=found.mean,

@@ -14,7 +14,7 @@ from mnistcli.engine.snapshot import is_finite, restore_snapshot, take_snapshot
 from mnistcli.errors import FileError
 from mnistcli.process import is_stopping
 from mnistcli.records.checkpoint import load_state, save_state
-from mnistcli.records.documents import ChosenCoreset
+from mnistcli.records.documents import CoresetRecord
 from mnistcli.records.states import RunState
 from mnistcli.records.store import STATE, EventLog
 
@@ -38,7 +38,7 @@ class Saved:
         """How much of the log belongs to it."""
         return self._facts.events_bytes
 
-    def check_coreset(self, size: int | None) -> ChosenCoreset | None:
+    def check_coreset(self, size: int | None) -> CoresetRecord | None:
         """What was chosen before the training began: so many images, or none were chosen.
 
         Raises:
@@ -106,7 +106,7 @@ class RunKeeper:
         folder: Path,
         learner: Learner,
         log: EventLog,
-        coreset: ChosenCoreset | None,
+        coreset: CoresetRecord | None,
         confusions: Sequence[Tensor],
         raise_waiting: Callable[[], None],
     ) -> None:

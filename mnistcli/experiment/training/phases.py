@@ -11,7 +11,7 @@ from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import accuracy_on, evaluate, measure_losses
 from mnistcli.engine.events import Emit, EpochFinished, Event, PhaseFinished, PhasePlanned
 from mnistcli.engine.loop import Plan, Recipe
-from mnistcli.experiment.coresets.select import Material
+from mnistcli.experiment.coresets.select import SelectionInputs
 from mnistcli.preset.curriculum import Groups, Paced, SelfPaced
 from mnistcli.preset.schema import Normalization, Preset
 from mnistcli.records.documents import PhaseRecord
@@ -49,7 +49,7 @@ def plan_course(
     indices: Tensor,
     examples: Examples,
     recipe: Recipe,
-    material: Material,
+    inputs: SelectionInputs,
     model: nn.Module,
 ) -> Course:
     """The preset's curriculum over the examples at `indices`, or plain epochs without one.
@@ -59,7 +59,7 @@ def plan_course(
         indices: int64 (k,): all that may be learned from.
         examples: all training images.
         recipe: its seed decides what is left to chance.
-        material: the scores of small networks, if the curriculum goes by one.
+        inputs: the scores of small networks, if the curriculum goes by one.
         model: asked for its losses, if the curriculum is self-paced.
 
     Raises:
@@ -89,7 +89,7 @@ def plan_course(
             generator = make_generator(recipe.seed, "curriculum")
             scores = torch.rand(len(indices), generator=generator)
             if settings.order != "random":
-                scores = torch.from_numpy(material.difficulty.scores[settings.score])[indices]
+                scores = torch.from_numpy(inputs.difficulty.scores[settings.score])[indices]
                 scores = -scores if settings.order == "hard_first" else scores
             order = order_evenly(scores, labels, generator)
             return _paced_course(settings, indices, preset, recipe, lambda epoch: order)
@@ -168,7 +168,7 @@ def announce(course: Course, recipe: Recipe, emit: Emit) -> None:
 
 
 @dataclass(frozen=True)
-class Judges:
+class PhaseEvaluationSet:
     """Images that phases are judged on: never test images."""
 
     examples: Examples
@@ -176,9 +176,9 @@ class Judges:
     """As in "validation images"."""
 
 
-def find_judges(
+def choose_phase_evaluation_set(
     examples: Examples, indices: Tensor, validation: Examples | None, seed: int, course: Course
-) -> Judges | None:
+) -> PhaseEvaluationSet | None:
     """Held-out images, or training images that are not learned from, if there are phases at all.
 
     Only where there are neither, those that are learned from.
@@ -186,7 +186,7 @@ def find_judges(
     if not course.phases:
         return None
     if validation:
-        return Judges(validation, "validation images")
+        return PhaseEvaluationSet(validation, "validation images")
     unused = torch.ones(len(examples), dtype=torch.bool)
     unused[indices] = False
     rest, kind = torch.nonzero(unused)[:, 0], "training images not learned from"
@@ -195,7 +195,7 @@ def find_judges(
     pool = examples.take(rest.to(examples.labels.device))
     if len(pool) > JUDGED_IMAGES:
         _, pool = split_validation(pool, JUDGED_IMAGES, make_generator(seed, "judges"))
-    return Judges(pool.to(examples.labels.device), kind)
+    return PhaseEvaluationSet(pool.to(examples.labels.device), kind)
 
 
 class PhaseJudge:
@@ -205,7 +205,7 @@ class PhaseJudge:
         self,
         model: Callable[[], nn.Module],
         course: Course,
-        judges: Judges | None,
+        judges: PhaseEvaluationSet | None,
         normalization: Normalization,
         emit: Emit,
         confusions: Sequence[Tensor] = (),

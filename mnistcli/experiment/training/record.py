@@ -16,7 +16,7 @@ from mnistcli.experiment.data import Data
 from mnistcli.experiment.machine import Machine
 from mnistcli.experiment.network import Network
 from mnistcli.records.documents import (
-    ChosenCoreset,
+    CoresetRecord,
     EpochRecord,
     PhaseRecord,
     Profile,
@@ -33,11 +33,11 @@ from mnistcli.verdict.stats import wilson_interval
 class Ended:
     """What a training came to."""
 
-    coreset: ChosenCoreset | None
+    coreset: CoresetRecord | None
     history: Sequence[EpochFinished]
     passes: float
     phases: Sequence[PhaseRecord]
-    judged_on: str | None
+    evaluated_on: str | None
     tested: Evaluation
     weights_sha256: str
 
@@ -110,7 +110,7 @@ def make_record(
         epochs=tuple(EpochRecord(**asdict(epoch)) for epoch in ended.history),
         passes=passes,
         phases=tuple(ended.phases),
-        phases_judged_on=ended.judged_on,
+        phases_evaluated_on=ended.evaluated_on,
         train_seconds=figures["train_seconds"],
         test=TestResult(
             accuracy=tested.accuracy,

@@ -15,7 +15,12 @@ from mnistcli.engine.loop import Learner, Progress, train
 from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.engine.stages import Stages
 from mnistcli.errors import DivergedError, FileError, WriteError
-from mnistcli.experiment.coresets.select import Choice, Material, choose_coreset, read_coreset
+from mnistcli.experiment.coresets.select import (
+    SelectedCoreset,
+    SelectionInputs,
+    read_coreset,
+    select_coreset,
+)
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import (
@@ -30,7 +35,7 @@ from mnistcli.experiment.training.phases import (
     Course,
     PhaseJudge,
     announce,
-    find_judges,
+    choose_phase_evaluation_set,
     plan_course,
 )
 from mnistcli.experiment.training.record import Ended, list_differences, make_profile, make_record
@@ -38,7 +43,7 @@ from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped, defer_signals
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.checkpoint import save_weights
-from mnistcli.records.documents import ChosenCoreset, PhaseRecord, Repetition, RunRecord
+from mnistcli.records.documents import CoresetRecord, PhaseRecord, Repetition, RunRecord
 from mnistcli.records.states import DivergenceDocument, RunStart
 from mnistcli.records.store import (
     DIVERGENCE,
@@ -66,7 +71,7 @@ class Experiment:
     machine: Machine
     network: Network
     data: Data
-    chosen: Choice | None
+    chosen: SelectedCoreset | None
     """A coreset that was read from a file; one that the preset asks for is chosen by `run`."""
     folder: Path
 
@@ -97,10 +102,10 @@ class Experiment:
 class _Trained:
     learner: Learner
     course: Course
-    coreset: ChosenCoreset | None
+    coreset: CoresetRecord | None
     history: list[EpochFinished]
     phases: tuple[PhaseRecord, ...]
-    judged_on: str | None
+    evaluated_on: str | None
 
 
 def prepare(
@@ -226,7 +231,7 @@ def _run(experiment: Experiment, show: Callable[[Event], None], *, profile: bool
         history=trained.history,
         passes=trained.course.passes,
         phases=trained.phases,
-        judged_on=trained.judged_on,
+        evaluated_on=trained.evaluated_on,
         tested=tested,
         weights_sha256=save_weights(learner.result, folder),
     )
@@ -248,22 +253,24 @@ def _train(
     preset, data, folder = experiment.preset, experiment.data, experiment.folder
     emit = Reporter(log, show, going_on=saved is not None)
     stages = Stages(emit)
-    material = Material(data.train, experiment.seed, experiment.machine, stages)
+    inputs = SelectionInputs(data.train, experiment.seed, experiment.machine, stages)
     if saved:
         chooses = bool(preset.coreset or experiment.chosen)
         choice = read_coreset(folder / INDICES, data.train) if chooses else None
         coreset = saved.check_coreset(len(choice.indices) if choice else None)
     else:
-        choice = _choose(experiment, material, stages)
+        choice = _choose(experiment, inputs, stages)
         settings = None if experiment.chosen else preset.coreset
         coreset = choice.save(folder, settings) if choice else None
     indices = choice.tensor if choice else torch.arange(len(data.train))
     recipe = make_recipe(preset, experiment.seed, experiment.machine)
-    course = plan_course(preset, indices, data.train, recipe, material, experiment.network.model)
+    course = plan_course(preset, indices, data.train, recipe, inputs, experiment.network.model)
     announce(course, recipe, emit)
     learner = make_learner(preset, experiment.network, course.plan, recipe)
     progress, confusions = Progress(), list[torch.Tensor]()
-    judges = find_judges(data.train, indices, data.validation, experiment.seed, course)
+    judges = choose_phase_evaluation_set(
+        data.train, indices, data.validation, experiment.seed, course
+    )
     if saved:
         progress = saved.restore(learner, recipe, course.plan.sizes, len(data.train))
         ends = [phase.last_epoch for phase in course.phases] if judges else []
@@ -277,15 +284,17 @@ def _train(
             learner, data.train, course.plan, recipe, data.validation, judge, (keeper, progress)
         )
     phases = judge.records(history)
-    judged_on = judges.kind if judges else None
-    return _Trained(learner, course, coreset, history, phases, judged_on)
+    evaluated_on = judges.kind if judges else None
+    return _Trained(learner, course, coreset, history, phases, evaluated_on)
 
 
-def _choose(experiment: Experiment, material: Material, stages: Stages) -> Choice | None:
+def _choose(
+    experiment: Experiment, inputs: SelectionInputs, stages: Stages
+) -> SelectedCoreset | None:
     settings, examples = experiment.preset.coreset, experiment.data.train
     if experiment.chosen or not settings:
         return experiment.chosen
-    return choose_coreset(settings, examples, experiment.seed, material, stages)
+    return select_coreset(settings, examples, experiment.seed, inputs, stages)
 
 
 def _plan_repetition(earlier: RunRecord | None, machine: Machine, data: Data) -> Repetition | None:

@@ -30,7 +30,7 @@ from mnistcli.records.store import (
     write_record,
 )
 from mnistcli.verdict.budget import passed
-from mnistcli.verdict.several import check_mean, count_missing_seeds
+from mnistcli.verdict.several import check_mean, count_additional_seeds
 from mnistcli.verdict.stats import deviation, share_interval
 
 
@@ -190,9 +190,9 @@ def summarize_runs(runs: Sequence[RunRecord]) -> RunsDocument:
         mean_test_accuracy=mean(accuracies),
         sd_test_accuracy=deviation(accuracies),
         interval=share_interval(accuracies),
-        least_test_accuracy=min(accuracies),
+        min_test_accuracy=min(accuracies),
         median_train_seconds=median(one.train_seconds for one in runs),
-        missing_seeds=_missing(checks, runs),
+        additional_seeds_needed=_missing(checks, runs),
     )
     return RunsDocument(runs=tuple(runs), summary=summary, checks=checks, passed=passed(checks))
 
@@ -208,7 +208,7 @@ def _keep(finished: Finished, folder: Path) -> None:
 def _missing(checks: Sequence[Check], runs: Sequence[RunRecord]) -> int | None:
     """The most that any inconclusive check misses."""
     missing = [
-        count_missing_seeds([one.checks[number].value for one in runs], check.limit)
+        count_additional_seeds([one.checks[number].value for one in runs], check.limit)
         for number, check in enumerate(checks)
         if check.verdict == "inconclusive"
     ]

@@ -55,9 +55,9 @@ def _choose_one(selector: spec.Selector, values: Floats, count: int, rng: Genera
         case spec.KCenter():
             return geometry.farthest_first(values, count, rng)
         case spec.Herding():
-            return geometry.herd(values, count)
+            return geometry.herding(values, count)
         case spec.FacilityLocation():
-            return geometry.locate_facilities(values, count)
+            return geometry.facility_location(values, count)
         case spec.Moderate():
             return geometry.nearest_to_median(values, count)
         case spec.Hardest():

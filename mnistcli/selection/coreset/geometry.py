@@ -77,7 +77,7 @@ def farthest_first(features: Floats, count: int, rng: Generator) -> Indices:
     return chosen
 
 
-def herd(features: Floats, count: int) -> Indices:
+def herding(features: Floats, count: int) -> Indices:
     """Greedily keeps the mean of the chosen as near as can be to the mean of all.
 
     Source: Welling 2009, with the rule of Rebuffi et al. 2017 (iCaRL, algorithm 4).
@@ -97,7 +97,7 @@ def herd(features: Floats, count: int) -> Indices:
     return chosen
 
 
-def locate_facilities(features: Floats, count: int) -> Indices:
+def facility_location(features: Floats, count: int) -> Indices:
     """Greedily maximizes the sum of every example's similarity to the most similar chosen one.
 
     Similarity is the greatest distance less the distance, as for CRAIG (Mirzasoleiman et al. 2020).
