@@ -6,9 +6,9 @@ normalized; what comes in from outside the image is black.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from mnistcli.preset.values import STRICT
+from mnistcli.preset.values import StrictModel
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
@@ -21,14 +21,13 @@ def _check_order(name: str, bounds: tuple[float, float]) -> None:
         raise ValueError(f"{name} must be [least, greatest]")
 
 
-class Affine(BaseModel):
+class Affine(StrictModel):
     """Rotation, shift, scale and shear about the centre, in one resampling.
 
     Each is drawn uniformly: an angle from ±degrees, shifts along x and y from ±shift_pixels, a
     factor from scale, a shear along x from ±shear_degrees.
     """
 
-    model_config = STRICT
     kind: Literal["affine"]
     degrees: Degrees = 0
     shift_pixels: Annotated[float, Field(ge=0, le=28)] = 0
@@ -42,48 +41,43 @@ class Affine(BaseModel):
         return self
 
 
-class CenterCropResize(BaseModel):
+class CenterCropResize(StrictModel):
     """With `probability`, the middle `size` × `size` pixels enlarged to the whole image."""
 
-    model_config = STRICT
     kind: Literal["center_crop_resize"]
     size: Annotated[int, Field(ge=1, le=28)]
     probability: Probability
 
 
-class ColorJitter(BaseModel):
+class ColorJitter(StrictModel):
     """Brightness and contrast factors, each drawn from 1 ± its value, in a random order."""
 
-    model_config = STRICT
     kind: Literal["color_jitter"]
     brightness: Jitter = 0
     contrast: Jitter = 0
 
 
-class HorizontalFlip(BaseModel):
+class HorizontalFlip(StrictModel):
     """Mirrors left and right with `probability`."""
 
-    model_config = STRICT
     kind: Literal["horizontal_flip"]
     probability: Probability = 0.5
 
 
-class VerticalFlip(BaseModel):
+class VerticalFlip(StrictModel):
     """Mirrors top and bottom with `probability`."""
 
-    model_config = STRICT
     kind: Literal["vertical_flip"]
     probability: Probability = 0.5
 
 
-class RandomErasing(BaseModel):
+class RandomErasing(StrictModel):
     """With `probability`, makes a rectangle black.
 
     Its share of the image is drawn from `area`, its height over its width log-uniformly from
     `aspect_ratio`.
     """
 
-    model_config = STRICT
     kind: Literal["random_erasing"]
     probability: Probability = 0.5
     area: tuple[Probability, Probability] = (0.02, 0.33)

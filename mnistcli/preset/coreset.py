@@ -2,78 +2,69 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from mnistcli.preset.values import STRICT
+from mnistcli.preset.values import StrictModel
 
 Clusters = Annotated[int, Field(ge=1, le=10_000)]
 Score = Literal["loss", "margin", "entropy", "el2n", "grand", "forgetting"]
 
 
-class Random(BaseModel):
+class Random(StrictModel):
     """By chance: what every other method has to beat."""
 
-    model_config = STRICT
     kind: Literal["random"]
 
 
-class KMeans(BaseModel):
+class KMeans(StrictModel):
     """The images nearest to the centres of k-means clusters, whichever cluster they are in."""
 
-    model_config = STRICT
     kind: Literal["kmeans"]
     clusters: Clusters = 10
     """In every digit, or in all images where balance is free."""
 
 
-class KMeansSpread(BaseModel):
+class KMeansSpread(StrictModel):
     """Images from every k-means cluster, in proportion to its size."""
 
-    model_config = STRICT
     kind: Literal["kmeans_spread"]
     clusters: Clusters | None = None
     """By default as many as there are images to choose, each giving the one nearest its centre."""
 
 
-class KCenter(BaseModel):
+class KCenter(StrictModel):
     """Again and again the image farthest from all chosen ones."""
 
-    model_config = STRICT
     kind: Literal["k_center"]
 
 
-class Herding(BaseModel):
+class Herding(StrictModel):
     """Again and again the image that brings the mean of the chosen nearest to the mean of all."""
 
-    model_config = STRICT
     kind: Literal["herding"]
 
 
-class FacilityLocation(BaseModel):
+class FacilityLocation(StrictModel):
     """Images such that every image has a similar one among them."""
 
-    model_config = STRICT
     kind: Literal["facility_location"]
 
 
-class Moderate(BaseModel):
+class Moderate(StrictModel):
     """Images whose distance to the mean of their digit is nearest to the median of it."""
 
-    model_config = STRICT
     kind: Literal["moderate"]
 
 
-class Hardest(BaseModel):
+class Hardest(StrictModel):
     """The images with the greatest score of difficulty."""
 
-    model_config = STRICT
     kind: Literal["margin", "entropy", "el2n", "grand", "forgetting"]
 
 
-class CoverageCentric(BaseModel):
+class CoverageCentric(StrictModel):
     """Without the hardest images, equally many of every degree of difficulty."""
 
-    model_config = STRICT
     kind: Literal["ccs"]
     score: Score = "el2n"
     cut: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -111,10 +102,9 @@ Method = Literal[
 METHODS: tuple[Method, ...] = get_args(Method)
 
 
-class Coreset(BaseModel):
+class Coreset(StrictModel):
     """A part of the training images, chosen before training; the rest is never seen."""
 
-    model_config = STRICT
     size: Annotated[int, Field(ge=1, le=1_000_000)]
     balance: Literal["equal", "proportional", "free"] = "equal"
     """How many of each digit: equally many, as in the data, or whatever the method chooses."""

@@ -4,23 +4,22 @@ from collections import Counter
 from math import exp, log, sqrt
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from mnistcli.preset.coreset import Score
-from mnistcli.preset.values import STRICT, Printable
+from mnistcli.preset.values import Printable, StrictModel
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 Unit = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[Printable, Field(min_length=1, max_length=20)]
 
 
-class Pacing(BaseModel):
+class Pacing(StrictModel):
     """How the share of the images that is in use grows.
 
     Source: Wu et al. 2021, table 1; `start` is their b, `full_at` their a.
     """
 
-    model_config = STRICT
     shape: Literal["linear", "root", "quadratic", "exponential", "logarithmic", "step"] = "linear"
     start: Unit = 0.2
     """The share in use at the beginning."""
@@ -43,10 +42,9 @@ class Pacing(BaseModel):
         return min(1.0, self.start + (1 - self.start) * max(0.0, growth))
 
 
-class Groups(BaseModel):
+class Groups(StrictModel):
     """Phases by digits, each `train.epochs` passes over its images."""
 
-    model_config = STRICT
     kind: Literal["groups"]
     mode: Literal["disjoint", "cumulative", "replay"]
     """A phase's images: of its own digits alone, of these and all earlier ones, or of its own and
@@ -84,10 +82,9 @@ class Groups(BaseModel):
         return self
 
 
-class _Paced(BaseModel):
+class _Paced(StrictModel):
     """What all paced curricula have."""
 
-    model_config = STRICT
     pacing: Pacing = Pacing()
     rounds: Annotated[int, Field(ge=1, le=1_000)] = 10
     """Equal parts of the training; the images in use change between them."""

@@ -2,19 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from mnistcli.preset.values import STRICT
+from mnistcli.preset.values import StrictModel
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Extent = Annotated[int, Field(ge=1, le=1_024)]
 DropProbability = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Conv(BaseModel):
+class Conv(StrictModel):
     """A two-dimensional convolution; its input channels follow from the layer before."""
 
-    model_config = STRICT
     kind: Literal["conv"]
     out_channels: Width
     kernel_size: Extent
@@ -25,71 +24,62 @@ class Conv(BaseModel):
     bias: bool = True
 
 
-class BatchNorm(BaseModel):
+class BatchNorm(StrictModel):
     """Batch normalization of every channel, with a learned scale and shift."""
 
-    model_config = STRICT
     kind: Literal["batch_norm"]
     momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The weight of the newest batch in the running mean and variance."""
 
 
-class ReLU(BaseModel):
+class ReLU(StrictModel):
     """max(x, 0)."""
 
-    model_config = STRICT
     kind: Literal["relu"]
 
 
-class MaxPool(BaseModel):
+class MaxPool(StrictModel):
     """The greatest of every square of `kernel_size` pixels, without overlap."""
 
-    model_config = STRICT
     kind: Literal["max_pool"]
     kernel_size: Extent = 2
 
 
-class Dropout(BaseModel):
+class Dropout(StrictModel):
     """Sets single values to zero during training."""
 
-    model_config = STRICT
     kind: Literal["dropout"]
     probability: DropProbability
 
 
-class Dropout2d(BaseModel):
+class Dropout2d(StrictModel):
     """Sets whole channels of an image to zero during training."""
 
-    model_config = STRICT
     kind: Literal["dropout2d"]
     probability: DropProbability
 
 
-class Flatten(BaseModel):
+class Flatten(StrictModel):
     """(n, c, h, w) to (n, c · h · w)."""
 
-    model_config = STRICT
     kind: Literal["flatten"]
 
 
-class GlobalAveragePool(BaseModel):
+class GlobalAveragePool(StrictModel):
     """The mean of every channel: (n, c, h, w) to (n, c)."""
 
-    model_config = STRICT
     kind: Literal["global_average_pool"]
 
 
-class GlobalMaxPool(BaseModel):
+class GlobalMaxPool(StrictModel):
     """The maximum of every channel: (n, c, h, w) to (n, c)."""
 
-    model_config = STRICT
     kind: Literal["global_max_pool"]
 
 
-class Linear(BaseModel):
+class Linear(StrictModel):
     """A fully connected layer; its input features follow from the layer before."""
 
-    model_config = STRICT
     kind: Literal["linear"]
     out_features: Width
     bias: bool = True

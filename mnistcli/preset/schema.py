@@ -4,14 +4,14 @@ from collections import Counter
 from statistics import mean, stdev
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from mnistcli.preset.augmentation import Augmentation
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Curriculum
 from mnistcli.preset.layers import Layer
 from mnistcli.preset.training import Train
-from mnistcli.preset.values import STRICT, Printable
+from mnistcli.preset.values import Printable, StrictModel
 
 LIMIT = 10**15
 TOLERANCE = 1e-4
@@ -25,13 +25,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[Printable, Field(max_length=1_000)]
 
 
-class Budget(BaseModel):
+class Budget(StrictModel):
     """The limits a run is judged by; a limit that is not given is not checked.
 
     `max_…` and `min_…` allow the limit itself, `…_below` does not.
     """
 
-    model_config = STRICT
     parameters_below: Count | None = None
     max_parameters: Count | None = None
     min_test_accuracy: Share | None = None
@@ -51,10 +50,9 @@ class Budget(BaseModel):
         return self
 
 
-class Claim(BaseModel):
+class Claim(StrictModel):
     """One published figure and where it stands, right or wrong."""
 
-    model_config = STRICT
     figure: Literal[
         "parameters",
         "test_accuracy",
@@ -82,41 +80,36 @@ class Claim(BaseModel):
         return self
 
 
-class Published(BaseModel):
+class Published(StrictModel):
     """What a document claims of this network: never taken for a fact."""
 
-    model_config = STRICT
     claims: tuple[Claim, ...]
 
 
-class Model(BaseModel):
+class Model(StrictModel):
     """The network, from an image of 1 × 28 × 28 to 10 logits."""
 
-    model_config = STRICT
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=1_000)]
 
 
-class Normalization(BaseModel):
+class Normalization(StrictModel):
     """Pixels in [0, 1] become (pixel - mean) / std; by default MNIST's own."""
 
-    model_config = STRICT
     mean: Annotated[float, Field(ge=0, le=1)] = 0.1307
     std: Annotated[float, Field(gt=0, le=1)] = 0.3081
 
 
-class Data(BaseModel):
+class Data(StrictModel):
     """What is done to the data before anything else."""
 
-    model_config = STRICT
     label_noise: Annotated[float, Field(ge=0, lt=1)] = 0
     """Share of the training labels, drawn by the seed, that become another digit by chance;
     held-out and test labels stay as they are."""
 
 
-class Reference(BaseModel):
+class Reference(StrictModel):
     """What this project measured: a mean over seeds, on the test set, after the last epoch."""
 
-    model_config = STRICT
     command: Text = ""
     """That trains these runs again."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
@@ -161,10 +154,9 @@ class Reference(BaseModel):
         return self
 
 
-class Preset(BaseModel):
+class Preset(StrictModel):
     """A network, its training, its budget, and the claims about it."""
 
-    model_config = STRICT
     name: Name = "unnamed"
     """By default the file's name."""
     title: Text

@@ -2,39 +2,36 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from mnistcli.preset.values import STRICT
+from mnistcli.preset.values import StrictModel
 
 Rate = Annotated[float, Field(gt=0, le=100)]
 Decay = Annotated[float, Field(ge=0, le=10)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Adam(BaseModel):
+class Adam(StrictModel):
     """Adam (Kingma & Ba 2015); weight decay is added to the gradient."""
 
-    model_config = STRICT
     kind: Literal["adam"]
     learning_rate: Rate
     weight_decay: Decay = 0
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
 
 
-class AdamW(BaseModel):
+class AdamW(StrictModel):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
-    model_config = STRICT
     kind: Literal["adamw"]
     learning_rate: Rate
     weight_decay: Decay = 0.01
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
 
 
-class SGD(BaseModel):
+class SGD(StrictModel):
     """Stochastic gradient descent with momentum, Nesterov's if asked for."""
 
-    model_config = STRICT
     kind: Literal["sgd"]
     learning_rate: Rate
     weight_decay: Decay = 0
@@ -48,13 +45,12 @@ class SGD(BaseModel):
         return self
 
 
-class Muon(BaseModel):
+class Muon(StrictModel):
     """Momentum made orthogonal for kernels over several channels, AdamW for all else.
 
     Source: Jordan et al. 2024.
     """
 
-    model_config = STRICT
     kind: Literal["muon"]
     learning_rate: Rate
     """Of the kernels."""
@@ -66,38 +62,34 @@ class Muon(BaseModel):
 Optimizer = Annotated[Adam | AdamW | SGD | Muon, Field(discriminator="kind")]
 
 
-class Constant(BaseModel):
+class Constant(StrictModel):
     """The optimizer's learning rate throughout."""
 
-    model_config = STRICT
     kind: Literal["constant"]
 
 
-class Step(BaseModel):
+class Step(StrictModel):
     """The learning rate times `factor` after every `every_epochs` epochs."""
 
-    model_config = STRICT
     kind: Literal["step"]
     every_epochs: Annotated[int, Field(ge=1, le=100_000)]
     factor: Annotated[float, Field(gt=0, le=1)]
 
 
-class Cosine(BaseModel):
+class Cosine(StrictModel):
     """From the optimizer's learning rate to 0 along half a cosine, a step an epoch."""
 
-    model_config = STRICT
     kind: Literal["cosine"]
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Epochs until 0 is reached (T_max); by default all of the training."""
 
 
-class OneCycle(BaseModel):
+class OneCycle(StrictModel):
     """Warm-up to `max_learning_rate`, then down to nearly 0, a step a batch.
 
     Source: Smith & Topin 2018.
     """
 
-    model_config = STRICT
     kind: Literal["one_cycle"]
     max_learning_rate: Rate
     warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
@@ -113,10 +105,9 @@ class OneCycle(BaseModel):
 Schedule = Annotated[Constant | Step | Cosine | OneCycle, Field(discriminator="kind")]
 
 
-class Train(BaseModel):
+class Train(StrictModel):
     """One training: what is minimized is the cross entropy of the true digit."""
 
-    model_config = STRICT
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=1, le=60_000)]
     drop_last: bool = False

@@ -1,23 +1,27 @@
-"""What the parts of a preset have in common: how strictly they are read, and what a text may be."""
+"""The base model of everything in a preset, and text that is safe to print."""
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-STRICT = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-)
+
+class StrictModel(BaseModel):
+    """A frozen part of a preset that converts no types and accepts no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 def check_printable(text: str) -> str:
-    """The same text, which a terminal shows and does not obey.
+    """Return `text` unchanged if a terminal shows every character of it.
 
     Raises:
-        ValueError: naming the first character that is a command or cannot be shown.
+        ValueError: A character is a control code or has no glyph; the message names it.
     """
     for character in text:
         if not character.isprintable():

@@ -2,25 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import DOCUMENT, Check, ClaimAudit, Interval, RunRecord
+from mnistcli.records.base import Document
+from mnistcli.records.documents import Check, ClaimAudit, Interval, RunRecord
 
 
-class CoverageResult(BaseModel):
+class CoverageResult(Document):
     """Distances from every image to the nearest chosen one, in 50 principal components."""
 
-    model_config = DOCUMENT
     mean: float
     max: float
 
 
-class CoresetDocument(BaseModel):
+class CoresetDocument(Document):
     """What `coreset` prints and leaves as coreset.json."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.coreset/1"], Field(alias="schema")] = "mnistcli.coreset/1"
     preset: str
     seed: int
@@ -37,10 +36,9 @@ class CoresetDocument(BaseModel):
     indices_sha256: str
 
 
-class PairedDifference(BaseModel):
+class PairedDifference(Document):
     """One accuracy less another, seed by seed."""
 
-    model_config = DOCUMENT
     mean: float
     interval: Interval
     """Student's, 95 %, of the mean."""
@@ -52,10 +50,9 @@ class PairedDifference(BaseModel):
     """By the adjusted p-value, at 0.05."""
 
 
-class MethodResult(BaseModel):
+class MethodResult(Document):
     """One method at one size, over all seeds."""
 
-    model_config = DOCUMENT
     method: str
     size: int
     accuracies: tuple[float, ...]
@@ -72,10 +69,9 @@ class MethodResult(BaseModel):
     """Absent for random itself, for all images, and for a single seed."""
 
 
-class CoresetComparison(BaseModel):
+class CoresetComparison(Document):
     """What `coreset --compare` prints and leaves as comparison.json."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.coreset-comparison/1"], Field(alias="schema")] = (
         "mnistcli.coreset-comparison/1"
     )
@@ -96,10 +92,9 @@ class CoresetComparison(BaseModel):
     path: str
 
 
-class RunsSummary(BaseModel):
+class RunsSummary(Document):
     """What several runs of one preset have in common."""
 
-    model_config = DOCUMENT
     preset: str
     seeds: tuple[int, ...]
     mean_test_accuracy: float
@@ -113,10 +108,9 @@ class RunsSummary(BaseModel):
     where nothing is, and where a thousand would not do."""
 
 
-class RunsDocument(BaseModel):
+class RunsDocument(Document):
     """What `train --seeds` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.runs/1"], Field(alias="schema")] = "mnistcli.runs/1"
     runs: tuple[RunRecord, ...]
     summary: RunsSummary
@@ -125,10 +119,9 @@ class RunsDocument(BaseModel):
     passed: bool
 
 
-class ArmResult(BaseModel):
+class ArmResult(Document):
     """One way to order the images, over all seeds."""
 
-    model_config = DOCUMENT
     name: Literal["curriculum", "none", "random", "reversed"]
     steps: int
     """Of the optimizer: the same for all."""
@@ -146,10 +139,9 @@ class ArmResult(BaseModel):
     """Absent for the curriculum itself, and for a single seed."""
 
 
-class CurriculumComparison(BaseModel):
+class CurriculumComparison(Document):
     """What `curriculum --compare` prints and leaves as comparison.json."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.curriculum-comparison/1"], Field(alias="schema")] = (
         "mnistcli.curriculum-comparison/1"
     )
@@ -166,10 +158,9 @@ class CurriculumComparison(BaseModel):
     path: str
 
 
-class Group(BaseModel):
+class Group(Document):
     """Runs of the same preset, or what a preset says was measured of it."""
 
-    model_config = DOCUMENT
     name: str
     """The preset's, with what tells it from others of that name."""
     source: Literal["runs", "reference"]
@@ -195,10 +186,9 @@ class Group(BaseModel):
     """Whether no other group has fewer parameters and at least its accuracy."""
 
 
-class GroupDifference(BaseModel):
+class GroupDifference(Document):
     """A group's mean accuracy less the baseline's."""
 
-    model_config = DOCUMENT
     name: str
     difference: float
     interval: Interval
@@ -209,10 +199,9 @@ class GroupDifference(BaseModel):
     verdict: Literal["improved", "worse", "no clear difference"]
 
 
-class Comparison(BaseModel):
+class Comparison(Document):
     """What `compare` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.comparison/1"], Field(alias="schema")] = (
         "mnistcli.comparison/1"
     )
@@ -222,10 +211,9 @@ class Comparison(BaseModel):
     differences: tuple[GroupDifference, ...]
 
 
-class JournalEntry(BaseModel):
+class JournalEntry(Document):
     """One run among all those of a folder."""
 
-    model_config = DOCUMENT
     run_id: str
     started: str
     preset: str
@@ -238,9 +226,8 @@ class JournalEntry(BaseModel):
     """What is different since then, field by field."""
 
 
-class Journal(BaseModel):
+class Journal(Document):
     """What `compare --journal` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.journal/1"], Field(alias="schema")] = "mnistcli.journal/1"
     entries: tuple[JournalEntry, ...]

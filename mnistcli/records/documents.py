@@ -5,28 +5,19 @@ Fractions are in [0, 1], times in seconds, sizes in bytes. A document says which
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
-
-DOCUMENT = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-    serialize_by_alias=True,
-    validate_by_name=True,
-)
+from mnistcli.records.base import Document
 
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 
-class Check(BaseModel):
+class Check(Document):
     """One limit of a budget and the figure that was held against it."""
 
-    model_config = DOCUMENT
     name: str
     comparison: Literal["<", "<=", ">="]
     limit: int | float
@@ -34,10 +25,9 @@ class Check(BaseModel):
     verdict: Verdict
 
 
-class ClaimAudit(BaseModel):
+class ClaimAudit(Document):
     """A published figure beside the one of the built network, or of this project's own runs."""
 
-    model_config = DOCUMENT
     figure: str
     claimed: int | float
     where: str
@@ -55,10 +45,9 @@ class ClaimAudit(BaseModel):
     """One-sided: how likely a mean so far on its side is, if the true one is the claimed."""
 
 
-class LayerRow(BaseModel):
+class LayerRow(Document):
     """One layer of the built network, for one image."""
 
-    model_config = DOCUMENT
     name: str
     kind: str
     output_shape: tuple[int, ...]
@@ -68,10 +57,9 @@ class LayerRow(BaseModel):
     """Side in pixels; 28 or more is the whole image."""
 
 
-class Memory(BaseModel):
+class Memory(Document):
     """Bytes in float32, for one image where it concerns images."""
 
-    model_config = DOCUMENT
     parameters: int
     forward: int
     """Inference: the largest sum of one layer's input and output."""
@@ -79,10 +67,9 @@ class Memory(BaseModel):
     """Training: every layer's output, kept for the gradient, and that output's gradient."""
 
 
-class Summary(BaseModel):
+class Summary(Document):
     """What `summary` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.summary/1"], Field(alias="schema")] = "mnistcli.summary/1"
     preset: Preset
     parameters: int
@@ -94,10 +81,9 @@ class Summary(BaseModel):
     passed: bool
 
 
-class EpochRecord(BaseModel):
+class EpochRecord(Document):
     """One epoch: means over its batches as they were trained on, augmented."""
 
-    model_config = DOCUMENT
     epoch: int
     train_loss: float
     train_accuracy: float
@@ -110,10 +96,9 @@ class EpochRecord(BaseModel):
     validation_accuracy: float | None
 
 
-class TestResult(BaseModel):
+class TestResult(Document):
     """How many of the test images were recognized, after the last epoch."""
 
-    model_config = DOCUMENT
     __test__ = False
     accuracy: float
     correct: int
@@ -123,19 +108,17 @@ class TestResult(BaseModel):
     """Wilson's, 95 %."""
 
 
-class DataSource(BaseModel):
+class DataSource(Document):
     """Which images a run saw."""
 
-    model_config = DOCUMENT
     source: str
     train_sha256: str
     test_sha256: str
 
 
-class Profile(BaseModel):
+class Profile(Document):
     """Where a run's time went, and how near its loop came to the network's own speed."""
 
-    model_config = DOCUMENT
     stages: dict[str, float]
     """Seconds: data, forward, backward, optimizer, other (together the training), evaluation."""
     images_per_second: float
@@ -144,10 +127,9 @@ class Profile(BaseModel):
     share_of_ceiling: float
 
 
-class CoresetRecord(BaseModel):
+class CoresetRecord(Document):
     """The part of the training images that a run learned from."""
 
-    model_config = DOCUMENT
     settings: Coreset | None
     """Absent if the indices were read from a file."""
     size: int
@@ -161,10 +143,9 @@ class CoresetRecord(BaseModel):
     indices_file: str
 
 
-class PhaseRecord(BaseModel):
+class PhaseRecord(Document):
     """One phase of a curriculum, judged as soon as it had ended."""
 
-    model_config = DOCUMENT
     phase: int
     name: str
     digits: tuple[int, ...]
@@ -186,10 +167,9 @@ class PhaseRecord(BaseModel):
     target: float | None
 
 
-class Repetition(BaseModel):
+class Repetition(Document):
     """A run that was to be the same as an earlier one."""
 
-    model_config = DOCUMENT
     run_id: str
     """The earlier one's."""
     weights_sha256: str
@@ -200,10 +180,9 @@ class Repetition(BaseModel):
     """Whether the weights are the same to the last bit; unknown until it has ended."""
 
 
-class RunRecord(BaseModel):
+class RunRecord(Document):
     """What `train` prints and a run folder keeps as record.json."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.run/1"], Field(alias="schema")] = "mnistcli.run/1"
     run_id: str
     path: str
@@ -241,26 +220,23 @@ class RunRecord(BaseModel):
     passed: bool
 
 
-class PresetDocument(BaseModel):
+class PresetDocument(Document):
     """What `--dry-run` and `presets show --json` print."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.preset/1"], Field(alias="schema")] = "mnistcli.preset/1"
     preset: Preset
 
 
-class PresetRow(BaseModel):
+class PresetRow(Document):
     """One bundled preset."""
 
-    model_config = DOCUMENT
     name: str
     title: str
     path: str
 
 
-class PresetList(BaseModel):
+class PresetList(Document):
     """What `presets list` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.presets/1"], Field(alias="schema")] = "mnistcli.presets/1"
     presets: tuple[PresetRow, ...]

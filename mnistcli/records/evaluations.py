@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from mnistcli.records.documents import DOCUMENT, Interval
+from mnistcli.records.base import Document
+from mnistcli.records.documents import Interval
 
 
-class DigitResult(BaseModel):
+class DigitResult(Document):
     """One true digit."""
 
-    model_config = DOCUMENT
     digit: int
     total: int
     correct: int
@@ -20,10 +20,9 @@ class DigitResult(BaseModel):
     """Of the images of this digit, the share taken for it; absent where there are none."""
 
 
-class CalibrationBin(BaseModel):
+class CalibrationBin(Document):
     """The images whose most probable digit has a probability between two limits."""
 
-    model_config = DOCUMENT
     low: float
     high: float
     total: int
@@ -32,10 +31,9 @@ class CalibrationBin(BaseModel):
     accuracy: float | None
 
 
-class Mistake(BaseModel):
+class Mistake(Document):
     """One image that was taken for another digit."""
 
-    model_config = DOCUMENT
     index: int
     """In the split."""
     digit: int
@@ -45,10 +43,9 @@ class Mistake(BaseModel):
     true_probability: float
 
 
-class Robustness(BaseModel):
+class Robustness(Document):
     """The accuracy on images that were made harder, all of them as much."""
 
-    model_config = DOCUMENT
     distortion: Literal["rotation", "shift", "scale", "noise", "blur"]
     unit: str
     """Of the strengths."""
@@ -56,10 +53,9 @@ class Robustness(BaseModel):
     accuracies: tuple[float, ...]
 
 
-class Answers(BaseModel):
+class Answers(Document):
     """How right a network, or several together, are about a split."""
 
-    model_config = DOCUMENT
     accuracy: float
     correct: int
     total: int
@@ -104,10 +100,9 @@ class Ensemble(Answers):
     """Run ids."""
 
 
-class EvaluationsDocument(BaseModel):
+class EvaluationsDocument(Document):
     """What `evaluate` prints of several runs."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.evaluations/1"], Field(alias="schema")] = (
         "mnistcli.evaluations/1"
     )
@@ -115,10 +110,9 @@ class EvaluationsDocument(BaseModel):
     ensemble: Ensemble
 
 
-class Prediction(BaseModel):
+class Prediction(Document):
     """What a network takes one picture for."""
 
-    model_config = DOCUMENT
     file: str
     predicted: int
     confidence: float
@@ -127,10 +121,9 @@ class Prediction(BaseModel):
     """Of the digits 0 to 9."""
 
 
-class PredictionsDocument(BaseModel):
+class PredictionsDocument(Document):
     """What `evaluate --images` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.predictions/1"], Field(alias="schema")] = (
         "mnistcli.predictions/1"
     )

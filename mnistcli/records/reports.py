@@ -6,19 +6,19 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from mnistcli.records.documents import DOCUMENT, LayerRow, RunRecord
+from mnistcli.records.base import Document
+from mnistcli.records.documents import LayerRow, RunRecord
 from mnistcli.records.evaluations import Answers
 
 Images = NDArray[np.uint8]
 """(k, 28, 28)."""
 
 
-class ReportDocument(BaseModel):
+class ReportDocument(Document):
     """What `report` prints."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.report/1"], Field(alias="schema")] = "mnistcli.report/1"
     path: str
     bytes: int

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mnistcli.preset.schema import Preset
+from mnistcli.records.base import Document
 from mnistcli.records.documents import (
-    DOCUMENT,
     CoresetRecord,
     DataSource,
     EpochRecord,
@@ -16,10 +16,9 @@ from mnistcli.records.documents import (
 Number = Annotated[int, Field(ge=0, le=10**15)]
 
 
-class RunStart(BaseModel):
+class RunStart(Document):
     """How a run began, in start.json from its first moment until its record is written."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.start/1"], Field(alias="schema")] = "mnistcli.start/1"
     started: str
     preset: Preset
@@ -36,29 +35,26 @@ class RunStart(BaseModel):
     """The run that this one is to repeat; its differences are known once it has ended."""
 
 
-class GroupState(BaseModel):
+class GroupState(Document):
     """What a schedule has made of a group of parameters' settings."""
 
-    model_config = DOCUMENT
     lr: float
     betas: tuple[float, float] | None = None
     momentum: float | None = None
 
 
-class UnderwayState(BaseModel):
+class UnderwayState(Document):
     """An epoch of which some batches have been learned from."""
 
-    model_config = DOCUMENT
     step: Number
     rate: float
     seconds: float
     stages: dict[str, float]
 
 
-class RunState(BaseModel):
+class RunState(Document):
     """The facts of state.safetensors, beside its tensors."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.state/1"], Field(alias="schema")] = "mnistcli.state/1"
     events_bytes: Number
     """How much of events.jsonl belongs to it."""
@@ -70,10 +66,9 @@ class RunState(BaseModel):
     """Of every phase that has ended, on the images that phases are judged on."""
 
 
-class DivergenceDocument(BaseModel):
+class DivergenceDocument(Document):
     """What a run leaves as divergence.json if its loss was not finite."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.divergence/1"], Field(alias="schema")] = (
         "mnistcli.divergence/1"
     )
@@ -84,10 +79,9 @@ class DivergenceDocument(BaseModel):
     """Indices of its images among those that may be learned from."""
 
 
-class BatchDocument(BaseModel):
+class BatchDocument(Document):
     """Runs of one preset from several seeds, begun by one command."""
 
-    model_config = DOCUMENT
     schema_: Annotated[Literal["mnistcli.batch/1"], Field(alias="schema")] = "mnistcli.batch/1"
     preset: Preset
     device: Literal["auto", "cpu", "cuda", "mps"]

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mnistcli.errors import FileError, WriteError
 from mnistcli.preset.faults import describe_fault
+from mnistcli.records.base import Document
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.states import BatchDocument
 
@@ -23,7 +24,7 @@ DIVERGENCE = "divergence.json"
 BATCH_SUFFIX = ".batch.json"
 SIZE_LIMIT = 64 * 1_048_576
 
-Document = TypeVar("Document", bound=BaseModel)
+Kind = TypeVar("Kind", bound=Document)
 
 
 def create_run_folder(out: Path, preset: str, seed: int, now: datetime) -> Path:
@@ -199,7 +200,7 @@ def read_record(folder: Path) -> RunRecord:
     return read_document(folder / RECORD, RunRecord, "a run record")
 
 
-def read_document(path: Path, kind: type[Document], what: str) -> Document:
+def read_document(path: Path, kind: type[Kind], what: str) -> Kind:
     """Reads and checks a JSON document.
 
     Args:
@@ -226,7 +227,7 @@ def read_document(path: Path, kind: type[Document], what: str) -> Document:
         raise FileError(f'cannot read "{path}": {reason}') from error
 
 
-def write_document(path: Path, document: BaseModel) -> None:
+def write_document(path: Path, document: Document) -> None:
     """Writes a JSON document.
 
     Raises:
