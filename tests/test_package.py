@@ -74,7 +74,7 @@ def test_an_installed_wheel_has_all_it_needs(built: Path, tmp_path: Path) -> Non
         )
     one_batch = ["--set", "train.epochs=1", "--set", "train.validation_examples=59000"]
     out = run("-m", "mnistcli", "train", *one_batch, "--no-fail", "--json")
-    assert '"mnistcli.run/1"' in out
+    assert '"mnistcli.run/2"' in out
     page = run("-m", "mnistcli", "report", json.loads(out)["path"]).strip()
     assert (tmp_path / page).read_text().startswith("<!DOCTYPE html>")
 

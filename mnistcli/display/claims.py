@@ -6,14 +6,14 @@ from mnistcli.display.text import figure, figure_name
 from mnistcli.records.documents import ClaimAudit
 
 CLAIM_STYLE = {
-    "holds": "green",
-    "does not hold": "red",
-    "not decided": "yellow",
-    "not measured here": "dim",
+    "confirmed": "green",
+    "refuted": "red",
+    "undecided": "yellow",
+    "not measured": "dim",
 }
 CLAIM_FIGURES = ("claimed", "here", "sd")
 CLAIM_COLUMNS = ("published", *CLAIM_FIGURES, "verdict")
-CLAIM_NOTE = " holds: the mean here is clearly as good (one-sided t test, 5 % for each claim)"
+CLAIM_NOTE = " confirmed: the mean here is clearly as good (one-sided t test, 5 % for each claim)"
 
 
 def claim_cells(audit: ClaimAudit) -> tuple[str, str, str, str, Text]:

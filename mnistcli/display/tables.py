@@ -173,7 +173,7 @@ def _speed(record: RunRecord) -> str:
     if profile is None:
         return ""
     memory = "" if record.peak_memory is None else f"; peak memory {size(record.peak_memory)}"
-    share, ceiling = percent(profile.share_of_ceiling, 0), profile.ceiling_images_per_second
+    share, ceiling = percent(profile.fraction_of_ceiling, 0), profile.ceiling_images_per_second
     return (
         f" {profile.images_per_second:,.0f} images/s, {share} of the {ceiling:,.0f} "
         f"that the network alone reaches{memory}"

@@ -20,7 +20,7 @@ class CoverageResult(Document):
 class CoresetDocument(Document):
     """What `coreset` prints and leaves as coreset.json."""
 
-    schema_: Annotated[Literal["mnistcli.coreset/1"], Field(alias="schema")] = "mnistcli.coreset/1"
+    schema_: Annotated[Literal["mnistcli.coreset/2"], Field(alias="schema")] = "mnistcli.coreset/2"
     preset: str
     seed: int
     method: str
@@ -72,8 +72,8 @@ class MethodResult(Document):
 class CoresetComparison(Document):
     """What `coreset --compare` prints and leaves as comparison.json."""
 
-    schema_: Annotated[Literal["mnistcli.coreset-comparison/1"], Field(alias="schema")] = (
-        "mnistcli.coreset-comparison/1"
+    schema_: Annotated[Literal["mnistcli.coreset-comparison/2"], Field(alias="schema")] = (
+        "mnistcli.coreset-comparison/2"
     )
     preset: Preset
     evaluated_on: Literal["test", "validation"]
@@ -111,7 +111,7 @@ class RunsSummary(Document):
 class RunsDocument(Document):
     """What `train --seeds` prints."""
 
-    schema_: Annotated[Literal["mnistcli.runs/1"], Field(alias="schema")] = "mnistcli.runs/1"
+    schema_: Annotated[Literal["mnistcli.runs/2"], Field(alias="schema")] = "mnistcli.runs/2"
     runs: tuple[RunRecord, ...]
     summary: RunsSummary
     checks: tuple[Check, ...]
@@ -142,8 +142,8 @@ class ArmResult(Document):
 class CurriculumComparison(Document):
     """What `curriculum --compare` prints and leaves as comparison.json."""
 
-    schema_: Annotated[Literal["mnistcli.curriculum-comparison/1"], Field(alias="schema")] = (
-        "mnistcli.curriculum-comparison/1"
+    schema_: Annotated[Literal["mnistcli.curriculum-comparison/2"], Field(alias="schema")] = (
+        "mnistcli.curriculum-comparison/2"
     )
     preset: Preset
     evaluated_on: Literal["test", "validation"]
@@ -202,8 +202,8 @@ class GroupDifference(Document):
 class Comparison(Document):
     """What `compare` prints."""
 
-    schema_: Annotated[Literal["mnistcli.comparison/1"], Field(alias="schema")] = (
-        "mnistcli.comparison/1"
+    schema_: Annotated[Literal["mnistcli.comparison/2"], Field(alias="schema")] = (
+        "mnistcli.comparison/2"
     )
     groups: tuple[Group, ...]
     baseline: str

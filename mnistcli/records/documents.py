@@ -38,7 +38,7 @@ class ClaimAudit(Document):
     sd: float | None
     runs: int
     """How many the mean is of."""
-    verdict: Literal["holds", "does not hold", "not decided", "not measured here"]
+    verdict: Literal["confirmed", "refuted", "undecided", "not measured"]
     test: Literal["count", "one-sample t"] | None
     """A count must be the same. Of runs, the mean must be as good as claimed, or better."""
     p_value: float | None
@@ -70,7 +70,7 @@ class Memory(Document):
 class Summary(Document):
     """What `summary` prints."""
 
-    schema_: Annotated[Literal["mnistcli.summary/1"], Field(alias="schema")] = "mnistcli.summary/1"
+    schema_: Annotated[Literal["mnistcli.summary/2"], Field(alias="schema")] = "mnistcli.summary/2"
     preset: Preset
     parameters: int
     macs: int
@@ -112,6 +112,9 @@ class DataSource(Document):
     """Which images a run saw."""
 
     source: str
+    """Name of the data set, or the folder as it was given."""
+    folder: str | None = None
+    """Absolute path of the folder; absent for the embedded MNIST."""
     train_sha256: str
     test_sha256: str
 
@@ -124,7 +127,7 @@ class Profile(Document):
     images_per_second: float
     ceiling_images_per_second: float
     """Of forward, backward and optimizer on one batch that is there already."""
-    share_of_ceiling: float
+    fraction_of_ceiling: float
 
 
 class CoresetRecord(Document):
@@ -183,7 +186,7 @@ class Repetition(Document):
 class RunRecord(Document):
     """What `train` prints and a run folder keeps as record.json."""
 
-    schema_: Annotated[Literal["mnistcli.run/1"], Field(alias="schema")] = "mnistcli.run/1"
+    schema_: Annotated[Literal["mnistcli.run/2"], Field(alias="schema")] = "mnistcli.run/2"
     run_id: str
     path: str
     started: str

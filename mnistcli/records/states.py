@@ -19,7 +19,7 @@ Number = Annotated[int, Field(ge=0, le=10**15)]
 class RunStart(Document):
     """How a run began, in start.json from its first moment until its record is written."""
 
-    schema_: Annotated[Literal["mnistcli.start/1"], Field(alias="schema")] = "mnistcli.start/1"
+    schema_: Annotated[Literal["mnistcli.start/2"], Field(alias="schema")] = "mnistcli.start/2"
     started: str
     preset: Preset
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -55,7 +55,7 @@ class UnderwayState(Document):
 class RunState(Document):
     """The facts of state.safetensors, beside its tensors."""
 
-    schema_: Annotated[Literal["mnistcli.state/1"], Field(alias="schema")] = "mnistcli.state/1"
+    schema_: Annotated[Literal["mnistcli.state/2"], Field(alias="schema")] = "mnistcli.state/2"
     events_bytes: Number
     """How much of events.jsonl belongs to it."""
     groups: tuple[GroupState, ...]

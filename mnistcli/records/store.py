@@ -16,6 +16,7 @@ from mnistcli.errors import FileError, WriteError
 from mnistcli.preset.faults import describe_fault
 from mnistcli.records.base import Document
 from mnistcli.records.documents import RunRecord
+from mnistcli.records.older import update
 from mnistcli.records.states import BatchDocument
 
 RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
@@ -218,7 +219,7 @@ def read_document(path: Path, kind: type[Kind], what: str) -> Kind:
             content = file.read(SIZE_LIMIT + 1)
         if len(content) > SIZE_LIMIT:
             raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
-        return kind.model_validate_json(content)
+        return kind.model_validate_json(update(content, path))
     except ValidationError as error:
         fault = describe_fault(error, kind, None)
         raise FileError(f'"{path}" is not {what}: {fault}') from error

@@ -8,7 +8,7 @@ from mnistcli.preset.schema import Claim, Preset, Reference
 from mnistcli.records.documents import ClaimAudit, RunRecord
 from mnistcli.verdict.stats import LEVEL, deviation, one_sample_p
 
-Verdict = Literal["holds", "does not hold", "not decided"]
+Verdict = Literal["confirmed", "refuted", "undecided"]
 
 Measured = Mapping[str, Sequence[float]]
 """A value a seed of every figure that is the same on any machine."""
@@ -56,16 +56,16 @@ def check_claim(
     Equal values have no spread to test by. Where they are what was claimed, that holds.
     """
     if len(values) > 1 and set(values) == {claimed}:
-        return "holds", None
+        return "confirmed", None
     p_value = one_sample_p(values, claimed)
     if p_value is None or p_value >= LEVEL:
-        return "not decided", p_value
+        return "undecided", p_value
     is_higher = mean(values) > claimed
-    return ("holds" if is_higher != figure.endswith("_loss") else "does not hold"), p_value
+    return ("confirmed" if is_higher != figure.endswith("_loss") else "refuted"), p_value
 
 
 def _audit_count(claim: Claim, built: int) -> ClaimAudit:
-    verdict: Verdict = "holds" if built == claim.value else "does not hold"
+    verdict: Verdict = "confirmed" if built == claim.value else "refuted"
     return ClaimAudit(
         figure=claim.figure, claimed=claim.value, where=claim.where, built=built, measured=None,
         sd=None, runs=0, verdict=verdict, test="count", p_value=None,
@@ -76,7 +76,7 @@ def _audit_mean(claim: Claim, values: Sequence[float]) -> ClaimAudit:
     if not values:
         return ClaimAudit(
             figure=claim.figure, claimed=claim.value, where=claim.where, built=None, measured=None,
-            sd=None, runs=0, verdict="not measured here", test=None, p_value=None,
+            sd=None, runs=0, verdict="not measured", test=None, p_value=None,
         )  # fmt: skip
     verdict, p_value = check_claim(claim.figure, claim.value, values)
     return ClaimAudit(

@@ -25,7 +25,7 @@ def test_a_folder_of_runs_is_grouped_and_judged(cli: Callable, folder: Path) -> 
     answer = cli("compare", folder, "--json")
     assert answer.code == 0
     document = json.loads(answer.out)
-    assert document["schema"] == "mnistcli.comparison/1"
+    assert document["schema"] == "mnistcli.comparison/2"
     assert [group["seeds"] for group in document["groups"]] == [[0, 1, 2]] * 2
     verdicts = {found["verdict"] for found in document["differences"]}
     assert verdicts <= {"improved", "worse"}
@@ -105,7 +105,7 @@ def test_markdown_has_every_claim_with_its_verdict(cli: Callable) -> None:
     for lines in (groups, claims):
         assert len({line.count("|") for line in lines}) == 1
     assert (
-        "| optimizednet [reference] | parameters | 22,642 | 23,266 |  | does not hold | count |  |"
+        "| optimizednet [reference] | parameters | 22,642 | 23,266 |  | refuted | count |  |"
     ) in claims
 
 
@@ -120,7 +120,7 @@ def test_the_journal_lists_every_run(cli: Callable, folder: Path) -> None:
 def test_broken_runs_are_said_and_the_others_are_shown(cli: Callable, folder: Path) -> None:
     broken = sorted(folder.iterdir())[0]
     record = broken / "record.json"
-    for content in ("{", '{"schema": "mnistcli.run/2"}', ""):
+    for content in ("{", '{"schema": "mnistcli.run/3"}', ""):
         record.write_text(content)
         answer = cli("compare", folder, "--json")
         assert answer.code == 4

@@ -139,7 +139,7 @@ def test_json_is_strict_and_stderr_plain(
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    assert json.loads(done.stdout, parse_constant=refuse)["schema"] == "mnistcli.run/1"
+    assert json.loads(done.stdout, parse_constant=refuse)["schema"] == "mnistcli.run/2"
     lines = done.stderr.splitlines()
     assert lines[0] == "tiny · 4,154 parameters · 600 images · 2 epochs · seed 0"
     assert lines[1].startswith("on cpu in ")

@@ -30,7 +30,7 @@ def teach(
 def test_phases_are_trained_judged_and_kept(teach: Callable) -> None:
     answer, record = teach("--set", GROUPS)
     assert answer.code == 0
-    assert record["schema"] == "mnistcli.run/1"
+    assert record["schema"] == "mnistcli.run/2"
     assert [phase["name"] for phase in record["phases"]] == ["easy", "medium", "hard"]
     assert [phase["images"] for phase in record["phases"]] == [180, 420, 600]
     assert [phase["steps"] for phase in record["phases"]] == [6, 14, 20]  # two passes each

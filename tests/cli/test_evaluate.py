@@ -145,7 +145,7 @@ def test_the_same_network_twice_is_that_network(cli: Callable, run: dict, tiny_d
 
 def test_a_broken_run_does_not_hide_the_others(cli: Callable, runs: Path, tiny_data: Path) -> None:
     first, second, third = sorted(runs.iterdir())
-    (first / "record.json").write_text('{"schema": "mnistcli.run/2"}')
+    (first / "record.json").write_text('{"schema": "mnistcli.run/3"}')
     (second / "weights.safetensors").unlink()
     answer = cli("evaluate", runs, "nowhere", "--data", tiny_data, "--json")
     assert answer.code == 4

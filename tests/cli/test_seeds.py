@@ -20,7 +20,7 @@ def train(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> 
 def test_several_seeds_are_the_single_runs(train: Callable) -> None:
     answer, document = train("--seeds", "0-2", "--jobs", 2)
     assert answer.code == 0
-    assert document["schema"] == "mnistcli.runs/1"
+    assert document["schema"] == "mnistcli.runs/2"
     assert [run["seed"] for run in document["runs"]] == [0, 1, 2]
     singles = [train("--seed", seed)[1]["weights_sha256"] for seed in range(3)]
     assert [run["weights_sha256"] for run in document["runs"]] == singles

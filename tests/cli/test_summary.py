@@ -30,12 +30,12 @@ def test_wrong_published_counts_are_told_and_fail(
     answer = cli("summary", name, "--json")
     assert answer.code == 3
     audits = json.loads(answer.out)["published"]
-    assert {"claimed": claimed, "built": built, "verdict": "does not hold"}.items() <= next(
+    assert {"claimed": claimed, "built": built, "verdict": "refuted"}.items() <= next(
         audit for audit in audits if audit["claimed"] == claimed
     ).items()
     text = cli("summary", name).out
     assert f" {claimed:,} " in text
-    assert "does not hold" in text
+    assert "refuted" in text
     assert "FAIL" in text
     assert cli("summary", name, "--no-fail").code == 0
 

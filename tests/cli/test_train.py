@@ -141,7 +141,7 @@ def test_profile_says_where_the_time_went(
         "data", "forward", "backward", "optimizer", "other", "evaluation",
     ]  # fmt: skip
     ratio = profile["images_per_second"] / profile["ceiling_images_per_second"]
-    assert profile["share_of_ceiling"] == pytest.approx(ratio)
+    assert profile["fraction_of_ceiling"] == pytest.approx(ratio)
     text = cli("train", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--profile").out
     assert "that the network alone reaches; peak memory" in text
 

@@ -5,7 +5,11 @@ from mnistcli.preset.loading import list_presets, load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import ClaimAudit, Summary
 
-SIGNS = {"holds": "holds", "does not hold": "**does not hold**", "not decided": "not decided"}
+SIGNS = {
+    "confirmed": "holds",
+    "refuted": "**does not hold**",
+    "undecided": "not decided",
+}
 
 
 def rows_of_readme() -> str:

@@ -73,19 +73,19 @@ def test_verdicts_on_claims_follow_from_the_runs(name: str) -> None:
     for audit in summary.published:
         if audit.figure == "parameters":
             same = audit.claimed == summary.parameters
-            assert audit.verdict == ("holds" if same else "does not hold")
+            assert audit.verdict == ("confirmed" if same else "refuted")
         elif len(set(values := figures.get(audit.figure, []))) == 1:
-            assert audit.verdict == ("holds" if values[0] == audit.claimed else "not decided")
+            assert audit.verdict == ("confirmed" if values[0] == audit.claimed else "undecided")
         elif values:
             better = "less" if audit.figure.endswith("loss") else "greater"
             worse = "greater" if better == "less" else "less"
             p_better = ttest_1samp(values, audit.claimed, alternative=better).pvalue
             p_worse = ttest_1samp(values, audit.claimed, alternative=worse).pvalue
-            wanted = "holds" if p_better < 0.05 else "does not hold" if p_worse < 0.05 else None
-            assert audit.verdict == (wanted or "not decided")
+            wanted = "confirmed" if p_better < 0.05 else "refuted" if p_worse < 0.05 else None
+            assert audit.verdict == (wanted or "undecided")
             assert audit.test == "one-sample t"
         else:
-            assert audit.verdict == "not measured here"
+            assert audit.verdict == "not measured"
 
 
 CHEAP = [name for name in MEASURED if load_preset(name).reference.median_train_seconds < 30]

@@ -30,7 +30,7 @@ def audited(preset: Preset) -> tuple[ClaimAudit, ...]:
 
 @pytest.mark.parametrize(
     ("claimed", "verdict"),
-    [(0.9940, "does not hold"), (0.9900, "holds"), (0.9922, "not decided")],
+    [(0.9940, "refuted"), (0.9900, "confirmed"), (0.9922, "undecided")],
 )
 def test_a_claimed_accuracy_is_held_against_the_mean(claimed: float, verdict: str) -> None:
     found, p_value = check_claim("test_accuracy", claimed, RUNS)
@@ -41,15 +41,15 @@ def test_a_claimed_accuracy_is_held_against_the_mean(claimed: float, verdict: st
 
 def test_of_a_loss_less_is_better() -> None:
     losses = (0.11, 0.12, 0.115, 0.118, 0.112)
-    assert check_claim("test_loss", 0.2, losses)[0] == "holds"
-    assert check_claim("test_loss", 0.05, losses)[0] == "does not hold"
+    assert check_claim("test_loss", 0.2, losses)[0] == "confirmed"
+    assert check_claim("test_loss", 0.05, losses)[0] == "refuted"
 
 
 def test_one_run_and_equal_runs() -> None:
-    assert check_claim("test_accuracy", 0.99, (0.95,)) == ("not decided", None)
-    assert check_claim("test_accuracy", 0.99, (0.99,)) == ("not decided", None)
-    assert check_claim("test_accuracy", 0.9951, (0.9952, 0.9952)) == ("not decided", None)
-    assert check_claim("test_accuracy", 1.0, (1.0, 1.0)) == ("holds", None)
+    assert check_claim("test_accuracy", 0.99, (0.95,)) == ("undecided", None)
+    assert check_claim("test_accuracy", 0.99, (0.99,)) == ("undecided", None)
+    assert check_claim("test_accuracy", 0.9951, (0.9952, 0.9952)) == ("undecided", None)
+    assert check_claim("test_accuracy", 1.0, (1.0, 1.0)) == ("confirmed", None)
 
 
 def test_every_claim_says_what_was_measured_and_by_which_test() -> None:
@@ -62,11 +62,11 @@ def test_every_claim_says_what_was_measured_and_by_which_test() -> None:
     ]
     audits = audited(preset_with(claims, {"test_accuracies": RUNS}))
     assert [(audit.verdict, audit.test) for audit in audits] == [
-        ("holds", "count"),
-        ("does not hold", "count"),
-        ("does not hold", "one-sample t"),
-        ("not measured here", None),
-        ("not measured here", None),
+        ("confirmed", "count"),
+        ("refuted", "count"),
+        ("refuted", "one-sample t"),
+        ("not measured", None),
+        ("not measured", None),
     ]
     assert audits[2].measured == pytest.approx(sum(RUNS) / 5)
     assert audits[2].runs == 5

@@ -141,7 +141,7 @@ def make_profile(
         stages={**stages, "evaluation": evaluation_seconds},
         images_per_second=speed,
         ceiling_images_per_second=ceiling,
-        share_of_ceiling=speed / ceiling,
+        fraction_of_ceiling=speed / ceiling,
     )
 
 
