@@ -1,10 +1,14 @@
 import gzip
+import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -73,29 +77,48 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(f"{count:6,} {name}")
 
 
-@pytest.fixture(autouse=True)
-def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture(autouse=True, scope="session")
+def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the user's terminal and settings; train in one thread.
+
+    The networks here are so small that a second thread makes their training slower, and ten times
+    slower where another process wants the same core.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+            environment.delenv(name, raising=False)
+        for name in [name for name in os.environ if name.startswith("MNISTCLI_")]:
+            environment.delenv(name)
+        environment.setenv("MNISTCLI_THREADS", "1")
+        environment.setenv("MNISTCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable:
-    """Runs one command line in this process, as its entry point would."""
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., Answer]:
+    """Run one command line in this process, as its entry point would."""
+    return run_command
 
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["mnistcli", *map(str, arguments)])
-        threads = torch.get_num_threads()
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        with pytest.raises(SystemExit) as ending:
-            main()
-        torch.set_num_threads(threads)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        captured = capsys.readouterr()
-        return Answer(int(ending.value.code or 0), captured.out, captured.err)
 
-    return run
+def run_command(*arguments: object) -> Answer:
+    """Return the exit code of `mnistcli ARGUMENTS…`, its stdout and its stderr."""
+    threads = torch.get_num_threads()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    out, err = (
+        TextIOWrapper(BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2)
+    )
+    with (
+        patch.object(sys, "argv", ["mnistcli", *map(str, arguments)]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as ending,
+    ):
+        main()
+    torch.set_num_threads(threads)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    texts = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return Answer(int(ending.value.code or 0), *texts)
 
 
 @pytest.fixture(scope="session")
@@ -113,9 +136,9 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def tiny_preset(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
+@pytest.fixture(scope="session")
+def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("preset") / "tiny.toml"
     path.write_text(TINY_PRESET)
     return path
 

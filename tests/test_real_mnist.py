@@ -14,6 +14,11 @@ from tests.conftest import write_idx
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def _threads_as_for_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MNISTCLI_THREADS")
+
+
 def test_sprint_meets_its_budget(cli: Callable, tmp_path: Path) -> None:
     answer = cli("train", "--out", tmp_path, "--json")
     record = json.loads(answer.out)

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -9,16 +10,19 @@ import pytest
 from mnistcli.preset.loading import load_preset
 
 
-@pytest.fixture
-def folder(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Three seeds of the tiny preset, and three of it hardly trained."""
+    out = tmp_path_factory.mktemp("compare") / "runs"
     for settings in ([], ["--set", "train.schedule.max_learning_rate=0.0001"]):
         answer = cli(
-            "train", tiny_preset, "--data", tiny_data, "--out", tmp_path / "runs", "--quiet",
+            "train", tiny_preset, "--data", tiny_data, "--out", out, "--quiet",
             "--seeds", "0-2", "--jobs", 1, *settings,
         )  # fmt: skip
         assert answer.code == 0, answer.err
-    return tmp_path / "runs"
+    return out
 
 
 def test_a_folder_of_runs_is_grouped_and_judged(cli: Callable, folder: Path) -> None:
@@ -117,7 +121,10 @@ def test_the_journal_lists_every_run(cli: Callable, folder: Path) -> None:
     assert "what changed" in cli("compare", "--journal", folder).out
 
 
-def test_broken_runs_are_said_and_the_others_are_shown(cli: Callable, folder: Path) -> None:
+def test_broken_runs_are_said_and_the_others_are_shown(
+    cli: Callable, folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folder, tmp_path / "runs"))
     broken = sorted(folder.iterdir())[0]
     record = broken / "record.json"
     for content in ("{", '{"schema": "mnistcli.run/3"}', ""):

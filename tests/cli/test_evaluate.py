@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from PIL import Image
 from mnistcli.datasets.idx import load_examples
 
 
-@pytest.fixture
-def run(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> dict:
-    answer = cli("train", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--json", "-q")
+@pytest.fixture(scope="module")
+def run(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict:
+    out = tmp_path_factory.mktemp("run")
+    answer = cli("train", tiny_preset, "--data", tiny_data, "--out", out, "--json", "-q")
     return dict(json.loads(answer.out))
 
 
@@ -95,17 +99,22 @@ def test_a_person_reads_every_number_of_the_matrix(
     ("file", "content"),
     [("record.json", "{}"), ("weights.safetensors", "x"), ("record.json", None)],
 )
-def test_a_damaged_run_exits_4(cli: Callable, run: dict, file: str, content: str | None) -> None:
-    path = Path(run["path"]) / file
+def test_a_damaged_run_exits_4(
+    cli: Callable, run: dict, tmp_path: Path, file: str, content: str | None
+) -> None:
+    damaged = Path(shutil.copytree(run["path"], tmp_path / "run"))
+    path = damaged / file
     path.unlink() if content is None else path.write_text(content)
-    answer = cli("evaluate", run["path"])
+    answer = cli("evaluate", damaged)
     assert answer.code == 4
     assert answer.err.count("\n") == 1
 
 
-@pytest.fixture
-def runs(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "several"
+@pytest.fixture(scope="module")
+def runs(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("several")
     weak = ("--set", "train.epochs=1", "--set", "train.schedule.max_learning_rate=0.004")
     for seed in range(3):
         common = ("--data", tiny_data, "--out", folder, "--seed", seed)
@@ -143,7 +152,10 @@ def test_the_same_network_twice_is_that_network(cli: Callable, run: dict, tiny_d
     assert both["loss"] == pytest.approx(one["loss"], abs=1e-5)
 
 
-def test_a_broken_run_does_not_hide_the_others(cli: Callable, runs: Path, tiny_data: Path) -> None:
+def test_a_broken_run_does_not_hide_the_others(
+    cli: Callable, runs: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    runs = Path(shutil.copytree(runs, tmp_path / "runs"))
     first, second, third = sorted(runs.iterdir())
     (first / "record.json").write_text('{"schema": "mnistcli.run/3"}')
     (second / "weights.safetensors").unlink()

@@ -93,12 +93,14 @@ def test_optimizers_move_as_their_plain_forms_do(settings: spec.Optimizer, refer
     assert torch.allclose(ours, theirs, atol=1e-6)
 
 
-def test_training_does_not_import_pytorchs_compiler(tiny_data: Path, tiny_preset: Path) -> None:
+def test_training_does_not_import_pytorchs_compiler(
+    tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
     """It would take longer than a training of the smallest networks."""
     code = (
         "import sys\nfrom mnistcli.cli.app import main\n"
         f"sys.argv = ['mnistcli', 'train', {str(tiny_preset)!r}, '--data', {str(tiny_data)!r},"
-        f" '--out', {str(tiny_preset.parent)!r}, '--set', 'train.ema_decay=0.9']\n"
+        f" '--out', {str(tmp_path)!r}, '--set', 'train.ema_decay=0.9']\n"
         "try:\n    main()\n"
         "except SystemExit as ending:\n    assert not ending.code, ending.code\n"
         "heavy = {'torch._dynamo', 'sympy', 'sklearn', 'matplotlib'} & sys.modules.keys()\n"
