@@ -37,8 +37,8 @@ from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
-    from mnistcli.experiment.training.run import Experiment
     from mnistcli.experiment.training.seeds import Batch
+    from mnistcli.experiment.training.setup import TrainingSetup
     from mnistcli.experiment.workers import Workers
     from mnistcli.preset.schema import Preset
     from mnistcli.records.documents import RunRecord
@@ -114,13 +114,13 @@ def train_preset(
     profile: bool = False,
 ) -> None:
     """Trains, shows and judges."""
-    from mnistcli.experiment.training.run import prepare
+    from mnistcli.experiment.training.setup import prepare
 
     run_experiment(prepare(preset, options, coreset), shown, profile=profile)
 
 
 def run_experiment(
-    experiment: "Experiment", shown: OutputOptions, *, profile: bool = False
+    experiment: "TrainingSetup", shown: OutputOptions, *, profile: bool = False
 ) -> None:
     """Trains, shows and judges what has been prepared."""
     from mnistcli.display.progress import show_progress, standard_error
@@ -182,7 +182,7 @@ def resume_training(
     shown: OutputOptions,
 ) -> None:
     """Goes on with a run or a batch; shows the result of one that has ended already."""
-    from mnistcli.experiment.training.run import reopen
+    from mnistcli.experiment.training.setup import reopen
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, find_begun_run, read_record
 
     if reference.endswith(BATCH_SUFFIX):
@@ -207,7 +207,7 @@ def repeat_training(reference: str, options: "Options", shown: OutputOptions) ->
     run_experiment(prepare_repetition(find_run(reference), options), shown)
 
 
-def headline(experiment: "Experiment") -> str:
+def headline(experiment: "TrainingSetup") -> str:
     """What is about to be trained and where, and whether its size fails already."""
     preset = experiment.preset
     lines = [

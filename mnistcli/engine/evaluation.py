@@ -1,22 +1,34 @@
-"""Network + examples → how right it is."""
+"""Evaluate a network on examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mnistcli.datasets.examples import CLASSES, Examples
-from mnistcli.preset.schema import Normalization
 
 BATCH = 1_000
 TINY = 1e-30
 
 
+class Normalization(Protocol):
+    """Mean and standard deviation of the pixels in [0, 1], as a preset gives them."""
+
+    @property
+    def mean(self) -> float:
+        """Return the mean."""
+
+    @property
+    def std(self) -> float:
+        """Return the standard deviation."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network answered to a set of examples."""
+    """Predictions of a network on a set of examples."""
 
     predictions: Tensor
     """int64 (n,), on the CPU."""
@@ -29,33 +41,38 @@ class Evaluation:
 
     @property
     def total(self) -> int:
-        """How many examples there were."""
+        """Return the number of examples."""
         return len(self.predictions)
 
     @property
     def correct(self) -> int:
-        """How many of them were recognized."""
+        """Return the number of examples recognized."""
         return int(self.confusion.diagonal().sum())
 
     @property
     def accuracy(self) -> float:
-        """The share recognized."""
+        """Return the fraction of the examples recognized."""
         return self.correct / self.total
 
 
 def accuracy_on(confusion: Tensor, digits: Sequence[int]) -> float | None:
-    """The share of these digits that is recognized, if there are any; int64 (10, 10)."""
+    """Return the fraction of these digits recognized, or None where there are none of them.
+
+    Args:
+        confusion: int64 (10, 10), rows are true digits.
+        digits: those to count.
+    """
     total = int(confusion[list(digits)].sum())
     return int(confusion.diagonal()[list(digits)].sum()) / total if total else None
 
 
 def to_inputs(images: Tensor) -> Tensor:
-    """uint8 (n, 1, h, w) in 0 … 255 → float32 in [0, 1], a fresh tensor."""
+    """Convert uint8 (n, 1, h, w) in 0 … 255 to float32 in [0, 1], a new tensor."""
     return images.to(torch.float32).div_(255)
 
 
 def normalize(images: Tensor, normalization: Normalization) -> Tensor:
-    """Float in [0, 1] → (value - mean) / std, in place."""
+    """Replace float values in [0, 1] by (value - mean) / std, in place."""
     return images.sub_(normalization.mean).div_(normalization.std)
 
 
@@ -63,19 +80,19 @@ def normalize(images: Tensor, normalization: Normalization) -> Tensor:
 def respond(
     model: nn.Sequential, examples: Examples, normalization: Normalization
 ) -> tuple[Tensor, Tensor]:
-    """What the network's last layer sees, float32 (n, d), and what it says, logits (n, 10)."""
+    """Return the inputs of the network's last layer, float32 (n, d), and its logits (n, 10)."""
     model.eval()
-    seen, said = [], []
+    inputs, outputs = [], []
     for images in torch.split(examples.images, BATCH):
         features = model[:-1](normalize(to_inputs(images), normalization))
-        seen.append(features.flatten(1))
-        said.append(model[-1](features))
-    return torch.cat(seen), torch.cat(said)
+        inputs.append(features.flatten(1))
+        outputs.append(model[-1](features))
+    return torch.cat(inputs), torch.cat(outputs)
 
 
 @torch.inference_mode()
 def measure_losses(model: nn.Module, examples: Examples, normalization: Normalization) -> Tensor:
-    """The cross entropy of every example, float32 (n,), on the CPU."""
+    """Return the cross-entropy of every example, float32 (n,), on the CPU."""
     model.eval()
     losses = []
     for images, labels in zip(
@@ -88,24 +105,24 @@ def measure_losses(model: nn.Module, examples: Examples, normalization: Normaliz
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, examples: Examples, normalization: Normalization) -> Evaluation:
-    """Lets the network answer to all examples, in float32 whatever it was trained in.
+    """Evaluate the network on all examples, in float32 whatever it was trained in.
 
-    So that a record can be checked, to the last image, on a machine without bfloat16.
+    So a record can be checked, to the last image, on a machine without bfloat16.
     """
     model.eval()
-    said, loss = [], 0.0
+    outputs, loss = [], 0.0
     for images, labels in zip(
         torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
     ):
         logits = model(normalize(to_inputs(images), normalization))
         loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-        said.append(logits)
-    logits = torch.cat(said).cpu()
-    return _count(logits.softmax(dim=1), examples.labels.cpu(), loss / len(logits))
+        outputs.append(logits)
+    logits = torch.cat(outputs).cpu()
+    return _summarize(logits.softmax(dim=1), examples.labels.cpu(), loss / len(logits))
 
 
 def combine(evaluations: Sequence[Evaluation], labels: Tensor) -> Evaluation:
-    """What several networks answer together: the mean of their probabilities.
+    """Evaluate several networks as an ensemble: by the mean of their probabilities.
 
     Args:
         evaluations: of the same examples.
@@ -116,14 +133,14 @@ def combine(evaluations: Sequence[Evaluation], labels: Tensor) -> Evaluation:
     """
     mean = torch.stack([one.probabilities for one in evaluations]).mean(dim=0)
     loss = float(functional.nll_loss(mean.clamp_min(TINY).log(), labels.cpu()))
-    return _count(mean, labels.cpu(), loss)
+    return _summarize(mean, labels.cpu(), loss)
 
 
-def _count(probabilities: Tensor, labels: Tensor, loss: float) -> Evaluation:
-    answers = probabilities.argmax(dim=1)
-    confusion = torch.bincount(labels * CLASSES + answers, minlength=CLASSES**2)
+def _summarize(probabilities: Tensor, labels: Tensor, loss: float) -> Evaluation:
+    predictions = probabilities.argmax(dim=1)
+    confusion = torch.bincount(labels * CLASSES + predictions, minlength=CLASSES**2)
     return Evaluation(
-        predictions=answers,
+        predictions=predictions,
         confusion=confusion.view(CLASSES, CLASSES),
         loss=loss,
         probabilities=probabilities,

@@ -1,249 +1,126 @@
 """The one training loop: it knows indices and events, no preset, file, screen or coreset."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.engine.augment import Augment
 from mnistcli.engine.clock import Clock
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
-from mnistcli.engine.events import (
-    Emit,
-    EpochFinished,
-    StepFinished,
-    TrainingResumed,
-    TrainingStarted,
-)
+from mnistcli.engine.events import Emit, EpochFinished, StepFinished
 from mnistcli.engine.network.build import seed_dropout
-from mnistcli.engine.optim import Schedule
+from mnistcli.engine.state import EpochState, Learner, LoopState, Recipe
 from mnistcli.errors import DivergedError, Divergence
-from mnistcli.preset.schema import Normalization
 
 
-@dataclass(frozen=True)
-class Learner:
-    """What learns: a network, the optimizer over its parameters, and that optimizer's schedule."""
+class Course(Protocol):
+    """Which examples each epoch learns from: all the loop knows of coresets and curricula."""
 
-    model: nn.Module
-    """Float (n, 1, 28, 28) → logits (n, 10), on the examples' device."""
-    optimizer: optim.Optimizer
-    schedule: Schedule
-    average: AveragedModel | None = None
-    """Follows the network after every batch, if there is one."""
+    def next(self, metrics: EpochFinished | None) -> Tensor | None:
+        """Return the next epoch's indices, int64 (k,), in any order, or None to end the training.
 
-    @property
-    def result(self) -> nn.Module:
-        """The network to judge and to keep: the averaged one where there is one."""
-        return self.average.module if self.average else self.model
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How batches are made and learned from."""
-
-    batch_size: int
-    drop_last: bool
-    label_smoothing: float
-    clip_gradient_norm: float | None
-    """The longest that all gradients together may be."""
-    normalization: Normalization
-    augment: Augment
-    precision: torch.dtype
-    seed: int
-
-    def batches(self, indices: Tensor) -> Sequence[Tensor]:
-        """Cuts an epoch's indices, int64 (k,), into batches of them."""
-        return torch.split(indices, self.batch_size)[: self.count_steps(len(indices))]
-
-    def count_steps(self, images: int) -> int:
-        """How many batches an epoch of so many images has."""
-        whole, rest = divmod(images, self.batch_size)
-        return whole + (rest > 0 and not (self.drop_last and whole > 0))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which examples every epoch learns from: all the loop knows of coresets and curricula."""
-
-    sizes: Sequence[int]
-    """How many, epoch by epoch."""
-    choose: Callable[[int], Tensor]
-    """Their indices, int64 (size,), asked for when the epoch, from 1, begins; in any order."""
-    names: Sequence[str] = ()
-    """What to call the epochs, if not by their numbers."""
-
-    @classmethod
-    def of(cls, epochs: Sequence[Tensor], names: Sequence[str] = ()) -> "Plan":
-        """A plan that is known from the beginning."""
-        return cls([len(indices) for indices in epochs], lambda epoch: epochs[epoch - 1], names)
-
-
-@dataclass
-class Underway:
-    """An epoch of which some batches, perhaps none, have been learned from."""
-
-    indices: Tensor
-    """int64 (k,), as the plan chose them."""
-    augmentation: torch.Generator
-    dropout: torch.Generator
-    loss_sum: Tensor
-    """Over all images so far, float32 ()."""
-    correct: Tensor
-    """Images recognized so far, int64 ()."""
-    clock: Clock = field(default_factory=Clock)
-    step: int = 0
-    """Batches learned from."""
-    seen: int = 0
-    """Images learned from."""
-    rate: float = 0.0
-    """Of the last batch."""
-
-
-@dataclass
-class Progress:
-    """How far a training has come: with its learner, all that going on takes."""
-
-    history: list[EpochFinished] = field(default_factory=list)
-    underway: Underway | None = None
-    """The epoch after the history's, if it has begun."""
-
-
-class Keeper(Protocol):
-    """Keeps a training's progress, so that it can go on after whatever ends the process."""
-
-    def is_due(self) -> bool:
-        """Asked after every batch."""
-
-    def keep(self, progress: Progress) -> None:
-        """Told before the first batch, after every epoch, and whenever it is due."""
+        Args:
+            metrics: those of the epoch that has just finished, None before the first one.
+        """
 
 
 def train(
-    learner: Learner,
+    state: LoopState,
     examples: Examples,
-    plan: Plan,
+    course: Course,
     recipe: Recipe,
     validation: Examples | None,
     emit: Emit,
-    keeping: tuple[Keeper, Progress] | None = None,
-) -> list[EpochFinished]:
-    """Trains the learner in place, epoch by epoch of the plan.
+) -> None:
+    """Train the state's learner in place, epoch by epoch, until the course ends.
+
+    A fresh state and a restored one take the same path. Whenever an event is emitted, the state is
+    complete: a listener can save it and the training can resume from there.
 
     Args:
-        learner: the network and what moves it.
-        examples: all images there are to train on.
-        plan: the examples of every epoch, which are shuffled by (seed, epoch) alone.
+        state: is changed in place.
+        examples: all training images.
+        course: the indices of each epoch, which are shuffled by (seed, epoch) alone.
         recipe: how batches are made.
-        validation: judged after every epoch, if there is any; never learned from.
-        emit: told of every batch and epoch. Its time, and validation's, do not count.
-        keeping: who keeps the progress, whose time does not count either, and the progress to go
-            on from.
+        validation: held-out images, evaluated after every epoch; never learned from.
+        emit: called after every batch and epoch. Its time, and validation's, do not count.
 
     Raises:
         DivergedError: a batch's loss is not finite; the learner is as it was before that batch.
     """
-    keeper, progress = keeping or (None, Progress())
-    steps = tuple(map(recipe.count_steps, plan.sizes))
-    emit(
-        TrainingStarted(
-            epoch_images=tuple(
-                min(size, count * recipe.batch_size)
-                for size, count in zip(plan.sizes, steps, strict=True)
-            ),
-            epoch_steps=steps,
-            epoch_names=tuple(plan.names),
-        )
-    )
-    if progress.history or progress.underway:
-        seen = progress.underway.seen if progress.underway else 0
-        emit(TrainingResumed(len(progress.history), seen))
-    elif keeper:
-        keeper.keep(progress)
-    for epoch in range(len(progress.history) + 1, len(plan.sizes) + 1):
-        if progress.underway is None:
-            progress.underway = _begin_epoch(plan, recipe, epoch, examples.images.device)
-        finished = _train_epoch(learner, examples, recipe, progress, emit, keeper)
+    while epoch := state.epoch or _begin_epoch(state, examples.images.device, course, recipe):
+        metrics = _train_epoch(state, epoch, examples, recipe, emit)
         if validation:
-            judged = evaluate(learner.result, validation, recipe.normalization)
-            finished = replace(
-                finished, validation_loss=judged.loss, validation_accuracy=judged.accuracy
+            found = evaluate(state.learner.result, validation, recipe.normalization)
+            metrics = replace(
+                metrics, validation_loss=found.loss, validation_accuracy=found.accuracy
             )
-        progress.history.append(finished)
-        progress.underway = None
-        emit(finished)
-        if keeper:
-            keeper.keep(progress)
-    return progress.history
+        state.history.append(metrics)
+        state.epoch = None
+        emit(metrics)
 
 
-def _begin_epoch(plan: Plan, recipe: Recipe, epoch: int, device: torch.device) -> Underway:
+def _begin_epoch(
+    state: LoopState, device: torch.device, course: Course, recipe: Recipe
+) -> EpochState | None:
     clock = Clock()
-    return Underway(
-        indices=plan.choose(epoch),
-        augmentation=make_generator(recipe.seed, "augmentation", epoch, device),
-        dropout=make_generator(recipe.seed, "dropout", epoch, device),
-        # Sums stay tensors, as their bits are part of what must not depend on an interruption.
-        loss_sum=torch.zeros((), device=device),
-        correct=torch.zeros((), dtype=torch.int64, device=device),
-        clock=clock,
-    )
+    indices = course.next(state.history[-1] if state.history else None)
+    if indices is not None:
+        state.epoch = EpochState(
+            indices=indices,
+            augmentation=make_generator(recipe.seed, "augmentation", state.number, device),
+            dropout=make_generator(recipe.seed, "dropout", state.number, device),
+            loss_sum=torch.zeros((), device=device),
+            correct=torch.zeros((), dtype=torch.int64, device=device),
+            clock=clock,
+        )
+    return state.epoch
 
 
 def _train_epoch(
-    learner: Learner,
-    examples: Examples,
-    recipe: Recipe,
-    progress: Progress,
-    emit: Emit,
-    keeper: Keeper | None,
+    state: LoopState, epoch: EpochState, examples: Examples, recipe: Recipe, emit: Emit
 ) -> EpochFinished:
-    """One pass over the epoch's examples, or the rest of one, in an order of its own."""
-    epoch, underway = len(progress.history) + 1, progress.underway
-    assert underway is not None
-    clock, indices = underway.clock, underway.indices
+    """Make one pass over the epoch's examples, or what is left of one, in an order of its own."""
+    learner, schedule, clock = state.learner, state.learner.schedule, epoch.clock
     learner.model.train()
-    seed_dropout(learner.model, underway.dropout)
-    order = torch.randperm(len(indices), generator=make_generator(recipe.seed, "order", epoch))
-    for batch in recipe.batches(indices[order])[underway.step :]:
+    seed_dropout(learner.model, epoch.dropout)
+    generator = make_generator(recipe.seed, "order", state.number)
+    order = torch.randperm(len(epoch.indices), generator=generator)
+    for batch in recipe.batches(epoch.indices[order])[epoch.step :]:
         part = examples.take(batch.to(examples.images.device))
-        images = recipe.augment(to_inputs(part.images), underway.augmentation)
+        images = recipe.augment(to_inputs(part.images), epoch.augmentation)
         inputs = normalize(images, recipe.normalization)
         clock.lap("data")
-        underway.rate = float(learner.optimizer.param_groups[0]["lr"])
+        epoch.rate = float(learner.optimizer.param_groups[0]["lr"])
         try:
             loss, logits = learn(learner, inputs, part.labels, recipe, clock)
         except FloatingPointError as error:
-            place = Divergence(epoch, underway.step + 1, underway.rate, tuple(batch.tolist()))
+            place = Divergence(state.number, epoch.step + 1, epoch.rate, tuple(batch.tolist()))
             raise DivergedError(place) from error
-        if learner.schedule.every == "batch":
-            learner.schedule.scheduler.step()
+        if schedule.every == "batch":
+            schedule.scheduler.step()
         clock.lap("optimizer")
-        underway.loss_sum += loss * len(batch)
-        underway.correct += (logits.argmax(dim=1) == part.labels).sum()
-        underway.seen += len(batch)
-        underway.step += 1
+        epoch.loss_sum += loss * len(batch)
+        epoch.correct += (logits.argmax(dim=1) == part.labels).sum()
+        epoch.seen += len(batch)
+        epoch.step += 1
         with clock.stopped():
-            emit(StepFinished(epoch, underway.step, len(batch)))
-            if keeper and keeper.is_due():
-                keeper.keep(progress)
+            emit(StepFinished(state.number, epoch.step, len(batch)))
         clock.lap("other")
-    if learner.schedule.every == "epoch":
-        learner.schedule.scheduler.step()
+    if schedule.every == "epoch":
+        schedule.scheduler.step()
     return EpochFinished(
-        epoch=epoch,
-        train_loss=float(underway.loss_sum) / underway.seen,
-        train_accuracy=int(underway.correct) / underway.seen,
-        learning_rate=underway.rate,
+        epoch=state.number,
+        train_loss=float(epoch.loss_sum) / epoch.seen,
+        train_accuracy=int(epoch.correct) / epoch.seen,
+        learning_rate=epoch.rate,
         seconds=clock.seconds,
-        images=underway.seen,
+        images=epoch.seen,
         stages=clock.stages,
     )
 
@@ -251,20 +128,20 @@ def _train_epoch(
 def learn(
     learner: Learner, inputs: Tensor, labels: Tensor, recipe: Recipe, clock: Clock
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimizer.
+    """Take one step of the optimizer.
 
     Args:
-        learner: is moved in place.
+        learner: is changed in place.
         inputs: float (n, 1, 28, 28), normalized.
         labels: int64 (n,).
         recipe: for its precision and label smoothing.
-        clock: told what forward, backward and optimizer took.
+        clock: is told the times of forward, backward and optimizer.
 
     Returns:
-        The batch's mean loss (), and its logits (n, 10), without their history.
+        The batch's mean loss () and its logits (n, 10), both detached.
 
     Raises:
-        FloatingPointError: the loss is not finite; nothing was moved.
+        FloatingPointError: the loss is not finite; nothing was changed.
     """
     with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
         logits = learner.model(inputs)

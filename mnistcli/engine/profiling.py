@@ -7,9 +7,9 @@ from torch import nn
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.engine.clock import Clock
-from mnistcli.engine.evaluation import normalize, to_inputs
-from mnistcli.engine.loop import Learner, Recipe, learn
-from mnistcli.preset.schema import Normalization
+from mnistcli.engine.evaluation import Normalization, normalize, to_inputs
+from mnistcli.engine.loop import learn
+from mnistcli.engine.state import Learner, Recipe
 
 
 def measure_ceiling(

@@ -1,26 +1,31 @@
-"""A learner and its progress ↔ plain tensors and plain facts, exact to the last bit."""
+"""The training loop's state ↔ plain tensors and plain facts, exact to the last bit."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import lr_scheduler
 
 from mnistcli.engine.clock import Clock
 from mnistcli.engine.events import EpochFinished
-from mnistcli.engine.loop import Learner, Progress, Recipe, Underway
+from mnistcli.engine.state import EpochState, Learner, LoopState, Recipe
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
-"""Of JSON's types alone."""
+"""JSON types only."""
 
-MOVED = ("lr", "betas", "momentum")
-"""What schedules change of an optimizer's settings."""
+SCHEDULED = ("lr", "betas", "momentum")
+"""Settings of an optimizer that schedules change."""
+COUNTERS = ("last_epoch", "_step_count", "_last_lr")
+"""The part of a scheduler's state that its steps change."""
 
 
-def take_snapshot(learner: Learner, progress: Progress) -> tuple[Tensors, Facts]:
-    """Everything that the rest of the training depends on, beside plan and recipe."""
+def take_snapshot(state: LoopState) -> tuple[Tensors, Facts]:
+    """Return everything that the rest of the training depends on, beside course and recipe."""
+    learner = state.learner
     tensors = {f"model.{name}": value for name, value in learner.model.state_dict().items()}
     if learner.average:
         average = learner.average.state_dict()
@@ -31,69 +36,74 @@ def take_snapshot(learner: Learner, progress: Progress) -> tuple[Tensors, Facts]
             if value is not None:
                 tensors[f"optimizer.{place}.{name}"] = value
     facts: Facts = {
-        "groups": [{key: one[key] for key in MOVED if key in one} for one in groups],
-        "history": [asdict(epoch) for epoch in progress.history],
-        "underway": None,
+        "groups": [{key: one[key] for key in SCHEDULED if key in one} for one in groups],
+        "scheduler": learner.schedule.scheduler.state_dict(),
+        "history": [asdict(epoch) for epoch in state.history],
+        "epoch": None,
     }
-    if underway := progress.underway:
+    if epoch := state.epoch:
         tensors |= {
-            "indices": underway.indices,
-            "augmentation": underway.augmentation.get_state(),
-            "dropout": underway.dropout.get_state(),
-            "loss_sum": underway.loss_sum,
-            "correct": underway.correct,
+            "indices": epoch.indices,
+            "augmentation": epoch.augmentation.get_state(),
+            "dropout": epoch.dropout.get_state(),
+            "loss_sum": epoch.loss_sum,
+            "correct": epoch.correct,
         }
-        facts["underway"] = {
-            "step": underway.step,
-            "rate": underway.rate,
-            "seconds": underway.clock.seconds,
-            "stages": underway.clock.stages,
+        facts["epoch"] = {
+            "step": epoch.step,
+            "rate": epoch.rate,
+            "seconds": epoch.clock.seconds,
+            "stages": epoch.clock.stages,
         }
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts
 
 
 def restore_snapshot(
-    learner: Learner,
+    state: LoopState,
     tensors: Mapping[str, Tensor],
     facts: Mapping[str, Any],
     recipe: Recipe,
-    plan_sizes: Sequence[int],
+    sizes: Sequence[int],
     images: int,
-) -> Progress:
-    """Makes a fresh learner what the snapshot was taken of.
+) -> None:
+    """Make a fresh state what it was when the snapshot was taken.
 
     Args:
-        learner: of the same preset; is changed in place.
+        state: fresh, of the same preset; is changed in place.
         tensors: those of the snapshot.
         facts: those of the snapshot.
         recipe: how the batches are made.
-        plan_sizes: images of every epoch.
-        images: how many there are to learn from.
+        sizes: number of images of every epoch.
+        images: number of images to learn from.
 
     Raises:
-        ValueError: they are not of such a learner and training.
+        ValueError: the snapshot is of another network or training.
     """
     left = dict(tensors)
     try:
-        history = [EpochFinished(**epoch) for epoch in facts["history"]]
-        if [epoch.epoch for epoch in history] != list(range(1, len(history) + 1)):
-            raise IndexError("other epochs")
-        size = [*plan_sizes, 0][len(history)]
-        underway = _restore_underway(learner, left, facts["underway"], recipe, (size, images))
-        steps = sum(map(recipe.count_steps, plan_sizes[: len(history)]))
-        _restore_learner(learner, left, facts, bool(steps or (underway and underway.step)))
-        by_batch = steps + (underway.step if underway else 0)
-        _restore_schedule(learner, by_batch if learner.schedule.every == "batch" else len(history))
+        state.history = [EpochFinished(**epoch) for epoch in facts["history"]]
+        if [epoch.epoch for epoch in state.history] != list(range(1, state.number)):
+            raise IndexError("the epochs are not numbered from 1")
+        size = [*sizes, 0][state.number - 1]
+        if facts["epoch"] is not None:
+            state.epoch = _restore_epoch(state.learner, left, facts["epoch"], recipe)
+            _check_indices(state.epoch, recipe, size, images)
+        steps = sum(map(recipe.count_steps, sizes[: len(state.history)]))
+        steps += state.epoch.step if state.epoch else 0
+        _restore_learner(state.learner, left, facts["groups"], has_stepped=steps > 0)
+        by_batch = state.learner.schedule.every == "batch"
+        _restore_scheduler(
+            state.learner, facts["scheduler"], steps if by_batch else len(state.history)
+        )
     except (KeyError, TypeError, IndexError, AttributeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"it is not of this network and training: {reason}") from error
+        raise ValueError(f"it belongs to another network or training: {reason}") from error
     if left:
-        raise ValueError(f"it is not of this network and training: {min(left)} is too many")
-    return Progress(history, underway)
+        raise ValueError(f"it belongs to another network or training: unexpected {min(left)}")
 
 
 def is_finite(learner: Learner) -> bool:
-    """Whether every weight and running statistic is."""
+    """Return whether all weights and running statistics are finite."""
     return all(bool(torch.isfinite(value).all()) for value in learner.model.state_dict().values())
 
 
@@ -102,7 +112,7 @@ def _parameters(learner: Learner) -> list[Tensor]:
 
 
 def _restore_learner(
-    learner: Learner, left: Tensors, facts: Mapping[str, Any], has_stepped: bool
+    learner: Learner, left: Tensors, groups: Sequence[Mapping[str, Any]], *, has_stepped: bool
 ) -> None:
     parameters = _parameters(learner)
     if has_stepped:
@@ -120,55 +130,59 @@ def _restore_learner(
         if module is not None:
             for name, value in module.state_dict().items():
                 _copy(value, left.pop(f"{prefix}.{name}"))
-    for group, saved in zip(learner.optimizer.param_groups, facts["groups"], strict=True):
-        if saved.keys() != group.keys() & set(MOVED):
-            raise KeyError("the optimizer's settings")
+    for group, saved in zip(learner.optimizer.param_groups, groups, strict=True):
+        if saved.keys() != group.keys() & set(SCHEDULED):
+            raise KeyError("the optimizer has other settings")
         for key, value in saved.items():
             group[key] = (float(value[0]), float(value[1])) if key == "betas" else float(value)
 
 
-def _restore_schedule(learner: Learner, steps: int) -> None:
-    scheduler = learner.schedule.scheduler
-    scheduler.last_epoch, scheduler._step_count = steps, steps + 1
-    scheduler._last_lr = [group["lr"] for group in learner.optimizer.param_groups]
+def _restore_scheduler(learner: Learner, saved: Mapping[str, Any], steps: int) -> None:
+    """Load a scheduler's state: a fresh one's keys and types, after `steps` steps."""
+    scheduler: lr_scheduler.LRScheduler = learner.schedule.scheduler
+    rates = [group["lr"] for group in learner.optimizer.param_groups]
+    wanted = json.loads(json.dumps(scheduler.state_dict()))
+    wanted |= {"last_epoch": steps, "_step_count": steps + 1, "_last_lr": rates}
+    # All but the counters and rates is what the preset makes of a fresh scheduler.
+    if saved != wanted or [*map(type, saved.values())] != [type(wanted[key]) for key in saved]:
+        raise ValueError("the scheduler has another state")
+    scheduler.load_state_dict({key: saved[key] for key in COUNTERS})
 
 
-def _restore_underway(
-    learner: Learner,
-    left: Tensors,
-    facts: Mapping[str, Any] | None,
-    recipe: Recipe,
-    size_and_images: tuple[int, int],
-) -> Underway | None:
-    if facts is None:
-        return None
+def _restore_epoch(
+    learner: Learner, left: Tensors, facts: Mapping[str, Any], recipe: Recipe
+) -> EpochState:
     device = next(learner.model.parameters()).device
-    indices, (size, images), step = left.pop("indices"), size_and_images, facts["step"]
-    if indices.dtype != torch.int64 or indices.shape != (size,) or not size:
-        raise TypeError("other indices")
-    if int(indices.min()) < 0 or int(indices.max()) >= images or step > recipe.count_steps(size):
-        raise IndexError("other indices")
-    generators = []
-    for name in ("augmentation", "dropout"):
-        generators.append(torch.Generator(device=device).set_state(left.pop(name)))
-    sums = [torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)]
-    for own, name in zip(sums, ("loss_sum", "correct"), strict=True):
-        _copy(own, left.pop(name))
-    return Underway(
-        indices=indices,
-        augmentation=generators[0],
-        dropout=generators[1],
-        loss_sum=sums[0],
-        correct=sums[1],
+    epoch = EpochState(
+        indices=left.pop("indices"),
+        augmentation=torch.Generator(device=device).set_state(left.pop("augmentation")),
+        dropout=torch.Generator(device=device).set_state(left.pop("dropout")),
+        loss_sum=torch.zeros((), device=device),
+        correct=torch.zeros((), dtype=torch.int64, device=device),
         clock=Clock(facts["seconds"], facts["stages"]),
-        step=step,
-        seen=min(step * recipe.batch_size, size),
+        step=facts["step"],
         rate=facts["rate"],
     )
+    _copy(epoch.loss_sum, left.pop("loss_sum"))
+    _copy(epoch.correct, left.pop("correct"))
+    epoch.seen = min(epoch.step * recipe.batch_size, len(epoch.indices))
+    return epoch
+
+
+def _check_indices(epoch: EpochState, recipe: Recipe, size: int, images: int) -> None:
+    indices = epoch.indices
+    if indices.dtype != torch.int64 or indices.shape != (size,) or not size:
+        raise TypeError("the epoch has other indices")
+    if int(indices.min()) < 0 or int(indices.max()) >= images:
+        raise IndexError("the epoch has indices of other images")
+    if epoch.step > recipe.count_steps(size):
+        raise IndexError("the epoch has more steps than batches")
 
 
 @torch.no_grad()
 def _copy(own: Tensor, value: Tensor) -> None:
     if own.shape != value.shape or own.dtype != value.dtype:
-        raise TypeError(f"{tuple(value.shape)} {value.dtype} where {tuple(own.shape)} should be")
+        raise TypeError(
+            f"{tuple(value.shape)} {value.dtype} instead of {tuple(own.shape)} {own.dtype}"
+        )
     own.copy_(value)

@@ -24,7 +24,7 @@ class Data:
 
 
 def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
-    """Reads the images, and holds out what the preset wants to be judged after every epoch.
+    """Read the images, and hold out what the preset wants evaluated after every epoch.
 
     Raises:
         PresetError: too many images are held out.
@@ -33,6 +33,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
     examples, test = load_examples("train", options.data), load_examples("test", options.data)
     source = DataSource(
         source=str(options.data) if options.data else EMBEDDED_NAME,
+        folder=str(options.data.absolute()) if options.data else None,
         train_sha256=fingerprint(examples),
         test_sha256=fingerprint(test),
     )

@@ -1,16 +1,19 @@
-"""Where to compute: what the user asked for, and the machine that is at hand."""
+"""Where to compute: what the user asks for, and the machine at hand."""
 
+import platform
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from mnistcli import __version__
 from mnistcli.engine import device as devices
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user says beside the preset."""
+    """What a user asks for beside the preset."""
 
     seed: int = 0
     device: devices.DeviceChoice = "auto"
@@ -22,7 +25,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and in what to compute."""
+    """Device, precision and threads to compute with."""
 
     device: torch.device
     precision: torch.dtype
@@ -30,15 +33,15 @@ class Machine:
 
     @property
     def precision_name(self) -> str:
-        """As in "bfloat16"."""
+        """Return the precision's name, as in "bfloat16"."""
         return str(self.precision).removeprefix("torch.")
 
 
 def choose_machine(options: Options) -> Machine:
-    """What the options ask for, or the best there is; sets PyTorch's threads.
+    """Return what the options ask for, or the best available; set PyTorch's threads.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: the device is not available.
     """
     device = devices.choose_device(options.device)
     return Machine(
@@ -46,3 +49,15 @@ def choose_machine(options: Options) -> Machine:
         precision=devices.choose_precision(options.precision, device),
         threads=devices.choose_threads(options.threads),
     )
+
+
+def list_versions() -> dict[str, str]:
+    """Return everything that the last bits may depend on beside preset, precision and threads."""
+    return {
+        "mnistcli": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "platform": platform.platform(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }

@@ -1,5 +1,6 @@
-"""Preset → network, optimizer, recipe: what every training here begins with."""
+"""Preset → network, optimizer, recipe: the one door to a network that is to be trained."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -8,9 +9,9 @@ from torch import nn, optim
 
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
-from mnistcli.engine.loop import Learner, Plan, Recipe
-from mnistcli.engine.network.build import build_model, count_parameters, describe_model
+from mnistcli.engine.network.build import LayerDescription, build_described, count_parameters
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
+from mnistcli.engine.state import Learner, Recipe
 from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Machine
 from mnistcli.preset.schema import Preset
@@ -18,49 +19,61 @@ from mnistcli.preset.schema import Preset
 
 @dataclass(frozen=True)
 class Network:
-    """A network, untrained, and what will move it."""
+    """An untrained network with its optimizer and its description."""
 
     model: nn.Sequential
     optimizer: optim.Optimizer
-    parameters: int
-    macs: int
-    """Multiply-adds for one image."""
+    layers: Sequence[LayerDescription]
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters."""
+        return count_parameters(self.model)
+
+    @property
+    def macs(self) -> int:
+        """Return the multiply-accumulates for one image."""
+        return sum(layer.macs for layer in self.layers)
 
 
 def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
-    """The preset's network with the seed's initial weights.
+    """Build the preset's network with the seed's initial weights.
 
     Raises:
-        PresetError: it cannot be built, or is not what its optimizer is for.
+        PresetError: it cannot be built, or its optimizer does not suit it.
     """
-    model = build_model(preset.model.layers, devices.make_generator(seed, "weights"))
+    generator = devices.make_generator(seed, "weights")
+    model, layers = build_described(preset.model.layers, generator)
     model = model.to(machine.device).to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
-    macs = sum(layer.macs for layer in describe_model(preset.model.layers))
-    return Network(model, optimizer, count_parameters(model), macs)
+    return Network(model, build_optimizer(preset.train.optimizer, model.parameters()), layers)
 
 
-def check_batches(preset: Preset, images: int) -> None:
-    """Refuses a batch of one image where batch normalization would see one value a channel.
+def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Iterable[int]) -> None:
+    """Refuse a batch of one image where batch normalization would see one value a channel.
+
+    Args:
+        preset: for its batch size.
+        layers: of its network.
+        sizes: number of images of every epoch.
 
     Raises:
-        PresetError: there would be one.
+        PresetError: an epoch would have such a batch.
     """
-    size, rest = preset.train.batch_size, images % preset.train.batch_size
-    alone = size == 1 or images == 1 or (rest == 1 and not preset.train.drop_last)
+    batch, drop_last = preset.train.batch_size, preset.train.drop_last
+    alone = (n for n in sizes if 1 in (batch, n) or (n % batch == 1 and not drop_last))
+    images = next(alone, None)
     single = any(
-        layer.kind == "batch_norm" and prod(layer.output_shape[1:]) == 1
-        for layer in describe_model(preset.model.layers)
+        layer.kind == "batch_norm" and prod(layer.output_shape[1:]) == 1 for layer in layers
     )
-    if alone and single:
+    if images and single:
         raise PresetError(
-            f"train.batch_size: {images:,} images in batches of {size:,} leave a batch of one, "
+            f"train.batch_size: {images:,} images in batches of {batch:,} leave a batch of one, "
             "which batch_norm cannot normalize at 1 × 1; change it or set train.drop_last=true"
         )
 
 
 def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
-    """How the preset makes batches and learns from them."""
+    """Return how the preset makes batches and learns from them."""
     return Recipe(
         batch_size=preset.train.batch_size,
         drop_last=preset.train.drop_last,
@@ -73,13 +86,24 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
     )
 
 
-def make_learner(preset: Preset, network: Network, plan: Plan, recipe: Recipe) -> Learner:
-    """The network, its optimizer, and a schedule over all steps of the plan."""
+def make_learner(preset: Preset, network: Network, sizes: Sequence[int], recipe: Recipe) -> Learner:
+    """Return the network with its optimizer and a schedule over all steps of the training.
+
+    Args:
+        preset: for its schedule and moving average.
+        network: untrained.
+        sizes: number of images of every epoch.
+        recipe: how an epoch is cut into batches.
+
+    Raises:
+        PresetError: an epoch would leave a batch that batch normalization cannot handle.
+    """
+    check_batches(preset, network.layers, sizes)
     schedule = build_schedule(
         preset.train.schedule,
         network.optimizer,
-        epochs=len(plan.sizes),
-        total_steps=sum(map(recipe.count_steps, plan.sizes)),
+        epochs=len(sizes),
+        total_steps=sum(map(recipe.count_steps, sizes)),
     )
     average = build_average(network.model, preset.train.ema_decay)
     return Learner(network.model, network.optimizer, schedule, average)

@@ -222,6 +222,18 @@ class RunRecord(Document):
     checks: tuple[Check, ...]
     passed: bool
 
+    @property
+    def figures(self) -> dict[str, int | float]:
+        """Return the figures that a budget can limit."""
+        passes = self.passes
+        return {
+            "parameters": self.parameters,
+            "test_accuracy": self.test.accuracy,
+            "epochs": int(passes) if passes == int(passes) else passes,
+            "train_seconds": self.train_seconds,
+            "train_fraction": self.train_fraction,
+        }
+
 
 class PresetDocument(Document):
     """What `--dry-run` and `presets show --json` print."""

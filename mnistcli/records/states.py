@@ -1,8 +1,8 @@
-"""The JSON contract of runs that have not ended: how they began, and how far they have come."""
+"""The JSON contract of unfinished runs: how they were started, and how far they have come."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
@@ -17,7 +17,7 @@ Number = Annotated[int, Field(ge=0, le=10**15)]
 
 
 class RunStart(Document):
-    """How a run began, in start.json from its first moment until its record is written."""
+    """What was asked of a run: start.json, from its first moment until its record is written."""
 
     schema_: Annotated[Literal["mnistcli.start/2"], Field(alias="schema")] = "mnistcli.start/2"
     started: str
@@ -27,23 +27,23 @@ class RunStart(Document):
     precision: Literal["float32", "bfloat16"]
     threads: Annotated[int, Field(ge=1, le=1_024)]
     data_folder: str | None
-    """None for the embedded MNIST."""
+    """Absolute path; None for the embedded MNIST."""
     data: DataSource
     coreset_file: str | None
-    """The file of indices that `--coreset` named."""
+    """Absolute path of the file of indices that `--coreset` named."""
     repeats: Repetition | None
-    """The run that this one is to repeat; its differences are known once it has ended."""
+    """The run that this one repeats."""
 
 
 class GroupState(Document):
-    """What a schedule has made of a group of parameters' settings."""
+    """Settings of one group of parameters, as the schedule has changed them."""
 
     lr: float
     betas: tuple[float, float] | None = None
     momentum: float | None = None
 
 
-class UnderwayState(Document):
+class EpochProgress(Document):
     """An epoch of which some batches have been learned from."""
 
     step: Number
@@ -53,21 +53,22 @@ class UnderwayState(Document):
 
 
 class RunState(Document):
-    """The facts of state.safetensors, beside its tensors."""
+    """The facts in state.safetensors, beside its tensors."""
 
     schema_: Annotated[Literal["mnistcli.state/2"], Field(alias="schema")] = "mnistcli.state/2"
     events_bytes: Number
-    """How much of events.jsonl belongs to it."""
+    """Size of events.jsonl when the state was saved."""
     groups: tuple[GroupState, ...]
+    scheduler: dict[str, JsonValue]
     history: tuple[EpochRecord, ...]
-    underway: UnderwayState | None
+    epoch: EpochProgress | None
     coreset: CoresetRecord | None
     confusions: tuple[tuple[tuple[Number, ...], ...], ...]
-    """Of every phase that has ended, on the images that phases are judged on."""
+    """Confusion matrix of every finished phase, on the phase evaluation set."""
 
 
 class DivergenceDocument(Document):
-    """What a run leaves as divergence.json if its loss was not finite."""
+    """Where a loss was not finite: divergence.json in a run folder."""
 
     schema_: Annotated[Literal["mnistcli.divergence/1"], Field(alias="schema")] = (
         "mnistcli.divergence/1"
@@ -76,11 +77,11 @@ class DivergenceDocument(Document):
     step: int
     learning_rate: float
     batch: tuple[int, ...]
-    """Indices of its images among those that may be learned from."""
+    """Indices of its images among the training images."""
 
 
 class BatchDocument(Document):
-    """Runs of one preset from several seeds, begun by one command."""
+    """Runs of one preset from several seeds, started by one command."""
 
     schema_: Annotated[Literal["mnistcli.batch/1"], Field(alias="schema")] = "mnistcli.batch/1"
     preset: Preset
@@ -90,4 +91,4 @@ class BatchDocument(Document):
     data_folder: str | None
     coreset_file: str | None
     runs: dict[Annotated[int, Field(ge=0, le=2**63 - 1)], Annotated[str, Field(max_length=200)]]
-    """The folder of every seed's run, beside this file."""
+    """Name of every seed's run folder, beside this file."""

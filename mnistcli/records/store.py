@@ -249,21 +249,32 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 class EventLog:
     """Writes events, frozen dataclasses, as one line of JSON each, as they come."""
 
-    def __init__(self, folder: Path, keep: int | None = None) -> None:
-        """Begins a log, or goes on with one after its first `keep` bytes.
+    def __init__(self, folder: Path) -> None:
+        """Open the log of a run, at its end.
 
         Raises:
-            FileError: it cannot be written, or is shorter than that.
+            FileError: it cannot be written.
         """
         self._path = folder / EVENTS
         try:
-            self._file = self._path.open("xb" if keep is None else "r+b" if keep else "wb")
-            if keep:
-                if self._path.stat().st_size < keep:
-                    self._file.close()
-                    raise FileError(f'"{self._path}" has lost lines; it cannot be gone on with')
-                self._file.truncate(keep)
-                self._file.seek(keep)
+            self._file = self._path.open("ab")
+        except OSError as error:
+            raise WriteError(f'cannot write "{self._path}": {error.strerror}') from error
+
+    def truncate(self, size: int) -> None:
+        """Drop everything after the first `size` bytes.
+
+        Raises:
+            FileError: the log is shorter than that, or cannot be written.
+        """
+        try:
+            if self._path.stat().st_size < size:
+                raise FileError(
+                    f'cannot resume "{self._path.parent}": {EVENTS} is truncated. '
+                    "Train it again from the beginning."
+                )
+            self._file.truncate(size)
+            self._file.seek(size)
         except OSError as error:
             raise WriteError(f'cannot write "{self._path}": {error.strerror}') from error
 

@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor
 
-from mnistcli.engine.loop import Plan, Recipe
+from mnistcli.engine.state import Recipe
+from mnistcli.selection.course import PlannedCourse
 
 
-def fill_steps(indices: Tensor, steps: int, recipe: Recipe, generator: torch.Generator) -> Plan:
+def fill_steps(
+    indices: Tensor, steps: int, recipe: Recipe, generator: torch.Generator
+) -> PlannedCourse:
     """As many epochs over `indices` as make `steps` batches; the last takes a part of them.
 
     Args:
@@ -20,4 +23,4 @@ def fill_steps(indices: Tensor, steps: int, recipe: Recipe, generator: torch.Gen
     if rest:
         order = torch.randperm(len(indices), generator=generator)
         epochs.append(indices[order[: rest * recipe.batch_size]])
-    return Plan.of(epochs)
+    return PlannedCourse.of(epochs)

@@ -39,7 +39,7 @@ def work(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
         pipeline.images_per_second(ENOUGH[kind] // 8)
         return {"images_per_second": pipeline.images_per_second(ENOUGH[kind])}
     from mnistcli.experiment.machine import Options
-    from mnistcli.experiment.training.run import prepare, run
+    from mnistcli.experiment.training.setup import prepare, run
     from mnistcli.preset.loading import load_preset
 
     kept = f"train.validation_examples={TRAIN_IMAGES - ENOUGH['loop']}"

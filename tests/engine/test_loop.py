@@ -11,19 +11,35 @@ from mnistcli.datasets.idx import load_examples
 from mnistcli.engine.augment import build_augment
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate
-from mnistcli.engine.events import EpochFinished, Event, StepFinished, TrainingStarted
-from mnistcli.engine.loop import Learner, Plan, Recipe, train
+from mnistcli.engine.events import Emit, EpochFinished, Event, StepFinished
+from mnistcli.engine.loop import train as run_loop
 from mnistcli.engine.network.build import build_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.profiling import measure_ceiling
+from mnistcli.engine.state import Learner, LoopState, Recipe
 from mnistcli.errors import DivergedError
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.training import Adam, Constant
+from mnistcli.selection.course import PlannedCourse
 
 
 def ignore(event: Event) -> None:
     pass
+
+
+def train(
+    learner: Learner,
+    examples: Examples,
+    course: PlannedCourse,
+    recipe: Recipe,
+    validation: Examples | None,
+    emit: Emit,
+) -> list[EpochFinished]:
+    state = LoopState(learner)
+    run_loop(state, examples, course, recipe, validation, emit)
+    assert state.epoch is None
+    return state.history
 
 
 @pytest.fixture
@@ -58,14 +74,16 @@ def run(
 ) -> tuple[dict[str, Tensor], list[EpochFinished], list[Event]]:
     learner, recipe = make(preset, seed, **changes)
     events: list[Event] = []
-    history = train(learner, examples, Plan.of(plan), recipe, None, events.append)
+    history = train(learner, examples, PlannedCourse.of(plan), recipe, None, events.append)
     return learner.model.state_dict(), history, events
 
 
 def test_it_learns(preset: Preset, examples: Examples) -> None:
     learner, recipe = make(preset)
     before = evaluate(learner.model, examples, preset.normalization)
-    history = train(learner, examples, Plan.of([torch.arange(600)] * 8), recipe, None, ignore)
+    history = train(
+        learner, examples, PlannedCourse.of([torch.arange(600)] * 8), recipe, None, ignore
+    )
     after = evaluate(learner.model, examples, preset.normalization)
     assert before.accuracy < 0.3
     assert after.accuracy > 0.9
@@ -75,7 +93,7 @@ def test_it_learns(preset: Preset, examples: Examples) -> None:
 def test_events_tell_what_happened(preset: Preset, examples: Examples) -> None:
     plan = [torch.arange(600), torch.arange(100)]
     _, history, events = run(preset, examples, plan)
-    assert events[0] == TrainingStarted((600, 100), (10, 2))
+    assert len(events) == 12 + 2
     steps = [event for event in events if isinstance(event, StepFinished)]
     assert [step.images for step in steps] == [64] * 9 + [24, 64, 36]
     assert [event for event in events if isinstance(event, EpochFinished)] == history
@@ -118,7 +136,7 @@ def test_the_clock_stops_while_listeners_work(preset: Preset, examples: Examples
         if isinstance(event, StepFinished):
             time.sleep(0.2)
 
-    (epoch,) = train(learner, examples, Plan.of([torch.arange(320)]), recipe, None, slow)
+    (epoch,) = train(learner, examples, PlannedCourse.of([torch.arange(320)]), recipe, None, slow)
     assert epoch.seconds < 0.9
 
 
@@ -127,7 +145,7 @@ def test_validation_is_judged_and_changes_nothing(preset: Preset, examples: Exam
     without, _, _ = run(preset, examples, plan)
     learner, recipe = make(preset)
     held = examples.take(torch.arange(300, 600))
-    history = train(learner, examples, Plan.of(plan), recipe, held, ignore)
+    history = train(learner, examples, PlannedCourse.of(plan), recipe, held, ignore)
     judged = evaluate(learner.model, held, preset.normalization)
     assert history[-1].validation_accuracy == judged.accuracy
     assert history[-1].validation_loss == judged.loss
@@ -146,7 +164,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: 
                 learner.model[-1].bias[3] = float("inf")
 
     with pytest.raises(DivergedError, match="epoch 2, step 3 is not finite") as found:
-        train(learner, examples, Plan.of([torch.arange(600)] * 2), recipe, None, spoil)
+        train(learner, examples, PlannedCourse.of([torch.arange(600)] * 2), recipe, None, spoil)
     assert steps == 12
     place = found.value.divergence
     assert (place.epoch, place.step) == (2, 3)
@@ -164,7 +182,7 @@ def test_clipping_shortens_the_gradients(preset: Preset, examples: Examples) -> 
     lengths = []
     for limit in (None, 1e-3):
         learner, recipe = make(preset, clip_gradient_norm=limit)
-        train(learner, examples, Plan.of([torch.arange(64)]), recipe, None, ignore)
+        train(learner, examples, PlannedCourse.of([torch.arange(64)]), recipe, None, ignore)
         gradients = [parameter.grad for parameter in learner.model.parameters()]
         lengths.append(float(torch.cat([one.flatten() for one in gradients]).norm()))
     assert lengths[0] > 1e-2
@@ -187,7 +205,7 @@ def test_averaged_weights_are_the_moving_average(preset: Preset, examples: Examp
         if isinstance(event, StepFinished):
             seen.append(learner.model.state_dict()["0.weight"].clone())
 
-    train(learner, examples, Plan.of([torch.arange(600)]), recipe, None, remember)
+    train(learner, examples, PlannedCourse.of([torch.arange(600)]), recipe, None, remember)
     expected = seen[0]
     for weights in seen[1:]:
         expected = 0.9 * expected + 0.1 * weights
@@ -197,7 +215,7 @@ def test_averaged_weights_are_the_moving_average(preset: Preset, examples: Examp
 
 def test_the_ceiling_is_not_below_the_loop(preset: Preset, examples: Examples) -> None:
     learner, recipe = make(preset)
-    (epoch,) = train(learner, examples, Plan.of([torch.arange(600)]), recipe, None, ignore)
+    (epoch,) = train(learner, examples, PlannedCourse.of([torch.arange(600)]), recipe, None, ignore)
     assert measure_ceiling(learner, examples, recipe, 0.05) > 0.5 * epoch.images / epoch.seconds
 
 
@@ -224,7 +242,7 @@ def test_losses_are_those_of_plain_pytorch(
         preset, batch_size=12, augment=build_augment([]), precision=getattr(torch, precision)
     )
     learner = Learner(model, optimizer, schedule)
-    history = train(learner, examples, Plan.of(batches), recipe, None, ignore)
+    history = train(learner, examples, PlannedCourse.of(batches), recipe, None, ignore)
 
     plain = build_model(layers, make_generator(0, "weights"))
     textbook = torch.optim.Adam(plain.parameters(), lr=0.001)
@@ -239,3 +257,41 @@ def test_losses_are_those_of_plain_pytorch(
     found = [epoch.train_loss for epoch in history]
     assert found == pytest.approx(losses, rel=tolerance, abs=tolerance / 10)
     assert losses[-1] < losses[0] - 1
+
+
+def test_the_course_steers_by_what_has_happened(preset: Preset, examples: Examples) -> None:
+    """A course that stops at a loss, which the loop knows nothing of."""
+    seen: list[EpochFinished | None] = []
+
+    class UntilLearned:
+        def next(self, metrics: EpochFinished | None) -> Tensor | None:
+            seen.append(metrics)
+            is_learned = metrics is not None and metrics.train_accuracy > 0.9
+            return None if is_learned else torch.arange(600)
+
+    learner, recipe = make(preset)
+    state = LoopState(learner)
+    run_loop(state, examples, UntilLearned(), recipe, None, ignore)
+    assert seen == [None, *state.history]
+    assert [epoch.train_accuracy > 0.9 for epoch in state.history].index(True) == seen.index(
+        seen[-1]
+    ) - 1
+
+
+def test_whenever_an_event_comes_the_state_is_complete(preset: Preset, examples: Examples) -> None:
+    learner, recipe = make(preset)
+    state = LoopState(learner)
+    places = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, StepFinished):
+            assert state.epoch is not None
+            assert (event.epoch, event.step) == (state.number, state.epoch.step)
+        else:
+            assert state.history[-1] is event
+            assert state.epoch is None
+        places.append(type(event))
+
+    course = PlannedCourse.of([torch.arange(100), torch.arange(64)])
+    run_loop(state, examples, course, recipe, None, look)
+    assert places == [StepFinished, StepFinished, EpochFinished, StepFinished, EpochFinished]

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from mnistcli.cli.app import main
-from mnistcli.experiment.training import checkpoint as keeping
+from mnistcli.experiment.training import checkpoint
 from mnistcli.records.checkpoint import load_state
 from mnistcli.records.states import RunStart
 from mnistcli.records.store import STATE, read_document
@@ -57,7 +57,7 @@ def check(folder: Path) -> str:
     assert kept.endswith(b"\n")
     for line in kept.splitlines():
         json.loads(line)
-    return "mid-epoch" if state.underway else "between epochs"
+    return "mid-epoch" if state.epoch else "between epochs"
 
 
 def kill_until_it_ends(command: list[str], out: Path, chance: random.Random, found: dict) -> Path:
@@ -86,7 +86,7 @@ def kill_until_it_ends(command: list[str], out: Path, chance: random.Random, fou
 
 
 def run_all(kills: int, data: Path, folder: Path) -> dict:
-    keeping.SAVE_SECONDS = 0.02
+    checkpoint.SAVE_SECONDS = 0.02
     preset = folder / "killed.toml"
     settings = [part for each in SETTINGS for part in ("--set", each)]
     command = ["train", str(preset), "--data", str(data), "--threads", "1", "--no-fail", *settings]

@@ -9,7 +9,8 @@ import pytest
 
 from mnistcli.engine.events import Emit, Event, StepFinished
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.training.run import prepare, reopen, run
+from mnistcli.experiment.training.run import run
+from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.preset.loading import validate_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped, _stop

@@ -14,7 +14,7 @@ import pytest
 from mnistcli.engine.events import EpochFinished
 from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.training.run import prepare, run
+from mnistcli.experiment.training.setup import prepare, run
 from mnistcli.preset.loading import load_preset
 from mnistcli.records.checkpoint import load_state
 from tests.conftest import Counts

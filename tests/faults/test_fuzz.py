@@ -32,8 +32,9 @@ from mnistcli.errors import MnistcliError
 from mnistcli.experiment.load_run import rebuild
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.summary import summarize
-from mnistcli.experiment.training.run import prepare, reopen, run
+from mnistcli.experiment.training.run import run
 from mnistcli.experiment.training.seeds import read_batch
+from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.preset.loading import list_presets, load_preset, presets_folder, validate_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.arrays import read_indices, write_indices

@@ -11,7 +11,8 @@ import torch
 from mnistcli.engine import snapshot
 from mnistcli.engine.device import make_generator
 from mnistcli.errors import FileError
-from mnistcli.experiment.training.run import reopen, run
+from mnistcli.experiment.training.run import run
+from mnistcli.experiment.training.setup import reopen
 from tests.conftest import Counts
 from tests.faults.runs import (
     CHOICES,
@@ -55,16 +56,15 @@ def test_without_the_random_generators_it_would_not(
     chosen = mix(1) | {"dropout": [{"kind": "dropout", "probability": 0.2}], "curriculum": None}
     preset = make_preset(chosen)
     unbroken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "a"), [])
-    restore = snapshot._restore_underway
+    restore = snapshot._restore_epoch
 
     def forget(*arguments: object) -> object:
-        underway = restore(*arguments)
-        assert underway is not None
+        epoch = restore(*arguments)
         for name in ("augmentation", "dropout"):
-            setattr(underway, name, make_generator(0, "weights"))
-        return underway
+            setattr(epoch, name, make_generator(0, "weights"))
+        return epoch
 
-    monkeypatch.setattr(snapshot, "_restore_underway", forget)
+    monkeypatch.setattr(snapshot, "_restore_epoch", forget)
     broken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "b"), [3])
     assert broken["record"]["weights_sha256"] != unbroken["record"]["weights_sha256"]
 
@@ -120,14 +120,14 @@ def test_a_state_of_another_network_is_refused(begun: Path, tiny_data: Path) -> 
     content = json.loads(start.read_text())
     content["preset"]["model"]["layers"][0]["out_channels"] = 7
     start.write_text(json.dumps(content))
-    with pytest.raises(FileError, match=r"state.safetensors.*is not of this network"):
+    with pytest.raises(FileError, match=r"state.safetensors.*belongs to another network"):
         run(reopen(begun), lambda event: None)
 
 
 def test_a_log_that_lost_lines_is_refused(begun: Path) -> None:
     log = begun / "events.jsonl"
     log.write_bytes(log.read_bytes()[:-10])
-    with pytest.raises(FileError, match="lost lines"):
+    with pytest.raises(FileError, match="is truncated"):
         run(reopen(begun), lambda event: None)
 
 

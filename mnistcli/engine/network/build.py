@@ -46,25 +46,34 @@ class LayerDescription:
 
 
 def build_model(layers: Sequence[spec.Layer], generator: torch.Generator) -> nn.Sequential:
-    """The network with PyTorch's default initial weights, drawn from `generator`'s seed.
+    """Build the network, as `build_described` does, without its description."""
+    return build_described(layers, generator)[0]
+
+
+def build_described(
+    layers: Sequence[spec.Layer], generator: torch.Generator
+) -> tuple[nn.Sequential, list[LayerDescription]]:
+    """Build the network with PyTorch's default initial weights, drawn from `generator`'s seed.
 
     Returns:
-        float (n, 1, 28, 28) → logits float (n, 10); float32, on the CPU.
+        The network, float (n, 1, 28, 28) → logits float (n, 10), float32, on the CPU; and the
+        description of every layer.
 
     Raises:
-        PresetError: a layer does not fit what the layers before it put out, or is too large.
+        PresetError: a layer does not fit the output of the layers before it, or is too large.
     """
     # PyTorch's own initializers take no generator: they get a seed, and the global one is put back.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())
-        return _pool_early(_trace(layers)[0]).train()
+        model, descriptions = _trace(layers)
+        return _pool_early(model).train(), descriptions
 
 
 def describe_model(layers: Sequence[spec.Layer]) -> list[LayerDescription]:
-    """Every layer's output shape, parameters, multiply-adds and receptive field.
+    """Return every layer's output shape, parameters, multiply-accumulates and receptive field.
 
     Raises:
-        PresetError: a layer does not fit what the layers before it put out, or is too large.
+        PresetError: a layer does not fit the output of the layers before it, or is too large.
     """
     with torch.random.fork_rng(devices=[]):
         return _trace(layers)[1]

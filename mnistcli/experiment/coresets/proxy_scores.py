@@ -10,13 +10,15 @@ import torch
 
 from mnistcli import __version__
 from mnistcli.datasets.examples import Examples, fingerprint
-from mnistcli.engine.loop import Plan, train
+from mnistcli.engine.loop import train
 from mnistcli.engine.stages import Stages
+from mnistcli.engine.state import LoopState
 from mnistcli.experiment.machine import Machine
 from mnistcli.experiment.network import build_network, make_learner, make_recipe
 from mnistcli.preset.loading import load_preset
 from mnistcli.records.arrays import Cache
 from mnistcli.selection.coreset.groups import Floats
+from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.scoring import Collector, score
 
 PRESET = "proxy"
@@ -63,10 +65,10 @@ def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: St
             recipe = make_recipe(preset, own, machine)
             everything = torch.arange(len(examples))
             parts = [everything[part::PARTS] for part in range(PARTS)]
-            plan = Plan.of(parts * preset.train.epochs)
-            learner = make_learner(preset, network, plan, recipe)
+            plan = PlannedCourse.of(parts * preset.train.epochs)
+            state = LoopState(make_learner(preset, network, plan.sizes, recipe))
             collector = Collector(network.model, examples, preset.normalization)
-            train(learner, examples, plan, recipe, None, collector)
+            train(state, examples, plan, recipe, None, collector)
             trainings.append(collector.answers)
     scores = score(trainings, examples.labels.cpu())
     features = trainings[0][-1].features.numpy()

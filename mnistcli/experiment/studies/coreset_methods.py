@@ -11,7 +11,7 @@ import torch
 from mnistcli.datasets.examples import CLASSES
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
-from mnistcli.engine.loop import Plan
+from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.stages import Stages
 from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
@@ -29,6 +29,7 @@ from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetComparison, MethodResult, PairedDifference
 from mnistcli.records.store import create_run_folder, write_atomically
 from mnistcli.selection.coreset.groups import Indices, divide
+from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.plans import fill_steps
 from mnistcli.verdict.stats import deviation, share_interval
 
@@ -57,7 +58,7 @@ class Job:
         """Trains on these images alone."""
         return try_training(self.preset, self.options, self._plan)
 
-    def _plan(self, setting: Setting) -> Plan:
+    def _plan(self, setting: Setting) -> PlannedCourse:
         everything = torch.arange(len(setting.data.train))
         indices = everything if self.indices is None else torch.from_numpy(self.indices)
         generator = make_generator(self.options.seed, "selection")
@@ -123,9 +124,10 @@ def _choose(preset: Preset, contest: Contest, options: Options, seed: int, emit:
     own = settings.size if preset.coreset else len(labels)
     steps = preset.train.epochs * make_recipe(preset, seed, machine).count_steps(own)
     sizes = contest.sizes or default_sizes(len(labels))
+    layers = describe_model(preset.model.layers)
     for size in sizes:
         divide(labels, size, settings.balance)
-        check_batches(preset, size)
+        check_batches(preset, layers, [size])
     stages = Stages(emit)
     inputs = SelectionInputs(examples, seed, machine, stages)
     jobs = [Job(EVERYTHING, len(labels), preset, options, None, steps, 0.0)]

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
-from mnistcli.engine.loop import Plan, Recipe
 from mnistcli.engine.stages import Stages
+from mnistcli.engine.state import Recipe
 from mnistcli.errors import PresetError
 from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
+from mnistcli.experiment.course import make_course
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.studies.trial import (
@@ -24,13 +25,13 @@ from mnistcli.experiment.studies.trial import (
     compare_pairs,
     try_training,
 )
-from mnistcli.experiment.training.phases import plan_course
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.curriculum import Curriculum, Groups, Paced
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import ArmResult, CurriculumComparison, PairedDifference
 from mnistcli.records.store import create_run_folder, write_atomically
 from mnistcli.selection.coreset.groups import Indices
+from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.plans import fill_steps
 from mnistcli.verdict.stats import deviation, share_interval
 
@@ -59,16 +60,14 @@ class Job:
         """Trains in this order."""
         return try_training(self.preset, self.options, self._plan)
 
-    def _plan(self, setting: Setting) -> Plan:
+    def _plan(self, setting: Setting) -> PlannedCourse:
         """The arm's plan, cut or filled to the steps of the curriculum itself."""
         examples = setting.data.train
         everything = torch.arange(len(examples))
         indices = everything if self.indices is None else torch.from_numpy(self.indices)
         silent = Stages(lambda event: None)
         inputs = SelectionInputs(examples, self.options.seed, self.score_machine, silent)
-        own = plan_course(
-            self.preset, indices, examples, setting.recipe, inputs, setting.model
-        ).plan
+        own = make_course(self.preset, indices, examples, setting.recipe, inputs, setting.model)
         steps = sum(map(setting.recipe.count_steps, own.sizes))
         generator = make_generator(self.options.seed, "selection")
         if self.arm == "curriculum":
@@ -84,7 +83,7 @@ class Job:
         other = self.preset.model_copy(
             update={"curriculum": vary(self.preset.curriculum, self.arm)}
         )
-        plan = plan_course(other, indices, examples, setting.recipe, inputs, setting.model).plan
+        plan = make_course(other, indices, examples, setting.recipe, inputs, setting.model)
         return match_steps(plan, indices, steps, setting.recipe, generator)
 
 
@@ -112,8 +111,8 @@ def vary(settings: Curriculum | None, arm: Arm) -> Curriculum | None:
 
 
 def match_steps(
-    plan: Plan, indices: Tensor, steps: int, recipe: Recipe, generator: torch.Generator
-) -> Plan:
+    plan: PlannedCourse, indices: Tensor, steps: int, recipe: Recipe, generator: torch.Generator
+) -> PlannedCourse:
     """The plan with exactly so many steps: its end is cut off, or all images follow it."""
     known = [recipe.count_steps(size) for size in plan.sizes]
     if sum(known) == steps:
@@ -128,7 +127,7 @@ def match_steps(
     if missing:
         rest = fill_steps(indices, missing, recipe, generator)
         epochs += [rest.choose(epoch) for epoch in range(1, len(rest.sizes) + 1)]
-    return Plan.of(epochs)
+    return PlannedCourse.of(epochs)
 
 
 def compare_orders(

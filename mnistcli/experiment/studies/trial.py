@@ -8,12 +8,14 @@ from typing import TypeVar
 from torch import nn
 
 from mnistcli.engine.evaluation import evaluate
-from mnistcli.engine.loop import Plan, Recipe, train
+from mnistcli.engine.loop import train
+from mnistcli.engine.state import LoopState, Recipe
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_learner, make_recipe
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import PairedDifference
+from mnistcli.selection.course import PlannedCourse
 from mnistcli.verdict.stats import holm_adjust, judge, paired_difference
 
 
@@ -44,7 +46,9 @@ class Setting:
 Key = TypeVar("Key")
 
 
-def try_training(preset: Preset, options: Options, make_plan: Callable[[Setting], Plan]) -> Outcome:
+def try_training(
+    preset: Preset, options: Options, make_plan: Callable[[Setting], PlannedCourse]
+) -> Outcome:
     """Trains as the preset says, but by that plan; reads the test images once, or not at all.
 
     Raises:
@@ -55,9 +59,10 @@ def try_training(preset: Preset, options: Options, make_plan: Callable[[Setting]
     recipe = make_recipe(preset, seed, machine)
     network = build_network(preset, seed, machine)
     plan = make_plan(Setting(data, machine, recipe, network.model))
-    learner = make_learner(preset, network, plan, recipe)
-    history = train(learner, data.train, plan, recipe, None, lambda event: None)
-    judged = evaluate(learner.result, data.validation or data.test, preset.normalization)
+    state = LoopState(make_learner(preset, network, plan.sizes, recipe))
+    train(state, data.train, plan, recipe, None, lambda event: None)
+    history = state.history
+    judged = evaluate(state.learner.result, data.validation or data.test, preset.normalization)
     return Outcome(
         accuracy=judged.accuracy,
         train_seconds=sum(epoch.seconds for epoch in history),

@@ -4,38 +4,35 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistcli.engine.device import DeviceChoice, PrecisionChoice
-from mnistcli.experiment.data import EMBEDDED_NAME
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.training.run import Experiment, prepare
+from mnistcli.experiment.training.setup import TrainingSetup, prepare
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.store import read_record
 
 
-def prepare_repetition(folder: Path, options: Options) -> Experiment:
-    """The training that left this run, to be done again as it was.
+def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
+    """Prepare the training of a finished run once more.
 
     Args:
-        folder: the run's.
-        options: what shall not be the run's own; its seed is.
+        folder: the run folder.
+        options: what is to differ from that run; its seed is kept.
 
     Raises:
-        PresetError, UsageError, FileError: as `prepare` does, and where there is no such run.
+        PresetError, UsageError, FileError: as `prepare` does, or the run is unreadable.
     """
     record = read_record(folder)
-    data = options.data
-    if data is None and record.data.source != EMBEDDED_NAME:
-        data = Path(record.data.source)
-    own_choice = record.coreset is not None and record.coreset.settings is None
-    own_device, own_precision = _read_device(record.device), _read_precision(record.precision)
+    known = Path(record.data.folder) if record.data.folder else None
+    from_file = record.coreset is not None and record.coreset.settings is None
+    device, precision = _read_device(record.device), _read_precision(record.precision)
     options = replace(
         options,
         seed=record.seed,
-        device=own_device if options.device == "auto" else options.device,
-        precision=own_precision if options.precision == "auto" else options.precision,
+        device=device if options.device == "auto" else options.device,
+        precision=precision if options.precision == "auto" else options.precision,
         threads=options.threads or max(1, record.threads),
-        data=data,
+        data=options.data or known,
     )
-    coreset = folder / INDICES if own_choice else None
+    coreset = folder / INDICES if from_file else None
     return prepare(record.preset, options, coreset, earlier=record)
 
 

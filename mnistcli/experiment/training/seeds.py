@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from mnistcli.engine.events import Emit
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.training.run import prepare, reopen, run
+from mnistcli.experiment.training.run import run
+from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped

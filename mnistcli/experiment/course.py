@@ -1,0 +1,44 @@
+"""A preset's course over real examples: scores and losses handed to the curriculum."""
+
+import torch
+from torch import Tensor, nn
+
+from mnistcli.datasets.examples import Examples
+from mnistcli.engine.evaluation import measure_losses
+from mnistcli.engine.state import Recipe
+from mnistcli.experiment.coresets.select import SelectionInputs
+from mnistcli.preset.coreset import Score
+from mnistcli.preset.schema import Preset
+from mnistcli.selection.course import PlannedCourse, plan_course
+
+
+def make_course(
+    preset: Preset,
+    indices: Tensor,
+    examples: Examples,
+    recipe: Recipe,
+    inputs: SelectionInputs,
+    model: nn.Module,
+) -> PlannedCourse:
+    """Plan the preset's curriculum over the examples at `indices`, or plain epochs without one.
+
+    Args:
+        preset: for its curriculum and epochs.
+        indices: int64 (k,), all images that may be learned from.
+        examples: all training images.
+        recipe: its seed decides what is random.
+        inputs: computes the scores of difficulty, if the curriculum goes by one.
+        model: its losses are measured before every round if the curriculum is self-paced.
+
+    Raises:
+        PresetError: a phase has no images, or there are more rounds than steps.
+    """
+    own = examples.take(indices.to(examples.labels.device))
+
+    def scores(name: Score) -> Tensor:
+        return torch.from_numpy(inputs.difficulty.scores[name])[indices]
+
+    def losses() -> Tensor:
+        return measure_losses(model, own, preset.normalization)
+
+    return plan_course(preset, indices, own.labels.cpu(), recipe, scores, losses)

@@ -1,0 +1,158 @@
+"""A training about to start: everything that can be wrong beforehand is checked here."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mnistcli.errors import FileError
+from mnistcli.experiment.coresets.select import SelectedCoreset, read_coreset
+from mnistcli.experiment.data import Data, load_data
+from mnistcli.experiment.machine import Machine, Options, choose_machine, list_versions
+from mnistcli.experiment.network import Network, build_network, check_batches
+from mnistcli.preset.schema import Preset
+from mnistcli.records.documents import Repetition, RunRecord
+from mnistcli.records.states import RunStart
+from mnistcli.records.store import START, create_run_folder, read_document, write_document
+from mnistcli.selection.coreset.groups import divide
+from mnistcli.verdict.budget import check_budget, passed
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """A checked request: network, data, machine and run folder of one training."""
+
+    start: RunStart
+    machine: Machine
+    network: Network
+    data: Data
+    given: SelectedCoreset | None
+    """A coreset that was read from a file; one that the preset asks for is selected later."""
+    folder: Path
+
+    @property
+    def preset(self) -> Preset:
+        """Return what is trained, and how."""
+        return self.start.preset
+
+    @property
+    def seed(self) -> int:
+        """Return the random seed."""
+        return self.start.seed
+
+    @property
+    def images(self) -> int:
+        """Return the number of images that the network will learn from."""
+        if self.given:
+            return len(self.given.indices)
+        return self.preset.coreset.size if self.preset.coreset else len(self.data.train)
+
+    @property
+    def fits(self) -> bool:
+        """Return whether the network's size meets the budget."""
+        return passed(check_budget(self.preset.budget, {"parameters": self.network.parameters}))
+
+
+def prepare(
+    preset: Preset,
+    options: Options,
+    coreset: Path | None = None,
+    *,
+    folder: Path | None = None,
+    earlier: RunRecord | None = None,
+) -> TrainingSetup:
+    """Build the network, read the data and make the run folder.
+
+    Args:
+        preset: what to train, and how.
+        options: seed, device, precision, threads, data and output folder.
+        coreset: file of indices to learn from, instead of what the preset says.
+        folder: the run folder, if it exists already.
+        earlier: the run that this one repeats.
+
+    Raises:
+        PresetError: the network cannot be built or its optimizer does not suit it, too many images
+            are held out or selected, or a batch would be too small for batch normalization.
+        UsageError: the device is not available.
+        FileError: data or indices are unreadable, or the run folder cannot be made.
+    """
+    machine = choose_machine(options)
+    network = build_network(preset, options.seed, machine)
+    data = load_data(preset, options, machine)
+    given = read_coreset(coreset, data.train) if coreset else None
+    if preset.coreset and not given:
+        divide(data.train.labels.cpu().numpy(), preset.coreset.size, preset.coreset.balance)
+    started = datetime.now(UTC)
+    start = RunStart(
+        started=started.isoformat(timespec="seconds"),
+        preset=preset,
+        seed=options.seed,
+        device=machine.device.type,
+        precision=machine.precision_name,
+        threads=machine.threads,
+        data_folder=data.source.folder,
+        data=data.source,
+        coreset_file=str(coreset.absolute()) if coreset else None,
+        repeats=_plan_repetition(earlier, machine, data),
+    )
+    setup = TrainingSetup(start, machine, network, data, given, Path())
+    check_batches(preset, network.layers, [setup.images])
+    folder = folder or create_run_folder(options.out, preset.name, options.seed, started)
+    write_document(folder / START, start)
+    return replace(setup, folder=folder)
+
+
+def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
+    """Return the setup of an unfinished run, as `prepare` made it.
+
+    Args:
+        folder: the run folder.
+        data: folder of the images, if it was moved.
+
+    Raises:
+        FileError: the run was not started or is unreadable, or the images are not the same.
+        UsageError: the device that it was trained on is not available.
+    """
+    start = read_document(folder / START, RunStart, "the start of a run")
+    known = Path(start.data_folder) if start.data_folder else None
+    options = Options(start.seed, start.device, start.precision, start.threads, data or known)
+    machine = choose_machine(options)
+    network = build_network(start.preset, start.seed, machine)
+    images = load_data(start.preset, options, machine)
+    if images.source.train_sha256 != start.data.train_sha256:
+        raise FileError(
+            f'cannot resume "{folder}": it was started with other images. '
+            "Name their folder with --data."
+        )
+    given = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
+    return TrainingSetup(start, machine, network, images, given, folder)
+
+
+def _plan_repetition(earlier: RunRecord | None, machine: Machine, data: Data) -> Repetition | None:
+    if earlier is None:
+        return None
+    return Repetition(
+        run_id=earlier.run_id,
+        weights_sha256=earlier.weights_sha256,
+        differences=_list_differences(earlier, machine, data.source.train_sha256),
+    )
+
+
+def _list_differences(earlier: RunRecord, machine: Machine, data_sha256: str) -> tuple[str, ...]:
+    """Return what differs from an earlier run of the same preset and seed."""
+    before = earlier.versions | {
+        "device": earlier.device,
+        "precision": earlier.precision,
+        "threads": str(earlier.threads),
+        "training images": earlier.data.train_sha256[:12],
+    }
+    now = list_versions() | {
+        "device": machine.device.type,
+        "precision": machine.precision_name,
+        "threads": str(machine.threads),
+        "training images": data_sha256[:12],
+    }
+    return tuple(
+        f"{name} {before.get(name, 'unknown')} → {value}"
+        for name, value in now.items()
+        if before.get(name) != value
+    )

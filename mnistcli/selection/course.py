@@ -1,0 +1,159 @@
+"""Courses: which images a training learns from, epoch by epoch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mnistcli.datasets.examples import CLASSES
+from mnistcli.engine.device import make_generator
+from mnistcli.engine.events import EpochFinished
+from mnistcli.engine.state import Recipe
+from mnistcli.preset.coreset import Score
+from mnistcli.preset.curriculum import Groups, Paced, SelfPaced
+from mnistcli.preset.schema import Preset
+from mnistcli.selection.curriculum import divide_by_digits, draw, order_evenly, split_steps
+
+Rank = Callable[[int], Tensor]
+"""Returns the order of the images for an epoch, int64 (k,), the first ones to be used first."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a course: some epochs over the same images."""
+
+    name: str
+    digits: tuple[int, ...]
+    images: int
+    """Number of images in use; not all of them need come up."""
+    steps: int
+    last_epoch: int
+    target: float | None
+
+
+@dataclass
+class PlannedCourse:
+    """A course whose epochs have known sizes; their images may depend on the training so far."""
+
+    sizes: Sequence[int]
+    """Number of images of every epoch."""
+    choose: Callable[[int], Tensor]
+    """Returns the indices of an epoch, from 1, int64 (size,), when it begins; in any order."""
+    names: Sequence[str] = ()
+    """Names of the epochs, if they have any."""
+    passes: float = 0.0
+    """Passes over all images that may be learned from: the epochs that a budget limits."""
+    phases: tuple[Phase, ...] = ()
+    """Phases of the curriculum, if there is one."""
+    place: int = 0
+    """Number of epochs given out."""
+
+    @classmethod
+    def of(cls, epochs: Sequence[Tensor], names: Sequence[str] = ()) -> "PlannedCourse":
+        """Return a course whose indices are all known from the beginning."""
+        return cls([len(indices) for indices in epochs], lambda epoch: epochs[epoch - 1], names)
+
+    def next(self, metrics: EpochFinished | None) -> Tensor | None:
+        """Return the indices of the next epoch, or None after the last one."""
+        if self.place == len(self.sizes):
+            return None
+        self.place += 1
+        return self.choose(self.place)
+
+
+def plan_course(
+    preset: Preset,
+    indices: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    scores: Callable[[Score], Tensor],
+    losses: Callable[[], Tensor],
+) -> PlannedCourse:
+    """Plan the preset's curriculum, or plain epochs without one.
+
+    Args:
+        preset: for its curriculum and epochs.
+        indices: int64 (k,), all images that may be learned from.
+        labels: int64 (k,), their digits, on the CPU.
+        recipe: its seed decides what is random.
+        scores: returns the difficulty of these images by a score's name, float (k,); called if the
+            curriculum goes by one.
+        losses: returns the network's present losses on these images, float (k,); called before
+            every round if the curriculum is self-paced.
+
+    Raises:
+        PresetError: a phase has no images, or there are more rounds than steps.
+    """
+    settings, epochs = preset.curriculum, preset.train.epochs
+    generator = make_generator(recipe.seed, "curriculum")
+    match settings:
+        case None:
+            course = PlannedCourse.of([indices] * epochs)
+            course.passes = epochs
+            return course
+        case Groups():
+            phases = divide_by_digits(settings, labels, generator)
+            return _plan_phases(settings, indices, phases, epochs, recipe)
+        case SelfPaced():
+
+            def rank(epoch: int) -> Tensor:
+                generator = make_generator(recipe.seed, "curriculum", epoch)
+                return order_evenly(losses(), labels, generator)
+
+            return _plan_rounds(settings, indices, epochs, recipe, rank)
+        case Paced():
+            random = torch.rand(len(indices), generator=generator)
+            rising = random if settings.order == "random" else scores(settings.score)
+            order = order_evenly(
+                -rising if settings.order == "hard_first" else rising, labels, generator
+            )
+            return _plan_rounds(settings, indices, epochs, recipe, lambda epoch: order)
+
+
+def _plan_phases(
+    settings: Groups, indices: Tensor, phases: Sequence[Tensor], passes: int, recipe: Recipe
+) -> PlannedCourse:
+    """Plan `passes` epochs over the images of each phase in turn."""
+    names = settings.names or tuple(f"phase {n}" for n in range(1, len(phases) + 1))
+    epochs = [indices[positions] for positions in phases for _ in range(passes)]
+    course = PlannedCourse.of(epochs, [name for name in names for _ in range(passes)])
+    course.passes = sum(course.sizes) / len(indices)
+    course.phases = tuple(
+        Phase(
+            name=names[number],
+            digits=settings.groups[number],
+            images=len(torch.unique(positions)),
+            steps=passes * recipe.count_steps(len(positions)),
+            last_epoch=(number + 1) * passes,
+            target=settings.targets[number] if settings.targets else None,
+        )
+        for number, positions in enumerate(phases)
+    )
+    return course
+
+
+def _plan_rounds(
+    settings: Paced | SelfPaced, indices: Tensor, epochs: int, recipe: Recipe, rank: Rank
+) -> PlannedCourse:
+    """Plan equal rounds, each over the fraction of the images that the pacing allows."""
+    steps = split_steps(epochs * recipe.count_steps(len(indices)), settings.rounds)
+    shares = [settings.pacing.share(number / settings.rounds) for number in range(settings.rounds)]
+    sizes = [count * recipe.batch_size for count in steps]
+
+    def choose(epoch: int) -> Tensor:
+        generator = make_generator(recipe.seed, "round", epoch)
+        return indices[draw(rank(epoch), shares[epoch - 1], sizes[epoch - 1], generator)]
+
+    phases = tuple(
+        Phase(
+            name=f"{100 * share:.0f} %",
+            digits=tuple(range(CLASSES)),
+            images=max(1, round(share * len(indices))),
+            steps=steps[number],
+            last_epoch=number + 1,
+            target=None,
+        )
+        for number, share in enumerate(shares)
+    )
+    return PlannedCourse(sizes, choose, [phase.name for phase in phases], epochs, phases)
