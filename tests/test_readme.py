@@ -4,10 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from mnistcli.preset.loading import list_presets
+from mnistcli.cli.guide import TOPICS
+from mnistcli.preset.loading import list_presets, load_preset
 
 ROOT = Path(__file__).parent.parent
-NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "README.md").read_text())
+README = (ROOT / "README.md").read_text()
+GUIDES = {topic: (ROOT / "mnistcli" / "guides" / f"{topic}.md").read_text() for topic in TOPICS}
+PAGES = {
+    ROOT / "README.md": README,
+    ROOT / "presets" / "README.md": (ROOT / "presets" / "README.md").read_text(),
+    **{ROOT / "mnistcli" / "guides" / f"{topic}.md": text for topic, text in GUIDES.items()},
+}
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", GUIDES["reliability"])
 
 
 def test_promises_name_their_tests() -> None:
@@ -25,7 +33,22 @@ def test_the_test_behind_a_promise_exists(file: str, name: str) -> None:
 
 
 def test_every_preset_is_told_of() -> None:
-    text = (ROOT / "README.md").read_text()
-    told = set(re.findall(r"^\| (`[^|]*`) \|", text.partition("## Presets")[2], re.MULTILINE))
-    names = {name for cell in told for name in re.findall(r"`([\w-]+)`", cell)}
-    assert set(list_presets()) <= names
+    table = re.findall(r"^\| (`[^|]*`) \|", GUIDES["presets"], re.MULTILINE)
+    told = {name for cell in table for name in re.findall(r"`([\w-]+)`", cell)}
+    assert set(list_presets()) <= told
+
+
+def test_the_example_of_a_preset_is_valid(tmp_path: Path) -> None:
+    first, more = re.findall(r"```toml\n(.*?)```", GUIDES["presets"], re.DOTALL)
+    for text in (first, first + more):
+        path = tmp_path / "mine.toml"
+        path.write_text(text)
+        assert load_preset(str(path)).budget.parameters_below == 5_000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", PAGES[page])
+    for target in filter(None, (one or other for one, other in links)):
+        if not target.startswith(("https://", "#")):
+            assert (page.parent / target.partition("#")[0]).exists(), target

@@ -14,6 +14,7 @@ from mnistcli.cli.compare import compare
 from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
+from mnistcli.cli.guide import guide
 from mnistcli.cli.output import in_one_line, write
 from mnistcli.cli.report import report
 from mnistcli.cli.summary import summary
@@ -35,6 +36,7 @@ app.command()(curriculum)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(report)
+app.command()(guide)
 app.add_typer(presets.app, name="presets")
 
 

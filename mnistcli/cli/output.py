@@ -21,7 +21,12 @@ def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> Non
     """Prints the document's JSON, or its view for a person."""
     if as_json:
         write(document.model_dump_json(indent=2) + "\n")
-        return
+    else:
+        show_view(view)
+
+
+def show_view(view: "RenderableType") -> None:
+    """Print a view for a person."""
     from rich.console import Console, Group
     from rich.text import Text
 

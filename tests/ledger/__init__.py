@@ -1,1 +1,1 @@
-"""The ledger: what every bundled preset gave here, beside what was claimed."""
+"""The ledger: what every bundled preset reached, beside what was claimed."""

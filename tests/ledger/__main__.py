@@ -1,12 +1,12 @@
-"""The ledger, written anew.
+"""Write the ledger: generated tables and the plot, from the presets and the kept figures.
 
-    python -m tests.ledger                        README's tables and plot, from the presets
-    python -m tests.ledger add MACHINE FILE…      first takes over runs of bundled presets
-    python -m tests.ledger ablation FILE…         first takes over runs of one arm of the ablation
-    python -m tests.ledger comparison NAME FILE   first takes over a comparison.json
-    python -m tests.ledger time                   first times every preset; nothing else should run
+    python -m tests.ledger                        write all tables and the plot
+    python -m tests.ledger add MACHINE FILE…      first add runs of bundled presets
+    python -m tests.ledger ablation FILE…         first add the runs of one arm of the ablation
+    python -m tests.ledger comparison NAME FILE   first add a comparison.json
+    python -m tests.ledger time                   first time every preset, on an idle machine
 
-Each FILE is what `train --seeds --json` printed; files of the same preset go together.
+Each FILE is the output of `train --seeds --json`; files of the same preset are combined.
 """
 
 import sys
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from tests.ledger.ablation import add_ablation, rows_of_ablation
 from tests.ledger.comparisons import add_comparison, rows_of_coresets, rows_of_orders
-from tests.ledger.files import read_runs, write_between
+from tests.ledger.files import CORESETS_PAGE, CURRICULA_PAGE, PAGE, read_runs, write_between
 from tests.ledger.plot import draw_plot
 from tests.ledger.references import add
-from tests.ledger.table import rows_of_readme
+from tests.ledger.table import rows_of_ledger
 from tests.ledger.timing import time_alone
 
 
 def main() -> None:
-    """As the module's text says."""
+    """Run the command line described above."""
     match sys.argv[1:]:
         case []:
             pass
@@ -39,10 +39,10 @@ def main() -> None:
         case _:
             sys.exit(__doc__)
     draw_plot()
-    write_between("ledger", rows_of_readme())
-    write_between("ablation", rows_of_ablation())
-    write_between("coresets", rows_of_coresets())
-    write_between("curricula", rows_of_orders())
+    write_between(PAGE, "ledger", rows_of_ledger())
+    write_between(PAGE, "ablation", rows_of_ablation())
+    write_between(CORESETS_PAGE, "coresets", rows_of_coresets())
+    write_between(CURRICULA_PAGE, "curricula", rows_of_orders())
 
 
 if __name__ == "__main__":

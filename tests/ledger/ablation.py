@@ -1,4 +1,4 @@
-"""Document 003's ablation of augmentation, on `sevenconv`: what flipping and turning are worth."""
+"""The ablation of augmentations that the document of `sevenconv` reports, on `sevenconv`."""
 
 import json
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from tests.ledger.files import ABLATION, RUNS, command_of, read, row_of, write
 
 PRESET = "sevenconv"
 ARMS = {
-    "none": ("left as they are", None),
-    "affine": ("turned by up to ±20° (the preset)", 0.9947),
-    "horizontal_flip": ("mirrored, left to right, with probability ½", 0.9918),
-    "vertical_flip": ("mirrored, top to bottom, with probability ½", 0.9823),
+    "none": ("unchanged", None),
+    "affine": ("rotated by up to ±20° (the preset)", 0.9947),
+    "horizontal_flip": ("mirrored left to right, probability ½", 0.9918),
+    "vertical_flip": ("mirrored top to bottom, probability ½", 0.9823),
 }
-"""By the augmentation's kind: what it does, and what the document says it gave."""
+"""What each kind of augmentation does, and the accuracy that the document reports for it."""
 
 
 def add_ablation(runs: Sequence[dict[str, Any]]) -> None:
-    """Keeps the rows of one arm; those of the preset itself are with its [reference]."""
+    """Keep the runs of one arm; those of the preset itself are kept with its [reference]."""
     (arm,) = {step["kind"] for step in runs[0]["preset"]["augment"]} or {"none"}
     setting = "augment=[]" if arm == "none" else f'augment=[{{kind="{arm}"}}]'
-    # What the command says is what was trained.
+    # The command that is kept must be the one that was trained.
     (trained,) = {json.dumps(run["preset"]["augment"]) for run in runs}
     wanted = load_preset(PRESET, [setting]).model_dump(mode="json")["augment"]
     assert json.loads(trained) == wanted
@@ -37,17 +37,17 @@ def add_ablation(runs: Sequence[dict[str, Any]]) -> None:
 
 
 def accuracies_of(arm: str) -> list[float]:
-    """The test accuracy of every seed."""
+    """Return the test accuracy of every seed."""
     entry = read(RUNS)[PRESET] if arm == "affine" else read(ABLATION)[arm]
     return [run["correct"] / 10_000 for run in entry["runs"]]
 
 
 def rows_of_ablation() -> str:
-    """Every arm against none, paired by seed (Holm over the three), in points."""
+    """Return the table: every arm against none, paired by seed, Holm-adjusted, in points."""
     values = {arm: accuracies_of(arm) for arm in ARMS}
     found = compare_pairs({arm: (values[arm], values["none"]) for arm in ARMS if arm != "none"})
     lines = [
-        "| training images are | document | test accuracy, % | difference | p | verdict |",
+        "| training images | document, % | test accuracy, % | difference | p | verdict |",
         "|---|---|---|---|---|---|",
     ]
     for arm, (words, published) in ARMS.items():

@@ -1,4 +1,4 @@
-"""What `coreset --compare` and `curriculum --compare` gave, and the README's tables of it."""
+"""Results of `coreset --compare` and `curriculum --compare`, and the guides' tables of them."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from tests.ledger.files import COMPARISONS, read, write
 
 CORESETS = "coresets"
 SIZES = (12_000, 3_000, 600)
-VERDICTS = {"better": " **beats**", "worse": " loses", "no clear difference": ""}
+VERDICTS = {"better": " **better**", "worse": " worse", "no clear difference": ""}
 ORDERS = (
     "phases by digits, 12,000 images",
     "easy first, one epoch",
@@ -27,7 +27,7 @@ RIVALS = ("none", "random", "reversed")
 
 
 def add_comparison(title: str, path: Path) -> None:
-    """Keeps the accuracies of every arm, seed by seed, and what tells the document from others."""
+    """Keep the accuracies of every arm, seed by seed, and the hash of the document."""
     content = path.read_bytes()
     document = json.loads(content)
     entry = {
@@ -49,8 +49,8 @@ def add_comparison(title: str, path: Path) -> None:
     write(COMPARISONS, read(COMPARISONS) | {title: entry})
 
 
-def against_chance(entry: dict[str, Any]) -> dict[str, PairedDifference]:
-    """Every method at every size against `random` at that size, adjusted for all of them."""
+def against_random(entry: dict[str, Any]) -> dict[str, PairedDifference]:
+    """Compare every method with `random` of the same size; p-values adjusted for all of them."""
     arms = entry["arms"]
     return compare_pairs(
         {
@@ -62,29 +62,28 @@ def against_chance(entry: dict[str, Any]) -> dict[str, PairedDifference]:
 
 
 def rows_of_coresets() -> str:
-    """The methods by what they gave of the largest part."""
+    """Return the table of the methods, sorted by their accuracy at the largest size."""
     entry = read(COMPARISONS)[CORESETS]
-    found = against_chance(entry)
+    found = against_random(entry)
     methods = sorted(
         entry["seconds"],
         key=lambda name: (name != "random", -mean(entry["arms"][f"{name} {SIZES[0]}"])),
     )
     lines = [
-        "| method | 12,000 images (20 %) | 3,000 (5 %) | 600 (1 %) | choice |",
+        "| method | 12,000 images (20 %) | 3,000 (5 %) | 600 (1 %) | seconds |",
         "|---|---|---|---|---|",
     ]
     for method in methods:
         arms = [f"{method} {size}" for size in SIZES]
         cells = [_cell(mean(entry["arms"][arm]), found.get(arm)) for arm in arms]
-        lines.append(line([f"`{method}`", *cells, f"{entry['seconds'][method]:.1f} s"]))
+        lines.append(line([f"`{method}`", *cells, f"{entry['seconds'][method]:.1f}"]))
     return "\n".join(lines) + "\n"
 
 
 def rows_of_orders() -> str:
-    """Every curriculum against each of its rivals, adjusted for these three."""
+    """Return the table of every curriculum against its three rivals, p-values adjusted."""
     lines = [
-        "| what | n | curriculum | against no curriculum | against random in the same pacing | "
-        "against reversed |",
+        "| what | n | curriculum | against none | against random order | against reversed |",
         "|---|---|---|---|---|---|",
     ]
     for title in ORDERS:
@@ -102,9 +101,9 @@ def _cell(average: float, found: PairedDifference | None) -> str:
 
 
 def gain(found: PairedDifference) -> str:
-    """In points, with its 95 % interval."""
+    """Return the difference in percentage points, with its 95 % confidence interval."""
     low, high = (f"{100 * end:+.2f}" for end in found.interval)
-    return f"{100 * found.mean:+.2f} ({low} … {high})"
+    return f"{100 * found.mean:+.2f} ({low}…{high})"
 
 
 def _p(found: PairedDifference) -> str:
@@ -113,5 +112,5 @@ def _p(found: PairedDifference) -> str:
 
 
 def line(cells: Iterable[str]) -> str:
-    """A row of a Markdown table."""
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""The ledger's files, and what is kept of a run."""
+"""Files of the ledger, and what is kept of a run."""
 
 import hashlib
 import json
@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-README, PLOT = ROOT / "README.md", ROOT / "presets" / "ledger.svg"
+PAGE, PLOT = ROOT / "presets" / "README.md", ROOT / "presets" / "ledger.svg"
+GUIDES = ROOT / "mnistcli" / "guides"
+CORESETS_PAGE, CURRICULA_PAGE = GUIDES / "coresets.md", GUIDES / "curricula.md"
 FOLDER = Path(__file__).parent
 RUNS, TIMES = FOLDER / "runs.json", FOLDER / "times.json"
 ABLATION, COMPARISONS = FOLDER / "ablation.json", FOLDER / "comparisons.json"
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """All runs in what `train --seeds --json` printed, by preset and seed."""
+    """Return all runs in what `train --seeds --json` printed, by preset and seed."""
     runs = [run for path in paths for run in json.loads(path.read_text())["runs"]]
     return sorted(runs, key=lambda run: (run["preset"]["name"], run["seed"]))
 
 
 def row_of(run: dict[str, Any]) -> dict[str, Any]:
-    """A run's figures, and what tells its weights and its record from any other."""
+    """Return a run's figures, and the hashes of its weights and its record."""
     return {
         "seed": run["seed"],
         "correct": run["test"]["correct"],
@@ -34,7 +36,7 @@ def row_of(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def command_of(runs: Sequence[dict[str, Any]], *settings: str) -> str:
-    """What trains them again."""
+    """Return the command that trains these runs again."""
     first, last = runs[0], runs[-1]
     kind = "curriculum" if first["phases"] else "train"
     seeds = str(first["seed"]) if len(runs) == 1 else f"{first['seed']}-{last['seed']}"
@@ -44,20 +46,20 @@ def command_of(runs: Sequence[dict[str, Any]], *settings: str) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Of a ledger that is not there yet, nothing."""
+    """Return a file of the ledger, empty if it does not exist yet."""
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
-    """By name, so that a change shows where it is."""
+    """Write a file of the ledger, sorted by name so that a diff shows what changed."""
     path.write_text(json.dumps(dict(sorted(document.items())), indent=1) + "\n")
 
 
-def write_between(mark: str, lines: str) -> None:
-    """Puts the lines into the README, from the comment that begins with `mark` to its end."""
+def write_between(page: Path, mark: str, lines: str) -> None:
+    """Replace the lines of a page between the comment that begins with `mark` and its end."""
     begin, end = f"<!-- {mark}: python -m tests.ledger -->\n", f"<!-- end of the {mark} -->"
-    before, begun, rest = README.read_text().partition(begin)
+    before, begun, rest = page.read_text().partition(begin)
     _, ended, after = rest.partition(end)
     if not begun or not ended:
-        raise SystemExit(f"README.md has no place for the {mark}")
-    README.write_text(before + begin + lines + end + after)
+        raise SystemExit(f"{page} has no place for the {mark}")
+    page.write_text(before + begin + lines + end + after)

@@ -1,4 +1,4 @@
-"""Accuracy over parameters, of every preset that was measured."""
+"""Plot of errors over parameters, of every measured preset."""
 
 import hashlib
 import json
@@ -7,11 +7,11 @@ from mnistcli.preset.loading import list_presets, load_preset
 from tests.ledger.files import PLOT
 
 BUDGET_PARAMETERS, BUDGET_WRONG = 20_000, 0.6
-"""The documents' budget, the wrong answers in per cent."""
+"""The documents' budget; wrong answers in per cent."""
 
 
 def points_of_plot() -> list[tuple[str, int, float, float]]:
-    """Name, parameters, mean accuracy and sd of every preset that was measured."""
+    """Return name, parameters, mean accuracy and sd of every measured preset."""
     presets = [load_preset(name) for name in list_presets()]
     return [
         (one.name, one.reference.parameters, one.reference.mean_test_accuracy,
@@ -21,12 +21,12 @@ def points_of_plot() -> list[tuple[str, int, float, float]]:
 
 
 def fingerprint(points: list[tuple[str, int, float, float]]) -> str:
-    """Of what the plot shows, kept in it: another matplotlib draws other bytes."""
+    """Return a hash of the data, kept in the plot: matplotlib versions draw different bytes."""
     return hashlib.sha256(json.dumps(points).encode()).hexdigest()
 
 
 def draw_plot() -> None:
-    """All of them on the left; on the right those about the documents' budget, drawn larger."""
+    """Draw all presets on the left, and on the right those near the documents' budget, enlarged."""
     import matplotlib
     from matplotlib.figure import Figure
 

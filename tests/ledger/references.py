@@ -1,4 +1,4 @@
-"""Runs → a preset's [reference], and the rows that it is traced to."""
+"""Runs → a preset's [reference], and the kept figures that it is traced to."""
 
 from collections.abc import Sequence
 from statistics import mean, median
@@ -11,7 +11,7 @@ from tests.ledger.files import ROOT, RUNS, command_of, read, row_of, write
 
 
 def add(runs: Sequence[dict[str, Any]], machine: str) -> None:
-    """Writes the [reference] of the preset that these are runs of, and their rows."""
+    """Write the [reference] of the preset of these runs, and keep their figures."""
     first = runs[0]
     name, threads = first["preset"]["name"], first["threads"]
     command, rows = command_of(runs), [row_of(run) for run in runs]

@@ -1,4 +1,4 @@
-"""The ledger's table in the README, from the presets."""
+"""The ledger's table in presets/README.md, from the presets."""
 
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import list_presets, load_preset
@@ -12,17 +12,15 @@ SIGNS = {
 }
 
 
-def rows_of_readme() -> str:
-    """The table between the README's two marks, and the picture."""
+def rows_of_ledger() -> str:
+    """Return the table of all measured presets, and the plot."""
     head = (
         "| preset | parameters | claimed parameters | test accuracy, % | claimed accuracy, % "
         "| time | verdict |",
         "|---|---|---|---|---|---|---|",
     )
     rows = [_row(load_preset(name)) for name in list_presets() if load_preset(name).reference]
-    picture = (
-        "![Wrong answers, in per cent, over the parameters of every preset](presets/ledger.svg)\n"
-    )
+    picture = "![Wrong answers, in per cent, over the parameters of every preset](ledger.svg)\n"
     return "\n".join([*head, *rows]) + f"\n\n{picture}"
 
 
@@ -47,7 +45,7 @@ def _audits(summary: Summary, figure: str) -> list[ClaimAudit]:
 
 
 def verdict_of(summary: Summary) -> str:
-    """Of every claim on parameters and test accuracy."""
+    """Return the verdict on every claim about parameters and test accuracy."""
     words = []
     for figure, name in (("parameters", "parameters"), ("test_accuracy", "accuracy")):
         for audit in _audits(summary, figure):

@@ -6,14 +6,14 @@ from scipy.stats import ttest_rel
 from mnistcli.preset.loading import load_preset
 from mnistcli.verdict.stats import holm_adjust
 from tests.ledger.ablation import ABLATION, ARMS, PRESET, accuracies_of, rows_of_ablation
-from tests.ledger.files import README, RUNS, read
+from tests.ledger.files import PAGE, RUNS, read
 
 CHANGED = [arm for arm in ARMS if arm != "affine"]
 
 
-def test_readme_is_up_to_date() -> None:
-    """Otherwise: python -m tests.ledger."""
-    assert rows_of_ablation() in README.read_text()
+def test_page_is_up_to_date() -> None:
+    """If not, run python -m tests.ledger."""
+    assert rows_of_ablation() in PAGE.read_text()
 
 
 @pytest.mark.parametrize("arm", CHANGED)
@@ -32,7 +32,7 @@ def test_an_arm_is_the_preset_but_for_its_augmentation(arm: str) -> None:
 def test_so_many_times_the_errors_are_said() -> None:
     wrong = {arm: 1 - sum(accuracies_of(arm)) / len(accuracies_of(arm)) for arm in ARMS}
     left, top = (wrong[arm] / wrong["none"] for arm in ("horizontal_flip", "vertical_flip"))
-    text = " ".join(README.read_text().split())
+    text = " ".join(PAGE.read_text().split())
     assert f"{left:.1f} times as many wrong answers left to right, and {top:.1f} times" in text
 
 

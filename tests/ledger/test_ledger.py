@@ -7,18 +7,18 @@ from scipy.stats import ttest_1samp
 
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import list_presets, load_preset
-from tests.ledger.files import PLOT, README, RUNS, TIMES, read
+from tests.ledger.files import PAGE, PLOT, RUNS, TIMES, read
 from tests.ledger.plot import fingerprint, points_of_plot
-from tests.ledger.table import rows_of_readme
+from tests.ledger.table import rows_of_ledger
 from tests.ledger.timing import seconds_of
 
 LEDGER = json.loads(RUNS.read_text())
 MEASURED = [name for name in list_presets() if load_preset(name).reference]
 
 
-def test_readme_and_plot_are_up_to_date() -> None:
-    """Otherwise: python -m tests.ledger."""
-    assert rows_of_readme() in README.read_text()
+def test_page_and_plot_are_up_to_date() -> None:
+    """If not, run python -m tests.ledger."""
+    assert rows_of_ledger() in PAGE.read_text()
     assert fingerprint(points_of_plot()) in PLOT.read_text()
 
 
@@ -111,7 +111,7 @@ def test_who_meets_the_documents_goal_is_said() -> None:
         small = preset.reference.parameters < 20_000
         if small and preset.reference.mean_test_accuracy >= 0.994 and preset.train.epochs < 20:
             met.append(f"`{name}`")
-    said = re.search(r"is met on average by\n(.*?)\.\n", README.read_text(), re.DOTALL)
+    said = re.search(r"is met on average by\n(.*?)\.\n", PAGE.read_text(), re.DOTALL)
     assert said
     assert set(re.findall(r"`[\w-]+`", said[1])) == set(met)
 

@@ -1,4 +1,4 @@
-"""What a training takes when nothing else runs."""
+"""How long a training takes when nothing else runs."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from mnistcli.preset.loading import list_presets, load_preset
 from tests.ledger.files import ROOT, TIMES, read, write
 
 SHORT = 4
-"""Trainings of more epochs are timed by one of them."""
+"""Epochs up to which a training is timed as a whole."""
 
 
 def time_alone() -> None:
-    """Puts what a training takes, with two threads, into every [reference]."""
+    """Time every preset with two threads, and write that into its [reference]."""
     for name in list_presets():
         preset = load_preset(name)
         if preset.reference is None:
@@ -49,6 +49,6 @@ def time_alone() -> None:
 
 
 def seconds_of(entry: dict[str, Any]) -> float:
-    """All epochs; where only two were timed, the second as often as there are epochs."""
+    """Return the time of all epochs; if only two were timed, the second times their number."""
     times: list[float] = entry["epoch_seconds"]
     return sum(times) if len(times) == entry["epochs"] else entry["epochs"] * times[-1]

@@ -77,12 +77,12 @@ def test_events_are_lines_of_json(tmp_path: Path) -> None:
     ]
 
 
-def test_the_readme_knows_every_event_of_the_log() -> None:
+def test_the_guide_knows_every_event_of_the_log() -> None:
     """Those of a step and of a whole run are shown, not logged."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    guide = (Path(__file__).parents[2] / "mnistcli" / "guides" / "scripts.md").read_text()
     shown = {events.StepFinished, events.RunFinished, events.TrainingResumed}
     for kind in set(get_args(events.Event)) - shown:
-        (row,) = [line for line in readme.splitlines() if f"`{kind.__name__}`" in line]
+        (row,) = [line for line in guide.splitlines() if f"`{kind.__name__}`" in line]
         missing = {field.name for field in dataclasses.fields(kind)} - set(
             re.findall(r"`(\w+)`", row)
         )
