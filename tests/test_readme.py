@@ -46,6 +46,14 @@ def test_the_example_of_a_preset_is_valid(tmp_path: Path) -> None:
         assert load_preset(str(path)).budget.parameters_below == 5_000
 
 
+def test_every_kind_of_document_is_told_of() -> None:
+    """In its present version."""
+    code = "".join(path.read_text() for path in (ROOT / "mnistcli" / "records").glob("*.py"))
+    kinds = set(re.findall(r'^    schema_: .*?\["(mnistcli\.[\w-]+/\d)"\]', code, re.MULTILINE))
+    assert len(kinds) > 10
+    assert set(re.findall(r"`(mnistcli\.[\w-]+/\d)`", GUIDES["scripts"])) == kinds
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", PAGES[page])

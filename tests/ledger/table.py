@@ -5,11 +5,7 @@ from mnistcli.preset.loading import list_presets, load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import ClaimAudit, Summary
 
-SIGNS = {
-    "confirmed": "holds",
-    "refuted": "**does not hold**",
-    "undecided": "not decided",
-}
+SIGNS = {"confirmed": "confirmed", "refuted": "**refuted**", "undecided": "undecided"}
 
 
 def rows_of_ledger() -> str:
