@@ -114,7 +114,7 @@ def test_phases_that_keep_what_came_before_do_not_forget(cli: Callable, tmp_path
     assert json.loads(kept.out)["test"]["accuracy"] >= 0.98
     published = cli("curriculum", "optimizednet-curriculum-published", "--out", tmp_path)
     assert published.code == 3
-    assert "forgotten by later phases: 0 1 7: 9" in published.out
+    assert "forgotten in later phases: 0 1 7: 9" in published.out
 
 
 def test_a_users_own_pictures_are_read(cli: Callable, tmp_path: Path) -> None:
@@ -150,4 +150,4 @@ def test_a_users_own_pictures_are_read(cli: Callable, tmp_path: Path) -> None:
     for one in document["predictions"]:
         assert one["confidence"] == max(one["probabilities"])
         assert abs(sum(one["probabilities"]) - 1) < 1e-5
-    assert "sure" in cli("evaluate", run, *options).out
+    assert "confidence" in cli("evaluate", run, *options).out

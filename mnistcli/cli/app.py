@@ -1,4 +1,4 @@
-"""The app: its commands, and the one edge where every error becomes a line and an exit code."""
+"""The app: its commands, and the place where errors become a line and an exit code."""
 
 import gc
 import signal
@@ -22,9 +22,16 @@ from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, MnistcliError
 from mnistcli.process import Stopped, handle_signals, tune_process
 
+FIRST_COMMANDS = """\
+Try:
+  mnistcli train           train the preset sprint and check its budget
+  mnistcli summary sprint  show its layers, parameters and published claims
+  mnistcli guide           read the manual
+"""
+
 app = typer.Typer(
     name="mnistcli",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,27 +55,39 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Prints it."),
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
-    """Trains very small networks on MNIST to meet a budget, and says PASS or FAIL.
+    """Train very small networks on MNIST and check them against a budget.
 
-    Exit codes: 0 ok, 1 internal fault, 2 usage or preset, 3 a budget check failed,
-    4 data, run or weights unreadable, 5 training diverged, 130 / 143 interrupted.
+    Exit codes:
+      0  success                     4  data, run or weights unreadable
+      1  internal fault              5  training diverged
+      2  usage, preset or option     130, 143  interrupted, terminated
+      3  a check failed
     """
+    if context.invoked_subcommand is None:
+        write(FIRST_COMMANDS)
+        write(context.get_help())
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits with its code."""
+    """Run the command line and exit with its code."""
     tune_process()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     handle_signals()
     code = _run()
-    # Half a second less: the collector need not look through what goes with the process anyway.
+    # Saves half a second: the collector need not traverse what the exiting process frees anyway.
     gc.freeze()
     sys.exit(code)
 
@@ -90,7 +109,7 @@ def _run() -> int:
 
 
 def _fail(code: int, message: str) -> int:
-    """One line, without control characters, whatever the message quotes."""
+    """Print the message as one line without control characters, whatever it quotes."""
     if line := in_one_line(message):
         print(f"mnistcli: {line}", file=sys.stderr)
     return code

@@ -1,32 +1,20 @@
-"""`mnistcli compare`: runs and presets side by side, with a statistical verdict."""
+"""`mnistcli compare`: compare runs and presets side by side, with statistical verdicts."""
 
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mnistcli.cli.options import JsonOption
+from mnistcli.cli.output import exit_if, read_each
 from mnistcli.errors import ExitCode, FileError, PresetError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnistcli.preset.schema import Preset
     from mnistcli.records.documents import RunRecord
 
-
-class Format(StrEnum):
-    """How to print a comparison."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
-
-
-class Gate(StrEnum):
-    """What makes the command fail."""
-
-    worse = "worse"
+Format = Literal["table", "csv", "markdown"]
 
 
 def compare(
@@ -34,72 +22,98 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN|PRESET...",
-            help="Runs, folders of runs, or presets, which stand for their \\[reference].",
+            help="Runs, folders of runs, or presets.",
         ),
     ],
-    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
     fail_on: Annotated[
-        Gate | None,
-        typer.Option("--fail-on", help="Exits 3 if a group is clearly worse than the first."),
+        Literal["worse"] | None,
+        typer.Option("--fail-on", help="Exit with 3 if a group is worse."),
     ] = None,
     journal: Annotated[
-        bool, typer.Option("--journal", help="Every run in order, with what changed before it.")
+        bool, typer.Option("--journal", help="List runs in order with changes.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Runs side by side, grouped by preset over their seeds, against the first group."""
-    from mnistcli.cli.output import print_errors, show, write
-    from mnistcli.display.compare import as_csv, as_markdown, comparison_view, journal_view
-    from mnistcli.records.documents import RunRecord
-    from mnistcli.verdict.compare import compare_members, keep_journal
+    """Compare runs and presets side by side, with statistical verdicts.
 
-    if journal and (fail_on or form in (Format.csv, Format.markdown)):
-        raise UsageError("--journal goes with no --fail-on, and with --format table or json")
-    if as_json and form in (Format.csv, Format.markdown):
-        raise UsageError(f"--json and --format {form.value} ask for two things; leave out one")
+    Runs are grouped by preset over their seeds; the first group is the baseline.
+    """
+    if journal and (fail_on or form != "table"):
+        raise UsageError("--journal cannot be combined with --fail-on or --format")
+    if as_json and form != "table":
+        raise UsageError(f"--json cannot be combined with --format {form}")
     found, faults = read_members(members)
-    if journal and not any(isinstance(one, RunRecord) for one in found):
-        raise UsageError("--journal lists runs, and these are presets; name runs or their folders")
-    print_errors(faults)
-    in_json = as_json or form is Format.json
-    if journal:
-        document = keep_journal(found)
-        show(document, journal_view(document), as_json=in_json)
+    if found and journal:
+        show_journal(found, as_json=as_json)
     elif found:
-        comparison = compare_members(found)
-        if form in (Format.csv, Format.markdown):
-            write(as_csv(comparison) if form is Format.csv else as_markdown(comparison))
-        else:
-            show(comparison, comparison_view(comparison), as_json=in_json)
-        if fail_on and any(each.verdict == "worse" for each in comparison.differences):
-            raise typer.Exit(ExitCode.CHECK_FAILED)
-    if faults:
-        raise typer.Exit(ExitCode.UNREADABLE)
+        show_comparison(found, form, fail_on, as_json=as_json)
+    exit_if(faults)
+
+
+def show_journal(members: "Sequence[RunRecord | Preset]", *, as_json: bool) -> None:
+    """Show all runs in order.
+
+    Raises:
+        UsageError: there are only presets.
+    """
+    from mnistcli.cli.output import show
+    from mnistcli.display.compare import journal_view
+    from mnistcli.records.documents import RunRecord
+    from mnistcli.verdict.compare import keep_journal
+
+    if not any(isinstance(member, RunRecord) for member in members):
+        raise UsageError("--journal needs runs, and these are presets; name runs or their folders")
+    document = keep_journal(members)
+    show(document, journal_view(document), as_json=as_json)
+
+
+def show_comparison(
+    members: "Sequence[RunRecord | Preset]", form: Format, fail_on: str | None, *, as_json: bool
+) -> None:
+    """Show the comparison, and exit with 3 if a group is worse and --fail-on says so."""
+    from mnistcli.cli.output import show, write
+    from mnistcli.display.compare import as_csv, as_markdown, comparison_view
+    from mnistcli.verdict.compare import compare_members
+
+    comparison = compare_members(members)
+    match form:
+        case "table":
+            show(comparison, comparison_view(comparison), as_json=as_json)
+        case "csv":
+            write(as_csv(comparison))
+        case "markdown":
+            write(as_markdown(comparison))
+    if fail_on and any(each.verdict == fail_on for each in comparison.differences):
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[FileError]]":
-    """The runs and presets named, each once, and what is wrong with those that cannot be read.
+    """Read the named runs and presets, each once, and collect the errors of unreadable ones.
 
     Raises:
         UsageError: a name is neither a run, nor a folder of runs, nor a preset.
     """
+    from mnistcli.records.store import list_references
+
+    found, faults = read_each(list_references(names), read_member)
+    return list(dict(found).values()), faults
+
+
+def read_member(name: str) -> "tuple[str, RunRecord | Preset]":
+    """Read a run or a preset, with a key that is the same however it is named.
+
+    Raises:
+        UsageError: the name is neither that of a run nor of a preset.
+        FileError: the run is unreadable.
+    """
     from mnistcli.preset.loading import load_preset
     from mnistcli.records.store import find_run, list_runs, read_record
 
-    found: dict[str, RunRecord | Preset] = {}
-    faults: list[FileError] = []
-    for name in names:
-        folders = list_runs(name)
-        if folders is None:
-            try:
-                found[f"preset {name}"] = load_preset(name)
-            except PresetError as error:
-                raise UsageError(f'"{name}" is neither a run nor a preset: {error}') from error
-            continue
-        for folder in folders or [Path(name)]:
-            try:
-                run = find_run(str(folder))
-                found[str(run)] = read_record(run)
-            except FileError as error:
-                faults.append(error)
-    return list(found.values()), faults
+    if list_runs(name) is None:
+        try:
+            return f"preset {name}", load_preset(name)
+        except PresetError as error:
+            raise UsageError(f'"{name}" is neither a run nor a preset: {error}') from error
+    run = find_run(name)
+    return str(run), read_record(run)

@@ -1,4 +1,4 @@
-"""`mnistcli coreset`: chooses which training images to learn from, and compares the methods."""
+"""`mnistcli coreset`: select training images to learn from, and compare selection methods."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistcli.cli.options import (
+    OUTPUT,
+    SEVERAL,
     ClusterOption,
     DataOption,
-    DeviceName,
     DeviceOption,
     JobsOption,
     JsonOption,
     OutOption,
-    PrecisionName,
+    OutputOptions,
     PrecisionOption,
     PresetArgument,
     QuietOption,
@@ -21,6 +22,7 @@ from mnistcli.cli.options import (
     SeedsOption,
     SetOption,
     ThreadsOption,
+    make_options,
     parse_numbers,
     read_workers,
 )
@@ -33,79 +35,107 @@ if TYPE_CHECKING:
     from mnistcli.preset.coreset import Method
     from mnistcli.preset.schema import Preset
 
+DEFAULT_SEEDS = "0-4"
+
 
 def coreset(
     preset: PresetArgument = "sprint",
     method: Annotated[
         str | None,
-        typer.Option(
-            "--method", "-m", metavar="M", help="How to choose, as in entropy or k_center."
-        ),
+        typer.Option("--method", "-m", metavar="METHOD", help="Selection method, as in entropy."),
     ] = None,
     size: Annotated[
-        int | None, typer.Option("--size", "-n", metavar="N", help="How many images to choose.")
+        int | None, typer.Option("--size", "-n", metavar="N", help="Number of images to select.")
     ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--sheet", metavar="FILE.png", help="Draws kept and dropped images of every digit."
-        ),
-    ] = None,
+    overrides: SetOption = None,
+    seed: SeedOption = 0,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="Trains on every method's choice, against chance."),
+        typer.Option(
+            "--compare", help="Train on every method's selection.", rich_help_panel=SEVERAL
+        ),
     ] = False,
     methods: Annotated[
         str | None,
-        typer.Option("--methods", metavar="A,B", help="Those to compare.", show_default="all"),
+        typer.Option(
+            "--methods",
+            metavar="A,B",
+            help="Methods to compare.",
+            show_default="all",
+            rich_help_panel=SEVERAL,
+        ),
     ] = None,
     sizes: Annotated[
         str | None,
         typer.Option(
-            "--sizes", metavar="N,N", help="At these sizes.", show_default="20, 5 and 1 % of all"
+            "--sizes",
+            metavar="N,N",
+            help="Sizes to compare.",
+            show_default="20, 5 and 1 %",
+            rich_help_panel=SEVERAL,
         ),
     ] = None,
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
     cluster: ClusterOption = None,
-    overrides: SetOption = None,
-    seed: SeedOption = 0,
-    device: DeviceOption = DeviceName.auto,
-    precision: PrecisionOption = PrecisionName.auto,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            metavar="FILE.png",
+            help="Draw kept and dropped images.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Chooses a part of the training images, or with --compare holds the methods against chance."""
-    from mnistcli.experiment.machine import Options
+    """Select a coreset of the training images, or compare methods."""
+    shown = OutputOptions(as_json, quiet, no_fail=False)
+    loaded = load_selection(preset, method, size, overrides)
+    options = make_options(seed, device, precision, threads, data, out)
+    if compare:
+        workers = read_workers(jobs, cluster)
+        contest = read_contest(methods, sizes, seeds or DEFAULT_SEEDS, workers)
+        compare_methods(loaded, contest, options, shown)
+    elif any(each is not None for each in (methods, sizes, seeds, jobs, cluster)):
+        raise UsageError("--methods, --sizes, --seeds, --jobs and --cluster need --compare")
+    else:
+        select_images(loaded, options, sheet, shown)
+
+
+def load_selection(
+    name: str, method: str | None, size: int | None, overrides: list[str] | None
+) -> "Preset":
+    """Load a preset with the coreset that the options ask for.
+
+    Raises:
+        UsageError: the method is unknown.
+        PresetError: the preset is invalid.
+    """
     from mnistcli.preset.loading import load_preset
 
     changes = [f"coreset.size={size}"] if size is not None else []
     if method is not None:
         changes.append(f"coreset.selector={{kind='{read_method(method)}'}}")
-    loaded = load_preset(preset, [*changes, *(overrides or ())])
-    options = Options(seed, device.value, precision.value, threads, data, out)
-    if compare:
-        contest = read_contest(methods, sizes, seeds or "0-4", read_workers(jobs, cluster))
-        compare_methods(loaded, contest, options, quiet=quiet, as_json=as_json)
-    elif any(each is not None for each in (methods, sizes, seeds, jobs, cluster)):
-        raise UsageError("--methods, --sizes, --seeds, --jobs and --cluster go with --compare")
-    else:
-        choose(loaded, options, sheet, quiet=quiet, as_json=as_json)
+    return load_preset(name, [*changes, *(overrides or ())])
 
 
-def choose(
-    preset: "Preset", options: "Options", sheet: Path | None, *, quiet: bool, as_json: bool
+def select_images(
+    preset: "Preset", options: "Options", sheet: Path | None, shown: OutputOptions
 ) -> None:
-    """Chooses, draws and shows."""
+    """Select a coreset, draw its sheet if one is asked for, and show the selection."""
     from mnistcli.cli.output import show
     from mnistcli.display.coreset import coreset_view
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.coresets.command import select
 
-    with show_progress(standard_error(), quiet=quiet) as emit:
+    with show_progress(standard_error(), quiet=shown.quiet) as emit:
         selection = select(preset, options, emit, with_sheet=sheet is not None)
     document = selection.document
     if sheet:
@@ -113,32 +143,32 @@ def choose(
 
         title = f"{document.method}: {document.size:,} of {document.total:,} images"
         draw_sheet(sheet, title, selection.sheet)
-    show(document, coreset_view(document), as_json=as_json)
+    show(document, coreset_view(document), as_json=shown.as_json)
 
 
 def compare_methods(
-    preset: "Preset", contest: "Contest", options: "Options", *, quiet: bool, as_json: bool
+    preset: "Preset", contest: "Contest", options: "Options", shown: OutputOptions
 ) -> None:
-    """Compares, draws and shows."""
+    """Run the study of selection methods, draw its plot, and show it."""
     from mnistcli.cli.output import show
     from mnistcli.display.coreset import comparison_view
     from mnistcli.display.pictures import draw_accuracy_over_size
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.studies.coreset_methods import compare_methods
 
-    with show_progress(standard_error(), quiet=quiet) as emit:
+    with show_progress(standard_error(), quiet=shown.quiet) as emit:
         comparison = compare_methods(preset, contest, options, emit)
     draw_accuracy_over_size(Path(comparison.path) / "accuracy.png", comparison)
-    show(comparison, comparison_view(comparison), as_json=as_json)
+    show(comparison, comparison_view(comparison), as_json=shown.as_json)
 
 
 def read_contest(
     methods: str | None, sizes: str | None, seeds: str, workers: "Workers"
 ) -> "Contest":
-    """What the options want compared; chance is always part of it.
+    """Collect what the options ask to compare; the random method is always part of it.
 
     Raises:
-        UsageError: a method, size or seed is not one.
+        UsageError: a method, a size or a seed is invalid.
     """
     from mnistcli.experiment.studies.coreset_methods import Contest
     from mnistcli.preset.coreset import METHODS
@@ -153,7 +183,7 @@ def read_contest(
 
 
 def read_method(name: str) -> "Method":
-    """A method's name, written with hyphens or underscores.
+    """Return the method of that name, whether written with hyphens or underscores.
 
     Raises:
         UsageError: there is no such method.
@@ -164,4 +194,4 @@ def read_method(name: str) -> "Method":
     for method in METHODS:
         if method == wanted:
             return method
-    raise UsageError(f'no method is named "{name}"; {suggest(wanted, list(METHODS))}')
+    raise UsageError(f'unknown method: "{name}"; {suggest(wanted, list(METHODS))}')

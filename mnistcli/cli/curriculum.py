@@ -1,15 +1,16 @@
-"""`mnistcli curriculum`: trains in phases, and says what each of them reached and kept."""
+"""`mnistcli curriculum`: train in phases, and report what each phase reached and kept."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnistcli.cli.options import (
-    RESUME_TAKES,
+    RESUME_ALLOWS,
+    SEVERAL,
     ClusterOption,
     DataOption,
-    DeviceName,
     DeviceOption,
     JobsOption,
     JsonOption,
@@ -17,7 +18,6 @@ from mnistcli.cli.options import (
     OptionalPresetArgument,
     OutOption,
     OutputOptions,
-    PrecisionName,
     PrecisionOption,
     QuietOption,
     ResumeOption,
@@ -25,18 +25,19 @@ from mnistcli.cli.options import (
     SeedsOption,
     SetOption,
     ThreadsOption,
+    make_options,
     parse_numbers,
     read_workers,
     refuse_others,
 )
 from mnistcli.errors import PresetError, UsageError
 
-CompareOption = Annotated[
-    bool,
-    typer.Option(
-        "--compare", help="Against no curriculum, a random order and the reverse, in equal steps."
-    ),
-]
+if TYPE_CHECKING:
+    from mnistcli.experiment.machine import Options
+    from mnistcli.experiment.workers import Workers
+    from mnistcli.preset.schema import Preset
+
+DEFAULT_SEEDS = "0-4"
 
 
 def curriculum(
@@ -44,52 +45,74 @@ def curriculum(
     preset: OptionalPresetArgument = None,
     overrides: SetOption = None,
     seed: SeedOption = 0,
-    device: DeviceOption = DeviceName.auto,
-    precision: PrecisionOption = PrecisionName.auto,
-    threads: ThreadsOption = None,
-    data: DataOption = None,
-    out: OutOption = Path("runs"),
-    compare: CompareOption = False,
+    resume: ResumeOption = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Compare with no, random and reversed order.",
+            rich_help_panel=SEVERAL,
+        ),
+    ] = False,
     seeds: SeedsOption = None,
     jobs: JobsOption = None,
     cluster: ClusterOption = None,
-    resume: ResumeOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
+    data: DataOption = None,
+    out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
 ) -> None:
-    """Trains a preset's curriculum phase by phase, and judges each by its target."""
-    from mnistcli.cli.train import resume_training, train_preset, train_seeds
-    from mnistcli.experiment.machine import Options
-    from mnistcli.preset.loading import load_preset
+    """Train a preset's curriculum phase by phase, or compare orders."""
+    from mnistcli.cli.train import resume_training, train_preset
 
     shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
-        refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
-        resume_training(resume, (jobs, cluster), data, shown)
+        refuse_others(context, "--resume", RESUME_ALLOWS)
+        resume_training(resume, jobs, cluster, data, shown)
         return
-    if preset is None:
-        raise UsageError("say which preset, as in: mnistcli curriculum optimizednet-curriculum")
-    loaded = load_preset(preset, overrides or ())
-    if loaded.curriculum is None:
-        raise PresetError(f"preset {loaded.name} has no [curriculum]; see optimizednet-curriculum")
-    options = Options(seed, device.value, precision.value, threads, data, out)
-    if not compare and seeds is not None:
-        train_seeds(loaded, options, None, (seeds, read_workers(jobs, cluster)), shown)
-        return
-    if not compare:
-        if jobs is not None or cluster:
-            advice = "say --seeds or --compare too"
-            raise UsageError(f"--jobs and --cluster are for several runs; {advice}")
-        train_preset(loaded, options, shown)
-        return
+    loaded = load_curriculum(preset, overrides or ())
+    options = make_options(seed, device, precision, threads, data, out)
+    if compare:
+        numbers = parse_numbers(seeds or DEFAULT_SEEDS, "--seeds")
+        compare_orders(loaded, numbers, read_workers(jobs, cluster), options, shown)
+    else:
+        train_preset(loaded, options, shown, seeds, jobs, cluster)
+
+
+def load_curriculum(name: str | None, overrides: Sequence[str]) -> "Preset":
+    """Load a preset that has a curriculum.
+
+    Raises:
+        UsageError: no preset is named.
+        PresetError: the preset is invalid or has no [curriculum].
+    """
+    from mnistcli.preset.loading import load_preset
+
+    if name is None:
+        raise UsageError("PRESET is missing; try: mnistcli curriculum optimizednet-curriculum")
+    preset = load_preset(name, overrides)
+    if preset.curriculum is None:
+        raise PresetError(f"preset {preset.name} has no [curriculum]; see optimizednet-curriculum")
+    return preset
+
+
+def compare_orders(
+    preset: "Preset",
+    seeds: Sequence[int],
+    workers: "Workers",
+    options: "Options",
+    shown: OutputOptions,
+) -> None:
+    """Run the study of a curriculum and its controls, and show it."""
     from mnistcli.cli.output import show
     from mnistcli.display.phases import orders_view
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.studies.curriculum_orders import compare_orders
 
-    numbers = parse_numbers(seeds or "0-4", "--seeds")
-    workers = read_workers(jobs, cluster)
-    with show_progress(standard_error(), quiet=quiet) as emit:
-        document = compare_orders(loaded, numbers, workers, options, emit)
-    show(document, orders_view(document), as_json=as_json)
+    with show_progress(standard_error(), quiet=shown.quiet) as emit:
+        document = compare_orders(preset, seeds, workers, options, emit)
+    show(document, orders_view(document), as_json=shown.as_json)

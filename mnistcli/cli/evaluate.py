@@ -1,4 +1,4 @@
-"""`mnistcli evaluate`: how right trained networks are."""
+"""`mnistcli evaluate`: measure trained networks on a data set or on pictures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistcli.cli.options import (
+    OUTPUT,
     DataOption,
-    DeviceName,
     DeviceOption,
     JsonOption,
     RunsArgument,
-    SplitName,
     SplitOption,
     ThreadsOption,
 )
-from mnistcli.errors import ExitCode, FileError, UsageError
+from mnistcli.cli.output import exit_if, read_each
+from mnistcli.errors import UsageError
+from mnistcli.preset.choices import Split
 
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
@@ -23,76 +24,82 @@ if TYPE_CHECKING:
 
 def evaluate(
     runs: RunsArgument,
+    split: SplitOption = "test",
     images: Annotated[
         list[Path] | None,
         typer.Option(
             "--images",
             metavar="FILE",
-            help="Reads your own PNG or JPEG pictures of a digit each, instead; repeatable.",
+            help="Recognize a digit in a PNG or JPEG; repeatable.",
             show_default=False,
         ),
     ] = None,
     robustness: Annotated[
-        bool,
-        typer.Option("--robustness", help="Turned, shifted, scaled, noisy and blurred images too."),
+        bool, typer.Option("--robustness", help="Evaluate distorted images too.")
     ] = False,
-    sheet: Annotated[
-        Path | None,
-        typer.Option("--sheet", metavar="FILE.png", help="Draws the 40 worst mistakes."),
-    ] = None,
-    split: SplitOption = SplitName.test,
-    device: DeviceOption = DeviceName.auto,
+    device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            metavar="FILE.png",
+            help="Draw the 40 worst mistakes.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How right a run's network is, how sure, how fast, and where it goes wrong.
+    """Measure a run's accuracy, calibration, speed and mistakes.
 
-    Several runs are judged one by one, and together, by the mean of their probabilities.
+    Evaluate several runs one by one, and as an ensemble that averages their probabilities.
     """
     from mnistcli.experiment.machine import Options
     from mnistcli.records.store import list_references
 
-    options = Options(device=device.value, threads=threads, data=data)
+    options = Options(device=device, threads=threads, data=data)
     references = list_references(runs)
     if images:
         if len(references) > 1 or sheet or robustness:
-            raise UsageError("--images is for a single run, without --sheet and --robustness")
-        read_pictures(references[0], images, options, as_json=as_json)
+            raise UsageError(
+                "--images takes a single run and cannot be combined with --sheet or --robustness"
+            )
+        predict_images(references[0], images, options, as_json=as_json)
     elif len(references) == 1:
         evaluate_one(references[0], split, options, sheet, distorted=robustness, as_json=as_json)
     else:
         evaluate_all(references, split, options, sheet, distorted=robustness, as_json=as_json)
 
 
-def read_pictures(run: str, images: list[Path], options: "Options", *, as_json: bool) -> None:
-    """Shows what a user's pictures are taken for."""
+def predict_images(run: str, images: list[Path], options: "Options", *, as_json: bool) -> None:
+    """Show the digits that a run's network sees in pictures."""
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import predictions_view
     from mnistcli.experiment.evaluate import read_images
     from mnistcli.records.store import find_run
 
-    reading = read_images(find_run(run), images, options)
-    show(reading.document, predictions_view(reading.document, reading.images), as_json=as_json)
+    result = read_images(find_run(run), images, options)
+    show(result.document, predictions_view(result.document, result.images), as_json=as_json)
 
 
 def evaluate_one(
     run: str,
-    split: SplitName,
+    split: Split,
     options: "Options",
     sheet: Path | None,
     *,
     distorted: bool,
     as_json: bool,
 ) -> None:
-    """Judges one run."""
+    """Evaluate one run and show the result."""
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import evaluation_view
     from mnistcli.display.pictures import draw_mistakes
     from mnistcli.experiment.evaluate import evaluate_run
     from mnistcli.records.store import find_run
 
-    found = evaluate_run(find_run(run), split.value, options, distorted=distorted)
+    found = evaluate_run(find_run(run), split, options, distorted=distorted)
     if sheet:
         draw_mistakes(sheet, found.document.run_id, found.document.mistakes, found.worst)
     show(found.document, evaluation_view(found.document, found.worst), as_json=as_json)
@@ -100,35 +107,28 @@ def evaluate_one(
 
 def evaluate_all(
     runs: list[str],
-    split: SplitName,
+    split: Split,
     options: "Options",
     sheet: Path | None,
     *,
     distorted: bool,
     as_json: bool,
 ) -> None:
-    """Judges several runs, alone and together; those that cannot be read are said to be so."""
-    from mnistcli.cli.output import print_errors, show
+    """Evaluate all runs that can be read, alone and as an ensemble, and show the results."""
+    from mnistcli.cli.output import show
     from mnistcli.display.evaluation import evaluations_view
     from mnistcli.display.pictures import draw_mistakes
-    from mnistcli.experiment.evaluate import EvaluationResult, evaluate_run, join
+    from mnistcli.experiment.evaluate import evaluate_run, join
     from mnistcli.records.store import find_run
 
-    found: list[EvaluationResult] = []
-    faults: list[FileError] = []
-    for run in runs:
-        try:
-            found.append(evaluate_run(find_run(run), split.value, options, distorted=distorted))
-        except FileError as error:
-            faults.append(error)
-    print_errors(faults)
+    found, faults = read_each(
+        runs, lambda run: evaluate_run(find_run(run), split, options, distorted=distorted)
+    )
     if found:
-        together = join(found, split.value, options)
+        ensemble = join(found, split, options)
         if sheet:
-            ensemble = together.document.ensemble
-            title = f"{len(found)} runs together"
-            draw_mistakes(sheet, title, ensemble.mistakes, together.worst)
-        view = evaluations_view(together.document, together.worst)
-        show(together.document, view, as_json=as_json)
-    if faults:
-        raise typer.Exit(ExitCode.UNREADABLE)
+            title = f"ensemble of {len(found)} runs"
+            draw_mistakes(sheet, title, ensemble.document.ensemble.mistakes, ensemble.worst)
+        view = evaluations_view(ensemble.document, ensemble.worst)
+        show(ensemble.document, view, as_json=as_json)
+    exit_if(faults)

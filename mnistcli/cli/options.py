@@ -1,83 +1,77 @@
-"""The options that commands share, each once."""
+"""The options that commands share, each defined once."""
 
 import os
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from mnistcli.errors import UsageError
+from mnistcli.preset.choices import DeviceChoice, PrecisionChoice, Split
 
 if TYPE_CHECKING:
+    from mnistcli.experiment.machine import Options
     from mnistcli.experiment.workers import Workers
 
 NUMBERS_LIMIT = 1_000
+SEED_LIMIT = 2**63 - 1
+RESUME_ALLOWS = {"resume", "jobs", "cluster", "data", "as_json", "quiet", "no_fail"}
+REPEAT_ALLOWS = {
+    "repeat", "device", "precision", "threads", "data", "out", "as_json", "quiet", "no_fail",
+}  # fmt: skip
 
-
-class DeviceName(StrEnum):
-    """Where to compute."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class PrecisionName(StrEnum):
-    """What to compute in."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class SplitName(StrEnum):
-    """Which images."""
-
-    train = "train"
-    test = "test"
+SEVERAL, MACHINE, OUTPUT = "Several runs", "Machine and data", "Output"
 
 
 class OutputOptions(NamedTuple):
-    """How a result is to be shown."""
+    """How a command shows its result."""
 
     as_json: bool
     quiet: bool
     no_fail: bool
 
 
-RUN_TAKES = {"data", "out", "as_json", "quiet", "no_fail"}
-RESUME_TAKES = {"jobs", "cluster", "data", "as_json", "quiet", "no_fail"}
+def make_options(
+    seed: int,
+    device: DeviceChoice,
+    precision: PrecisionChoice,
+    threads: int | None,
+    data: Path | None,
+    out: Path,
+) -> "Options":
+    """Collect the options of a training; imports torch, so call it after the cheap checks."""
+    from mnistcli.experiment.machine import Options
+
+    return Options(seed, device, precision, threads, data, out)
 
 
 def refuse_others(context: typer.Context, option: str, allowed: set[str]) -> None:
-    """Refuses what would do nothing beside an option that says it all already.
+    """Refuse every option beside `option` that would have no effect.
 
     Raises:
-        UsageError: something else stands on the command line.
+        UsageError: another option or the preset is on the command line.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE" and name not in allowed:
-            label = parameter.opts[0] if parameter.opts[0].startswith("-") else "the preset"
-            raise UsageError(f"{option} says what to train already; leave {label} out")
+            label = parameter.opts[0] if parameter.opts[0].startswith("-") else "a preset"
+            raise UsageError(f"{option} cannot be combined with {label}")
 
 
 def complete_preset(incomplete: str) -> list[str]:
-    """The bundled presets that begin so."""
+    """List the bundled presets whose names start with `incomplete`."""
     from mnistcli.preset.loading import list_presets
 
     return [name for name in list_presets() if name.startswith(incomplete)]
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
-    """The numbers that "0-4", "0,3,5" or "0-4,9" stand for, in that order, each once.
+    """Parse "0-4", "0,3,5" or "0-4,9" into its numbers, in that order and without repetition.
 
     Raises:
-        UsageError: it is no such list, or one of more than a thousand numbers.
+        UsageError: the text is no such list, or has more than a thousand numbers.
     """
     numbers: dict[int, None] = {}
     for part in text.split(","):
@@ -85,15 +79,15 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
         first = int(found[1]) if found else 0
         last = int(found[2] or first) if found else -1
         if last < first:
-            raise UsageError(f'{option} wants numbers as in 0-4 or 0,3,5; got "{text}"')
+            raise UsageError(f'{option} needs numbers such as 0-4 or 0,3,5: got "{text}"')
         if len(numbers) + last - first >= NUMBERS_LIMIT:
-            raise UsageError(f"{option}: at most {NUMBERS_LIMIT:,} numbers")
+            raise UsageError(f"{option} takes at most {NUMBERS_LIMIT:,} numbers")
         numbers |= dict.fromkeys(range(first, last + 1))
     return tuple(numbers)
 
 
 def read_workers(jobs: int | None, cluster: str | None) -> "Workers":
-    """Who is to run several jobs.
+    """Choose who runs several jobs.
 
     Raises:
         UsageError: both options were given.
@@ -101,15 +95,31 @@ def read_workers(jobs: int | None, cluster: str | None) -> "Workers":
     from mnistcli.experiment.workers import Workers
 
     if cluster and jobs is not None:
-        raise UsageError("--jobs is for this machine; a cluster runs as many as it has workers")
+        raise UsageError("--jobs cannot be combined with --cluster: its workers set the number")
     return Workers(jobs or os.cpu_count() or 1, cluster)
+
+
+def refuse_workers(jobs: int | None, cluster: str | None, needed: str) -> None:
+    """Refuse --jobs and --cluster for a single run.
+
+    Raises:
+        UsageError: either option was given.
+    """
+    if jobs is not None or cluster:
+        raise UsageError(f"--jobs and --cluster are for several runs: they need {needed}")
+
+
+def _check_seed(seed: int) -> int:
+    if seed > SEED_LIMIT:
+        raise typer.BadParameter(f"{seed} is above {SEED_LIMIT}.")
+    return seed
 
 
 PresetArgument = Annotated[
     str,
     typer.Argument(
         metavar="PRESET",
-        help="A bundled preset's name, or the path of a TOML file.",
+        help="Name of a bundled preset, or path of a TOML file.",
         autocompletion=complete_preset,
     ),
 ]
@@ -117,33 +127,17 @@ OptionalPresetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="PRESET",
-        help="A bundled preset's name, or the path of a TOML file; train alone takes sprint.",
+        help="Name of a bundled preset, or path of a TOML file.",
         autocompletion=complete_preset,
     ),
 ]
 RunsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="RUN...", help="Run folders, their record.json, or folders of runs."),
+    typer.Argument(metavar="RUN...", help="Run folders, or folders of runs."),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="A.B=C", help="Overrides a field of the preset; repeatable."),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Prints one JSON document on stdout, and nothing else.")
-]
-QuietOption = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", envvar="MNISTCLI_QUIET", help="No progress and no warnings."),
-]
-NoFailOption = Annotated[
-    bool, typer.Option("--no-fail", help="Exits 0 even where a budget check failed.")
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Prints the resolved preset as JSON and stops.")
-]
-ProfileOption = Annotated[
-    bool, typer.Option("--profile", help="Says where the time went; takes some seconds more.")
+    typer.Option("--set", metavar="A.B=C", help="Override a field of the preset; repeatable."),
 ]
 SeedOption = Annotated[
     int,
@@ -151,14 +145,37 @@ SeedOption = Annotated[
         "--seed",
         envvar="MNISTCLI_SEED",
         min=0,
-        max=2**63 - 1,
+        callback=_check_seed,
         metavar="N",
-        help="Decides all that is left to chance.",
+        help="Random seed.",
+    ),
+]
+CoresetFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--coreset",
+        metavar="FILE",
+        help="Train on the images of an indices.npz.",
+        show_default=False,
+    ),
+]
+ResumeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Resume an interrupted run or .batch.json.",
+        show_default=False,
     ),
 ]
 SeedsOption = Annotated[
     str | None,
-    typer.Option("--seeds", metavar="A-B", help="Several seeds, as in 0-9 or 0,3,5: a run each."),
+    typer.Option(
+        "--seeds",
+        metavar="A-B",
+        help="Seeds to train from, as in 0-9 or 0,3,5.",
+        rich_help_panel=SEVERAL,
+    ),
 ]
 JobsOption = Annotated[
     int | None,
@@ -167,37 +184,34 @@ JobsOption = Annotated[
         min=1,
         max=1_024,
         metavar="N",
-        help="Runs at once, each with its share of the threads.",
-        show_default="one a core",
-    ),
-]
-ResumeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--resume",
-        metavar="RUN",
-        help="Goes on with an interrupted run, or a .batch.json of several; same bits.",
-        show_default=False,
+        help="Number of parallel runs.",
+        show_default="one per core",
+        rich_help_panel=SEVERAL,
     ),
 ]
 ClusterOption = Annotated[
     str | None,
     typer.Option(
         "--cluster",
-        metavar="tcp://HOST:PORT",
-        help="Sends the runs to the workers of this Dask scheduler.",
+        metavar="ADDRESS",
+        help="Dask scheduler, as in tcp://HOST:PORT.",
         show_default=False,
+        rich_help_panel=SEVERAL,
     ),
 ]
 DeviceOption = Annotated[
-    DeviceName, typer.Option("--device", envvar="MNISTCLI_DEVICE", help="Where to compute.")
+    DeviceChoice,
+    typer.Option(
+        "--device", envvar="MNISTCLI_DEVICE", help="Where to compute.", rich_help_panel=MACHINE
+    ),
 ]
 PrecisionOption = Annotated[
-    PrecisionName,
+    PrecisionChoice,
     typer.Option(
         "--precision",
         envvar="MNISTCLI_PRECISION",
-        help="What to train in; auto is bfloat16 where the processor has it.",
+        help="Training precision.",
+        rich_help_panel=MACHINE,
     ),
 ]
 ThreadsOption = Annotated[
@@ -208,8 +222,9 @@ ThreadsOption = Annotated[
         min=1,
         max=1_024,
         metavar="N",
-        help="CPU threads.",
-        show_default="one a core",
+        help="Number of CPU threads.",
+        show_default="one per core",
+        rich_help_panel=MACHINE,
     ),
 ]
 DataOption = Annotated[
@@ -218,21 +233,47 @@ DataOption = Annotated[
         "--data",
         envvar="MNISTCLI_DATA",
         metavar="DIR",
-        help="A folder of four IDX files in MNIST's format, gzip-compressed or not.",
-        show_default="the embedded MNIST",
-    ),
-]
-CoresetFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--coreset",
-        metavar="FILE",
-        help="Learns from these indices, an indices.npz, whatever the preset says.",
-        show_default=False,
+        help="Folder of IDX files, as MNIST's.",
+        show_default="embedded MNIST",
+        rich_help_panel=MACHINE,
     ),
 ]
 OutOption = Annotated[
     Path,
-    typer.Option("--out", envvar="MNISTCLI_OUT", metavar="DIR", help="Where run folders go."),
+    typer.Option(
+        "--out",
+        envvar="MNISTCLI_OUT",
+        metavar="DIR",
+        help="Folder for run folders.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-SplitOption = Annotated[SplitName, typer.Option("--split", help="Which images to answer to.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document.", rich_help_panel=OUTPUT),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        envvar="MNISTCLI_QUIET",
+        help="Show no progress and no warnings.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+NoFailOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-fail", help="Exit with 0 even if a budget check fails.", rich_help_panel=OUTPUT
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print the resolved preset and exit.", rich_help_panel=OUTPUT),
+]
+ProfileOption = Annotated[
+    bool,
+    typer.Option("--profile", help="Profile the training loop.", rich_help_panel=OUTPUT),
+]
+SplitOption = Annotated[Split, typer.Option("--split", help="Data split to evaluate.")]

@@ -1,14 +1,14 @@
-"""The only place that prints results: a view for a person or a JSON document, on stdout."""
+"""The only place that prints results, on stdout: a view for a person, or a JSON document."""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from mnistcli.errors import ExitCode, FileError, MnistcliError
+from mnistcli.errors import ExitCode, FileError
 
 if TYPE_CHECKING:  # `--help` needs none of these
     from pydantic import BaseModel
@@ -16,9 +16,11 @@ if TYPE_CHECKING:  # `--help` needs none of these
 
     from mnistcli.preset.schema import Preset
 
+Result = TypeVar("Result")
+
 
 def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> None:
-    """Prints the document's JSON, or its view for a person."""
+    """Print the document's JSON, or its view for a person."""
     if as_json:
         write(document.model_dump_json(indent=2) + "\n")
     else:
@@ -42,20 +44,20 @@ def show_view(view: "RenderableType") -> None:
         highlight=False,
     )
     for part in view.renderables if isinstance(view, Group) else [view]:
-        # A table is fitted to the width; a line of text is not broken, so that paths stay whole.
+        # Tables are fitted to the width; a line of text is not wrapped, so that paths stay whole.
         console.print(part, soft_wrap=isinstance(part, Text))
     write("\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n")
 
 
 def show_preset(preset: "Preset") -> None:
-    """Prints a preset with all of its fields, as JSON."""
+    """Print a preset with all of its fields, as JSON."""
     from mnistcli.records.documents import PresetDocument
 
     write(PresetDocument(preset=preset).model_dump_json(indent=2) + "\n")
 
 
 def write(text: str) -> None:
-    """Writes to stdout. A reader that has gone (`| head -1`) has all it wanted: no error.
+    """Write to stdout. A closed pipe, as behind `| head -1`, is no error.
 
     Raises:
         FileError: stdout cannot be written, as on a full disk.
@@ -64,25 +66,41 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What Python itself still flushes on its way out goes nowhere.
+        # Python flushes stdout again at exit; that must not raise a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise FileError(f"cannot write to stdout: {error.strerror}") from error
 
 
-def print_errors(faults: Sequence[MnistcliError]) -> None:
-    """Says what is wrong with some of the members, a line each, on stderr."""
+def read_each(
+    references: Iterable[str], read: Callable[[str], Result]
+) -> tuple[list[Result], list[FileError]]:
+    """Read every reference, and print the errors of unreadable ones on stderr, one per line."""
+    found: list[Result] = []
+    faults: list[FileError] = []
+    for reference in references:
+        try:
+            found.append(read(reference))
+        except FileError as error:
+            faults.append(error)
     for fault in faults:
         print(f"mnistcli: {in_one_line(str(fault))}", file=sys.stderr)
+    return found, faults
+
+
+def exit_if(faults: Sequence[FileError]) -> None:
+    """Exit with 4 if anything could not be read."""
+    if faults:
+        raise typer.Exit(ExitCode.UNREADABLE)
 
 
 def in_one_line(message: str) -> str:
-    """Without control characters, whatever the message quotes."""
+    """Replace line breaks and control characters, whatever the message quotes."""
     return "".join(c if c.isprintable() else " " for c in " ".join(message.split()))
 
 
 def finish(passed: bool, *, no_fail: bool) -> None:
-    """Ends the command with 3 if a check failed, unless the user does not want that."""
+    """Exit with 3 if a check failed, unless --no-fail was given."""
     if not passed and not no_fail:
         raise typer.Exit(ExitCode.CHECK_FAILED)

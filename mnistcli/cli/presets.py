@@ -1,4 +1,4 @@
-"""`mnistcli presets …`: what presets there are, and how to make one's own."""
+"""`mnistcli presets …`: list the presets, and make new ones."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,12 @@ import typer
 
 from mnistcli.cli.options import JsonOption, PresetArgument
 
-app = typer.Typer(
-    no_args_is_help=True, help="Lists, shows, copies and validates presets; prints their schema."
-)
+app = typer.Typer(no_args_is_help=True, help="List, show, copy and validate presets.")
 
 
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
-    """The bundled presets."""
+    """List the bundled presets."""
     from mnistcli.cli.output import show
     from mnistcli.display.tables import presets_view
     from mnistcli.preset.loading import find_preset, list_presets, load_preset
@@ -30,7 +28,7 @@ def list_(as_json: JsonOption = False) -> None:
 
 @app.command("show")
 def show_(preset: PresetArgument, as_json: JsonOption = False) -> None:
-    """A preset's TOML text, or with --json all of its fields, defaults too."""
+    """Print a preset's TOML file, or all of its fields as JSON."""
     from mnistcli.cli.output import show_preset, write
     from mnistcli.preset.loading import find_preset, load_preset, read_preset_text
 
@@ -45,10 +43,10 @@ def show_(preset: PresetArgument, as_json: JsonOption = False) -> None:
 def copy(
     preset: PresetArgument,
     destination: Annotated[
-        Path, typer.Argument(help="The new file, or a folder to put it in.", metavar="FILE")
+        Path, typer.Argument(metavar="FILE", help="New file, or folder to put it in.")
     ],
 ) -> None:
-    """Copies a preset, to be changed; never overwrites."""
+    """Copy a preset for editing; never overwrite a file."""
     from mnistcli.cli.output import write
     from mnistcli.preset.loading import copy_preset
 
@@ -57,9 +55,11 @@ def copy(
 
 @app.command()
 def validate(
-    presets: Annotated[list[str], typer.Argument(metavar="PRESET...", help="Names or files.")],
+    presets: Annotated[
+        list[str], typer.Argument(metavar="PRESET...", help="Names or paths of presets.")
+    ],
 ) -> None:
-    """Checks presets, and that their networks can be built."""
+    """Check presets and build their networks."""
     from mnistcli.cli.output import write
     from mnistcli.experiment.summary import summarize
     from mnistcli.preset.loading import load_preset
@@ -71,7 +71,7 @@ def validate(
 
 @app.command()
 def schema() -> None:
-    """The JSON Schema of a preset, for editors and other tools."""
+    """Print the JSON Schema of a preset, for editors and other tools."""
     import json
 
     from mnistcli.cli.output import write

@@ -1,4 +1,4 @@
-"""`mnistcli report`: one HTML file to send, or the curves as CSV."""
+"""`mnistcli report`: write one HTML file to send, or print the curves as CSV."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistcli.cli.options import (
+    OUTPUT,
     DataOption,
-    DeviceName,
     DeviceOption,
     JsonOption,
     RunsArgument,
     ThreadsOption,
 )
-from mnistcli.errors import ExitCode, FileError, UsageError
+from mnistcli.cli.output import exit_if, read_each
+from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
@@ -21,82 +22,68 @@ if TYPE_CHECKING:
 
 def report(
     runs: RunsArgument,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    data: DataOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="FILE",
-            help="The HTML file to write.",
-            show_default="report.html in the run's folder",
+            help="HTML file to write.",
+            show_default="report.html in the run folder",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     curves: Annotated[
         bool,
-        typer.Option("--csv", help="Prints the curves as CSV, a row an epoch, and stops."),
+        typer.Option(
+            "--csv", help="Print the curves as CSV, one row per epoch.", rich_help_panel=OUTPUT
+        ),
     ] = False,
-    device: DeviceOption = DeviceName.auto,
-    threads: ThreadsOption = None,
-    data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """One self-contained HTML file on a run, or on several side by side."""
+    """Write one self-contained HTML file about one or several runs."""
+    from mnistcli.experiment.machine import Options
     from mnistcli.records.store import list_references
 
     references = list_references(runs)
+    if curves and (out or as_json):
+        raise UsageError("--csv cannot be combined with --out or --json: it prints on stdout")
     if curves:
-        if out or as_json:
-            raise UsageError("--csv goes to stdout; leave --out and --json out")
         print_curves(references)
-        return
-    if out is None and len(references) > 1:
-        raise UsageError("say where the report of several runs goes, as in --out report.html")
-    from mnistcli.experiment.machine import Options
-
-    options = Options(device=device.value, threads=threads, data=data)
-    write_report(references, out, options, as_json=as_json)
+    elif out is None and len(references) > 1:
+        raise UsageError("--out is missing for a report of several runs; try: --out report.html")
+    else:
+        options = Options(device=device, threads=threads, data=data)
+        write_report(references, out, options, as_json=as_json)
 
 
 def print_curves(references: list[str]) -> None:
-    """Prints every epoch of every run that can be read."""
-    from mnistcli.cli.output import print_errors, write
+    """Print every epoch of every run that can be read."""
+    from mnistcli.cli.output import write
     from mnistcli.display.curves import curves_as_csv
-    from mnistcli.records.documents import RunRecord
     from mnistcli.records.store import find_run, read_record
 
-    records: list[RunRecord] = []
-    faults: list[FileError] = []
-    for reference in references:
-        try:
-            records.append(read_record(find_run(reference)))
-        except FileError as error:
-            faults.append(error)
-    print_errors(faults)
+    records, faults = read_each(references, lambda reference: read_record(find_run(reference)))
     if records:
         write(curves_as_csv(records))
-    if faults:
-        raise typer.Exit(ExitCode.UNREADABLE)
+    exit_if(faults)
 
 
 def write_report(
     references: list[str], out: Path | None, options: "Options", *, as_json: bool
 ) -> None:
-    """Writes the report of every run that can be read, and prints where it is."""
+    """Write the report of every run that can be read, and print its path."""
     from rich.text import Text
 
-    from mnistcli.cli.output import print_errors, show
+    from mnistcli.cli.output import show
     from mnistcli.display.report import render_report
     from mnistcli.experiment.report import gather
-    from mnistcli.records.reports import ReportDocument, ReportedRun
+    from mnistcli.records.reports import ReportDocument
     from mnistcli.records.store import find_run, write_atomically
 
-    found: list[ReportedRun] = []
-    faults: list[FileError] = []
-    for reference in references:
-        try:
-            found.append(gather(find_run(reference), options))
-        except FileError as error:
-            faults.append(error)
-    print_errors(faults)
+    found, faults = read_each(references, lambda reference: gather(find_run(reference), options))
     if found:
         path = out or find_run(references[0]) / "report.html"
         content = render_report(found).encode()
@@ -104,5 +91,4 @@ def write_report(
         names = tuple(run.record.run_id for run in found)
         document = ReportDocument(path=str(path), bytes=len(content), runs=names)
         show(document, Text(document.path), as_json=as_json)
-    if faults:
-        raise typer.Exit(ExitCode.UNREADABLE)
+    exit_if(faults)

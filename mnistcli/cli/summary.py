@@ -1,4 +1,4 @@
-"""`mnistcli summary`: what a preset's network is."""
+"""`mnistcli summary`: describe a preset's network."""
 
 from mnistcli.cli.options import JsonOption, NoFailOption, PresetArgument, SetOption
 
@@ -9,7 +9,7 @@ def summary(
     as_json: JsonOption = False,
     no_fail: NoFailOption = False,
 ) -> None:
-    """Layers, parameters, multiply-adds, memory, published claims and the parameter budget."""
+    """Describe a network: layers, parameters and published claims."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.tables import summary_view
     from mnistcli.experiment.summary import summarize

@@ -1,4 +1,4 @@
-"""`mnistcli train`: trains a preset's network and judges it by its budget."""
+"""`mnistcli train`: train a preset's network and check it against its budget."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistcli.cli.options import (
-    RESUME_TAKES,
-    RUN_TAKES,
+    REPEAT_ALLOWS,
+    RESUME_ALLOWS,
     ClusterOption,
     CoresetFileOption,
     DataOption,
-    DeviceName,
     DeviceOption,
     DryRunOption,
     JobsOption,
@@ -20,7 +19,6 @@ from mnistcli.cli.options import (
     OptionalPresetArgument,
     OutOption,
     OutputOptions,
-    PrecisionName,
     PrecisionOption,
     ProfileOption,
     QuietOption,
@@ -29,9 +27,11 @@ from mnistcli.cli.options import (
     SeedsOption,
     SetOption,
     ThreadsOption,
+    make_options,
     parse_numbers,
     read_workers,
     refuse_others,
+    refuse_workers,
 )
 from mnistcli.errors import UsageError
 
@@ -43,30 +43,32 @@ if TYPE_CHECKING:
     from mnistcli.preset.schema import Preset
     from mnistcli.records.documents import RunRecord
 
+DEFAULT_PRESET = "sprint"
+
 
 def train(
     context: typer.Context,
-    preset: OptionalPresetArgument = None,
+    preset: OptionalPresetArgument = DEFAULT_PRESET,
     overrides: SetOption = None,
     seed: SeedOption = 0,
-    seeds: SeedsOption = None,
-    jobs: JobsOption = None,
-    cluster: ClusterOption = None,
+    coreset: CoresetFileOption = None,
     resume: ResumeOption = None,
     repeat: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="RUN",
-            help="Trains a finished run again, and says whether it is the same to the last bit.",
+            help="Repeat a finished run and compare the weights.",
             show_default=False,
         ),
     ] = None,
-    device: DeviceOption = DeviceName.auto,
-    precision: PrecisionOption = PrecisionName.auto,
+    seeds: SeedsOption = None,
+    jobs: JobsOption = None,
+    cluster: ClusterOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
-    coreset: CoresetFileOption = None,
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -74,68 +76,70 @@ def train(
     dry_run: DryRunOption = False,
     profile: ProfileOption = False,
 ) -> None:
-    """Trains a preset's network, tests it once, and says PASS or FAIL to its budget."""
+    """Train a preset's network and check it against its budget."""
     from mnistcli.cli.output import show_preset
     from mnistcli.preset.loading import load_preset
 
     shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
-        refuse_others(context, "--resume", {"resume", *RESUME_TAKES})
-        resume_training(resume, (jobs, cluster), data, shown)
-        return
-    if repeat is not None:
-        refuse_others(context, "--from", {"repeat", "device", "precision", "threads", *RUN_TAKES})
-    loaded = load_preset("sprint" if preset is None else preset, overrides or ())
-    if dry_run:
-        show_preset(loaded)
-        return
-    from mnistcli.experiment.machine import Options
-
-    options = Options(seed, device.value, precision.value, threads, data, out)
-    if repeat is not None:
-        repeat_training(repeat, options, shown)
-        return
-    if seeds is not None:
-        if profile:
-            raise UsageError("--profile is for a single run; leave --seeds out")
-        train_seeds(loaded, options, coreset, (seeds, read_workers(jobs, cluster)), shown)
-        return
-    if jobs is not None or cluster:
-        raise UsageError("--jobs and --cluster are for several runs; say --seeds too")
-    train_preset(loaded, options, shown, coreset, profile=profile)
+        refuse_others(context, "--resume", RESUME_ALLOWS)
+        resume_training(resume, jobs, cluster, data, shown)
+    elif repeat is not None:
+        refuse_others(context, "--from", REPEAT_ALLOWS)
+        repeat_training(repeat, make_options(seed, device, precision, threads, data, out), shown)
+    elif dry_run:
+        show_preset(load_preset(preset or DEFAULT_PRESET, overrides or ()))
+    else:
+        loaded = load_preset(preset or DEFAULT_PRESET, overrides or ())
+        options = make_options(seed, device, precision, threads, data, out)
+        train_preset(loaded, options, shown, seeds, jobs, cluster, coreset, profile=profile)
 
 
 def train_preset(
     preset: "Preset",
     options: "Options",
     shown: OutputOptions,
+    seeds: str | None,
+    jobs: int | None,
+    cluster: str | None,
     coreset: Path | None = None,
     *,
     profile: bool = False,
 ) -> None:
-    """Trains, shows and judges."""
+    """Train once, or once for each seed, and show the result.
+
+    Raises:
+        UsageError: an option belongs to the other of the two.
+    """
+    from mnistcli.experiment.training.seeds import create_batch
     from mnistcli.experiment.training.setup import prepare
 
-    run_experiment(prepare(preset, options, coreset), shown, profile=profile)
+    if seeds is None:
+        refuse_workers(jobs, cluster, "--seeds")
+        run_training(prepare(preset, options, coreset), shown, profile=profile)
+        return
+    if profile:
+        raise UsageError("--profile cannot be combined with --seeds")
+    workers, numbers = read_workers(jobs, cluster), parse_numbers(seeds, "--seeds")
+    threads = workers.share_threads(options.threads)
+    train_batch(create_batch(preset, numbers, options, coreset, threads), workers, None, shown)
 
 
-def run_experiment(
-    experiment: "TrainingSetup", shown: OutputOptions, *, profile: bool = False
-) -> None:
-    """Trains, shows and judges what has been prepared."""
+def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool = False) -> None:
+    """Run a prepared training with progress on stderr, and show its result."""
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.training.run import run
 
     console = standard_error()
     if not shown.quiet:
-        print(headline(experiment), file=console.file, flush=True)
+        print(headline(setup), file=console.file, flush=True)
     with show_progress(console, quiet=shown.quiet) as emit:
-        record = run(experiment, emit, profile=profile)
+        record = run(setup, emit, profile=profile)
     show_run(record, shown)
 
 
 def show_run(record: "RunRecord", shown: OutputOptions) -> None:
-    """Shows a run that has ended, and exits by its verdict."""
+    """Show a finished run and exit by its verdict."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.tables import run_view
 
@@ -143,26 +147,10 @@ def show_run(record: "RunRecord", shown: OutputOptions) -> None:
     finish(record.passed, no_fail=shown.no_fail)
 
 
-def train_seeds(
-    preset: "Preset",
-    options: "Options",
-    coreset: Path | None,
-    seeds_and_workers: "tuple[str, Workers]",
-    shown: OutputOptions,
-) -> None:
-    """Trains from several seeds, shows every run, and judges their mean."""
-    from mnistcli.experiment.training.seeds import create_batch
-
-    seeds, workers = seeds_and_workers
-    threads = workers.share_threads(options.threads)
-    batch = create_batch(preset, parse_numbers(seeds, "--seeds"), options, coreset, threads)
-    train_batch(batch, workers, None, shown)
-
-
 def train_batch(
     batch: "Batch", workers: "Workers", data: Path | None, shown: OutputOptions
 ) -> None:
-    """Trains what is missing of a batch, shows every run, and judges their mean."""
+    """Train the unfinished runs of a batch, and show all of its runs and their mean."""
     from mnistcli.cli.output import finish, show
     from mnistcli.display.batch import show_batch
     from mnistcli.display.progress import standard_error
@@ -171,56 +159,53 @@ def train_batch(
 
     with show_batch(standard_error(), batch.folders, quiet=shown.quiet) as emit:
         document = run_batch(batch, workers, emit, data)
-    show(document, runs_view(document), as_json=shown.as_json)
+    show(document, runs_view(document, batch.path), as_json=shown.as_json)
     finish(document.passed, no_fail=shown.no_fail)
 
 
 def resume_training(
     reference: str,
-    jobs_and_cluster: tuple[int | None, str | None],
+    jobs: int | None,
+    cluster: str | None,
     data: Path | None,
     shown: OutputOptions,
 ) -> None:
-    """Goes on with a run or a batch; shows the result of one that has ended already."""
+    """Resume a run or a batch; of a finished run, show the result."""
+    from mnistcli.experiment.training.seeds import read_batch
     from mnistcli.experiment.training.setup import reopen
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, find_begun_run, read_record
 
     if reference.endswith(BATCH_SUFFIX):
-        from mnistcli.experiment.training.seeds import read_batch
-
-        train_batch(read_batch(Path(reference)), read_workers(*jobs_and_cluster), data, shown)
+        train_batch(read_batch(Path(reference)), read_workers(jobs, cluster), data, shown)
         return
-    if any(each is not None for each in jobs_and_cluster):
-        raise UsageError("--jobs and --cluster are for several runs; resume their .batch.json")
+    refuse_workers(jobs, cluster, "a .batch.json")
     folder = find_begun_run(reference)
     if (folder / RECORD).exists():
         show_run(read_record(folder), shown)
     else:
-        run_experiment(reopen(folder, data), shown)
+        run_training(reopen(folder, data), shown)
 
 
 def repeat_training(reference: str, options: "Options", shown: OutputOptions) -> None:
-    """Trains a finished run again: its preset, its seed, and what the options do not change."""
+    """Repeat a finished run: its preset and its seed, and every setting not given anew."""
     from mnistcli.experiment.training.repeat import prepare_repetition
     from mnistcli.records.store import find_run
 
-    run_experiment(prepare_repetition(find_run(reference), options), shown)
+    run_training(prepare_repetition(find_run(reference), options), shown)
 
 
-def headline(experiment: "TrainingSetup") -> str:
-    """What is about to be trained and where, and whether its size fails already."""
-    preset = experiment.preset
+def headline(setup: "TrainingSetup") -> str:
+    """Describe what is about to be trained, where, and whether its size fails the budget."""
+    from mnistcli.display.text import count
+
+    preset, machine = setup.preset, setup.machine
     lines = [
-        f"{preset.name} · {_count(experiment.network.parameters, 'parameter')} · "
-        f"{_count(experiment.images, 'image')} · "
-        f"{_count(preset.train.epochs, 'epoch')} · seed {experiment.seed}",
-        f"on {experiment.machine.device.type} in {experiment.machine.precision_name} "
-        f"with {_count(experiment.machine.threads, 'thread')}",
+        f"{preset.name} · {count(setup.network.parameters, 'parameter')} · "
+        f"{count(setup.images, 'image')} · "
+        f"{count(preset.train.epochs, 'epoch')} · seed {setup.seed}",
+        f"on {machine.device.type} in {machine.precision_name} "
+        f"with {count(machine.threads, 'thread')}",
     ]
-    if not experiment.fits:
-        lines.append("the network is too large for its budget already")
+    if not setup.fits:
+        lines.append("the network exceeds its parameter budget")
     return "\n".join(lines)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

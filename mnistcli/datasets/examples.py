@@ -2,15 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 SIDE = 28
 CLASSES = 10
-
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)

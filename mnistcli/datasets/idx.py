@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mnistcli.datasets.examples import CLASSES, SIDE, Examples, Split
+from mnistcli.datasets.examples import CLASSES, SIDE, Examples
 from mnistcli.errors import FileError
+from mnistcli.preset.choices import Split
 
 EMBEDDED = Path(__file__).parent.parent / "mnist"
 COUNT_LIMIT = 1_000_000

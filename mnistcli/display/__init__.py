@@ -1,1 +1,1 @@
-"""What a person sees: tables and progress. Nothing here computes a result."""
+"""What a person sees: tables, pictures, reports and progress. Nothing here computes a result."""

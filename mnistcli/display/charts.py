@@ -1,4 +1,4 @@
-"""Curves as SVG that takes its colours from the page around it, light or dark."""
+"""Charts as SVG that takes its colours from the page around it, light or dark."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def draw_curves(
     axes_names: tuple[str, str],
     lines: Sequence[tuple[str, Sequence[float], Sequence[float], bool]],
 ) -> str:
-    """Lines of (name, x, y, dashed); a name's lines share its colour."""
+    """Draw lines of (name, x, y, dashed); lines of the same name share a colour."""
 
     def draw(axes: Any) -> None:
         names = list(dict.fromkeys(name for name, *_ in lines))
@@ -59,13 +59,13 @@ def draw_curves(
 
 
 def draw_reliability(runs: Sequence[tuple[str, Sequence[CalibrationBin]]]) -> str:
-    """How often each run is right, over how sure it is."""
+    """Draw the reliability diagram: accuracy over confidence."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=":")
         for number, (name, bins) in enumerate(runs):
-            there = [(one.confidence, one.accuracy) for one in bins]
-            points = [(x, y) for x, y in there if x is not None and y is not None]
+            pairs = [(one.confidence, one.accuracy) for one in bins]
+            points = [(x, y) for x, y in pairs if x is not None and y is not None]
             axes.plot(
                 [100 * x for x, _ in points], [100 * y for _, y in points], marker="o",
                 markersize=3, color=SERIES[number % len(SERIES)], label=name,
@@ -73,11 +73,11 @@ def draw_reliability(runs: Sequence[tuple[str, Sequence[CalibrationBin]]]) -> st
         if len(runs) > 1:
             axes.legend(ncols=1)
 
-    return _draw("Is it as often right as it is sure?", ("sure, %", "right, %"), draw)
+    return _draw("Reliability diagram", ("confidence, %", "accuracy, %"), draw)
 
 
 def draw_intervals(runs: Sequence[tuple[str, float, Interval]]) -> str:
-    """Accuracies with their intervals, one below the other."""
+    """Draw accuracies with their intervals, one below the other."""
 
     def draw(axes: Any) -> None:
         for number, (name, accuracy, (low, high)) in enumerate(runs):
@@ -86,7 +86,7 @@ def draw_intervals(runs: Sequence[tuple[str, float, Interval]]) -> str:
             axes.plot([100 * accuracy], [place], color=colour, marker="o", label=name)
         axes.set_yticks([-number for number in range(len(runs))], [name for name, *_ in runs])
 
-    return _draw("Test accuracy, 95 % intervals", ("right, %", ""), draw)
+    return _draw("Test accuracy, 95 % intervals", ("accuracy, %", ""), draw)
 
 
 def _draw(title: str, axes_names: tuple[str, str], draw: Callable[[Any], None]) -> str:
@@ -107,7 +107,7 @@ def _draw(title: str, axes_names: tuple[str, str], draw: Callable[[Any], None]) 
         )  # fmt: skip
     svg = page.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Identifiers that nothing refers to would be there twice on a page of several charts.
+    # Nothing refers to these identifiers, and several charts on a page would repeat them.
     svg = UNUSED.sub("", svg)
     for sentinel, colour in PAGE_COLOURS.items():
         svg = svg.replace(sentinel, colour)

@@ -15,6 +15,7 @@ from mnistcli.records.comparisons import Comparison, Group, GroupDifference, Jou
 
 VERDICT_STYLE = {"improved": "green", "worse": "red", "no clear difference": ""}
 REFERENCE = " [reference]"
+FRONT_NOTE = " * on the Pareto front: no other is both as small and as accurate"
 PLOT_WIDTH, PLOT_HEIGHT = 60, 12
 COLUMNS = (
     "preset", "runs", "parameters", "parameters published", "macs", "accuracy", "sd", "low",
@@ -25,10 +26,10 @@ CLAIMS = ("preset", *CLAIM_COLUMNS, "test", "p")
 
 
 def comparison_view(comparison: Comparison) -> RenderableType:
-    """A table of the groups, one of the differences and claims, and a plot where sizes differ."""
+    """Build tables of groups, differences and claims, and a plot if the sizes differ."""
     parts: list[RenderableType] = [_group_table(comparison.groups)]
     if any(group.source == "reference" for group in comparison.groups):
-        parts.append(Text(" * what the preset's [reference] says"))
+        parts.append(Text(" * figures of the preset's [reference]"))
     if comparison.differences:
         parts += [Text(), _difference_table(comparison)]
     if any(group.claims for group in comparison.groups):
@@ -41,9 +42,9 @@ def comparison_view(comparison: Comparison) -> RenderableType:
 
 
 def journal_view(journal: Journal) -> RenderableType:
-    """Every run, and what changed since the one before."""
+    """Build the table of runs in order, with what changed since the previous one."""
     figures = ("accuracy", "change")
-    table = new_table("started", "preset", *figures, "what changed", right=figures, gap=1)
+    table = new_table("started", "preset", *figures, "changed since", right=figures, gap=1)
     for entry in journal.entries:
         table.add_row(
             entry.started[:16].replace("T", " "),
@@ -56,7 +57,7 @@ def journal_view(journal: Journal) -> RenderableType:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """Tables for a README, in per cent: of the groups, and of every claim about them."""
+    """Return Markdown tables, in per cent: of the groups, and of all claims about them."""
     lines = _markdown(COLUMNS, _rows(comparison))
     if claims := _claim_rows(comparison.groups):
         lines += ["", *_markdown(CLAIMS, claims)]
@@ -64,7 +65,7 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """The same for a spreadsheet."""
+    """Return the table of the groups as CSV, in per cent."""
     page = StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -115,7 +116,7 @@ def _difference_cells(found: GroupDifference | None) -> list[str]:
 
 
 def _group_table(groups: Sequence[Group]) -> RenderableType:
-    figures = ("runs", "parameters", "right %", "sd", "interval", "time")
+    figures = ("runs", "parameters", "mean %", "sd", "95 % interval", "time")
     table = new_table("preset", *figures, right=figures, gap=1)
     for group in groups:
         low, high = group.interval or (None, None)
@@ -132,7 +133,7 @@ def _group_table(groups: Sequence[Group]) -> RenderableType:
 
 
 def _spread(group: Group) -> str:
-    """Nothing of a single run."""
+    """Return the standard deviation in per cent, and nothing for a single run."""
     return f"{100 * group.sd:.2f}" if len(group.seeds) > 1 else ""
 
 
@@ -158,12 +159,12 @@ def _claim_rows(groups: Sequence[Group]) -> list[list[str]]:
 
 
 def _short_name(name: str) -> str:
-    """With an asterisk for what a preset's [reference] says."""
+    """Shorten the mark of a preset's [reference] to an asterisk."""
     return f"{name.removesuffix(REFERENCE)}*" if name.endswith(REFERENCE) else name
 
 
 def _difference_table(comparison: Comparison) -> RenderableType:
-    figures = ("difference", "interval", "p")
+    figures = ("difference", "95 % interval", "p")
     first = f"against {_short_name(comparison.baseline)}"
     table = new_table(first, *figures, "test", "verdict", right=figures, gap=1)
     for found in comparison.differences:
@@ -180,7 +181,7 @@ def _difference_table(comparison: Comparison) -> RenderableType:
 
 
 def _plot(groups: Sequence[Group]) -> str:
-    """Accuracy over parameters; an asterisk in the legend for each that no other dominates."""
+    """Plot accuracy over parameters; an asterisk in the legend marks the Pareto front."""
     x = [group.parameters for group in groups]
     y = [group.mean_accuracy for group in groups]
     cells = [[" "] * PLOT_WIDTH for _ in range(PLOT_HEIGHT)]
@@ -192,12 +193,12 @@ def _plot(groups: Sequence[Group]) -> str:
     lines = [
         f"{label:>9} |{''.join(row).rstrip()}" for label, row in zip(labels, cells, strict=True)
     ]
-    least, most = f"{min(x):,}", f"{max(x):,} parameters"
+    low, high = f"{min(x):,}", f"{max(x):,} parameters"
     lines.append(f"{'':>9} +{'-' * PLOT_WIDTH}")
-    lines.append(f"{'':>11}{least}{most:>{PLOT_WIDTH - len(least)}}")
+    lines.append(f"{'':>11}{low}{high:>{PLOT_WIDTH - len(low)}}")
     for number, group in enumerate(groups):
         lines.append(f" {_letter(number)}{'*' if group.pareto else ' '} {group.name}")
-    return "\n".join([*lines, " * no other here has fewer parameters and is as accurate"])
+    return "\n".join([*lines, FRONT_NOTE])
 
 
 def _letter(number: int) -> str:

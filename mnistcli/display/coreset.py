@@ -1,19 +1,20 @@
-"""A coreset, and the comparison of the methods → what rich prints."""
+"""A coreset, and the study of the selection methods → tables."""
+
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import p_value, percent, seconds
+from mnistcli.display.studies import DIFFERENCE_COLUMNS, PAIRED_NOTE, difference_cells
+from mnistcli.display.text import percent, seconds
 from mnistcli.records.comparisons import CoresetComparison, CoresetDocument, MethodResult
-
-VERDICT_STYLE = {"better": "green", "worse": "red", "no clear difference": ""}
 
 
 def coreset_view(document: CoresetDocument) -> RenderableType:
-    """Counts, coverage and times."""
-    own, chance = document.coverage, document.random_coverage
+    """Build the view of a selection: counts by digit, coverage and times."""
+    own, random = document.coverage, document.random_coverage
     return Group(
         Text(
             f"{document.preset} · {document.method} · {document.size:,} of {document.total:,} "
@@ -24,9 +25,9 @@ def coreset_view(document: CoresetDocument) -> RenderableType:
         _count_table(document),
         Text(),
         Text(
-            " from an image to the nearest chosen one, in 50 principal components:\n"
-            f" mean {own.mean:.3f}, greatest {own.max:.3f}"
-            f"   (chosen by chance: {chance.mean:.3f}, {chance.max:.3f})"
+            " distance from an image to the nearest selected one, in 50 principal components:\n"
+            f" mean {own.mean:.3f}, max {own.max:.3f}"
+            f"   (random selection: mean {random.mean:.3f}, max {random.max:.3f})"
         ),
         Text(),
         _stage_table(document.seconds),
@@ -35,11 +36,11 @@ def coreset_view(document: CoresetDocument) -> RenderableType:
 
 
 def comparison_view(comparison: CoresetComparison) -> RenderableType:
-    """A table a size: every method against chance."""
+    """Build the view of a study: for every size, a table of the methods against random."""
     everything = comparison.everything
     parts: list[RenderableType] = [
         Text(
-            f"{comparison.preset.name} · {comparison.steps:,} steps a run · "
+            f"{comparison.preset.name} · {comparison.steps:,} steps per run · "
             f"{len(comparison.seeds)} seeds · {comparison.evaluated_on} accuracy",
             style="bold",
         ),
@@ -50,14 +51,11 @@ def comparison_view(comparison: CoresetComparison) -> RenderableType:
     ]
     for size in dict.fromkeys(result.size for result in comparison.results):
         rows = [result for result in comparison.results if result.size == size]
-        share = percent(size / comparison.total, 1)
-        parts += [Text(), Text(f" {size:,} images ({share})", style="bold"), _method_table(rows)]
+        fraction = percent(size / comparison.total, 1)
+        parts += [Text(), Text(f" {size:,} images ({fraction})", style="bold"), _method_table(rows)]
     parts += [
         Text(),
-        Text(
-            " gain over random at the same size, paired by seed, with its 95 % interval;\n"
-            " p from a paired t test, adjusted for all comparisons (Holm)"
-        ),
+        Text(f" difference from random at the same size, {PAIRED_NOTE}"),
         Text(f" written to {comparison.path}"),
     ]
     return Group(*parts)
@@ -66,7 +64,7 @@ def comparison_view(comparison: CoresetComparison) -> RenderableType:
 def _count_table(document: CoresetDocument) -> Table:
     digits = [str(digit) for digit in range(len(document.class_counts))]
     table = new_table("digit", *digits, right=digits, gap=1)
-    table.add_row("chosen", *(f"{count:,}" for count in document.class_counts))
+    table.add_row("images", *(f"{count:,}" for count in document.class_counts))
     return table
 
 
@@ -77,23 +75,15 @@ def _stage_table(spent: dict[str, float]) -> Table:
     return table
 
 
-def _method_table(rows: list[MethodResult]) -> Table:
-    table = new_table(
-        "method", "right %", "sd", "gain", "interval", "p", "verdict", "choice",
-        right=("right %", "sd", "gain", "interval", "p", "choice"), gap=1,
-    )  # fmt: skip
+def _method_table(rows: Sequence[MethodResult]) -> Table:
+    figures = ("mean %", "sd", *DIFFERENCE_COLUMNS, "selection")
+    table = new_table("method", *figures[:-1], "verdict", figures[-1], right=figures, gap=1)
     for row in sorted(rows, key=lambda row: -row.mean_accuracy):
-        figures = [f"{100 * row.mean_accuracy:.2f}", f"{100 * row.sd:.2f}"]
-        choice = seconds(row.selection_seconds)
-        if difference := row.difference:
-            low, high = difference.interval
-            style = VERDICT_STYLE[difference.verdict]
-            table.add_row(
-                row.method, *figures, f"{100 * difference.mean:+.2f}",
-                f"{100 * low:+.2f} {100 * high:+.2f}", p_value(difference.adjusted_p_value),
-                Text(difference.verdict.replace("no clear difference", "unclear"), style=style),
-                choice,
-            )  # fmt: skip
-        else:
-            table.add_row(row.method, *figures, "", "", "", "", choice)
+        table.add_row(
+            row.method,
+            f"{100 * row.mean_accuracy:.2f}",
+            f"{100 * row.sd:.2f}",
+            *difference_cells(row.difference),
+            seconds(row.selection_seconds),
+        )
     return table

@@ -1,4 +1,4 @@
-"""Run records → curves as CSV, a row an epoch."""
+"""Run records → curves as CSV, one row per epoch."""
 
 import csv
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ COLUMNS = (
 
 
 def curves_as_csv(records: Sequence[RunRecord]) -> str:
-    """Fractions in [0, 1] and seconds, as in the record; an absent figure is an empty cell."""
+    """Return CSV with fractions and seconds as in the record; missing figures are empty cells."""
     page = StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""Images in a terminal: two pixels a character, one above the other, without colour."""
+"""Images in a terminal: every character shows two pixels, one above the other."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ BLOCKS = " ▄▀█"
 
 
 def draw_images(images: Sequence[NDArray[np.uint8]], titles: Sequence[str]) -> str:
-    """Images, uint8 (28, 28), side by side under their titles; 24 characters wide each."""
+    """Draw images, uint8 (28, 28), side by side under their titles, 24 characters wide each."""
     blocks = [_draw(image) for image in images]
     width = len(blocks[0][0]) if blocks else 0
     lines = ["  ".join(f"{title:<{width}}" for title in titles)]

@@ -1,4 +1,4 @@
-"""The house's style of a table, and the page that results are printed on."""
+"""The style of every table, and the console that results are printed on."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from rich.table import Table
 
 
 class Page(Console):
-    """What a record or a preset says reaches the terminal as text, never as a command."""
+    """A console on which text from records and presets cannot control the terminal."""
 
     def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
-        """As rich does, without the characters that cannot be printed."""
+        """Render as rich does, without characters that are not printable."""
         for segment in super().render(*arguments, **options):
             text = segment.text
             if segment.control or text == "\n" or text.isprintable():
@@ -24,11 +24,11 @@ class Page(Console):
 
 
 def new_table(*columns: str, right: Sequence[str], gap: int = 2) -> Table:
-    """An empty table in the house's style."""
+    """Create an empty table whose columns in `right` hold figures."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for column in columns:
         is_figure = column in right
-        # A name that is too long goes on in the next line: its end may be what tells it apart.
+        # A long name is folded, not cut: its end may be what tells two names apart.
         table.add_column(
             column,
             justify="right" if is_figure else "left",

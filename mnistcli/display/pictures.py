@@ -1,4 +1,4 @@
-"""Results → pictures, as PNG files."""
+"""Results → PNG files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ GALLERY_COLUMNS = 8
 
 
 def draw_sheet(path: Path, title: str, rows: Sequence[SheetRow]) -> None:
-    """Draws kept and dropped images of every digit, easiest left, hardest right.
+    """Draw kept and dropped images of every digit, from the easiest to the hardest.
 
     Raises:
         FileError: the file cannot be written.
@@ -42,7 +42,7 @@ def draw_sheet(path: Path, title: str, rows: Sequence[SheetRow]) -> None:
 
 
 def draw_accuracy_over_size(path: Path, comparison: CoresetComparison) -> None:
-    """Draws every method's mean accuracy over the size of the subset, with intervals.
+    """Draw every method's mean accuracy over the size of the coreset, with intervals.
 
     Raises:
         FileError: the file cannot be written.
@@ -76,7 +76,7 @@ def draw_accuracy_over_size(path: Path, comparison: CoresetComparison) -> None:
 def draw_mistakes(
     path: Path, title: str, mistakes: Sequence[Mistake], images: Sequence[NDArray[np.uint8]]
 ) -> None:
-    """Draws the first mistakes, whose images are uint8 (28, 28), in rows of eight.
+    """Draw the first mistakes, images uint8 (28, 28), in rows of eight.
 
     Raises:
         FileError: the file cannot be written.
@@ -88,15 +88,15 @@ def draw_mistakes(
         axes.set_axis_off()
     for axes, image, mistake in zip(grid, images, mistakes, strict=False):
         axes.imshow(image, cmap="gray_r", interpolation="nearest")
-        sure = percent(mistake.confidence, 0)
-        name = f"#{mistake.index}\n{mistake.digit}, taken for {mistake.predicted} ({sure})"
+        confidence = percent(mistake.confidence, 0)
+        name = f"#{mistake.index}\n{mistake.digit} → {mistake.predicted} ({confidence})"
         axes.set_title(name, fontsize=7)
-    figure.suptitle(f"{title}: {len(images)} of {len(mistakes):,} mistakes")
+    figure.suptitle(f"{title}: {len(images)} of {len(mistakes):,} mistakes (true → predicted)")
     _save(figure, path)
 
 
 def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure  # half a second, which tables are spared
+    from matplotlib.figure import Figure  # takes half a second
 
     return Figure(figsize=(width, height), layout="constrained")
 

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from mnistcli.display.text import percent, seconds
+from mnistcli.display.text import count, percent, seconds
 from mnistcli.engine.events import (
     Emit,
     EpochFinished,
@@ -68,7 +68,7 @@ class PlainProgress:
             case PhaseFinished():
                 self._print(f"  {_phase_line(event)}")
             case TrainingResumed():
-                self._print(f"going on after {event.epochs} epochs and {event.images:,} images")
+                self._print(_resume_line(event))
             case StageFinished():
                 self._print(f"{event.stage}  {seconds(event.seconds)}")
             case RunFinished():
@@ -180,6 +180,13 @@ def _epoch_title(plan: TrainingStarted, epoch: int) -> str:
     """As in "epoch 2/6", or "medium 2/3" where epochs have names."""
     name = plan.epoch_names[epoch - 1] if plan.epoch_names else "epoch"
     return f"{name} {epoch}/{len(plan.epoch_steps)}"
+
+
+def _resume_line(event: TrainingResumed) -> str:
+    done = count(event.epochs, "epoch")
+    return f"resuming after {done}" + (
+        f" and {count(event.images, 'image')}" if event.images else ""
+    )
 
 
 def _plan_line(event: PhasePlanned) -> str:

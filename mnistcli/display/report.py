@@ -1,4 +1,4 @@
-"""Runs → one self-contained HTML file: no scripts, nothing fetched from anywhere."""
+"""Runs → one self-contained HTML file, without scripts and external resources."""
 
 import json
 from base64 import b64encode
@@ -22,17 +22,15 @@ from mnistcli.records.reports import ReportedRun
 from mnistcli.verdict.compare import compare_members
 from mnistcli.verdict.several import check_mean
 
-VERDICTS = ("fail", "inconclusive", "pass")
-"""The first that any check has is that of all."""
 TEMPLATE = "report.html.jinja"
 POINTS = 400
-"""Of a curve over steps: more cannot be seen."""
+"""Maximum number of points of a curve over steps."""
 NAME_WIDTH = 32
-"""Of a name in a chart: runs of one name differ at its end."""
+"""Maximum length of a name in a chart."""
 
 
 def render_report(runs: Sequence[ReportedRun]) -> str:
-    """The page about one run, or about several side by side.
+    """Render the page about one run, or about several side by side.
 
     Raises:
         UsageError: the runs were tested on different images.
@@ -63,12 +61,11 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     comparison = compare_members(records) if len(records) > 1 else None
     same = comparison is not None and len(comparison.groups) == 1
     mean_checks = check_mean(records) if same else ()
-    words = [check.verdict for check in mean_checks]
     page = environment.get_template(TEMPLATE).render(
         runs=runs,
         comparison=comparison,
         mean_checks=mean_checks,
-        verdict=next((word for word in VERDICTS if word in words), None),
+        verdict=text.overall_verdict(mean_checks) if mean_checks else None,
         charts=[Markup(chart) for chart in draw_charts(runs)],
         title=_title(records, comparison),
     )
@@ -76,30 +73,30 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
 
 
 def draw_charts(runs: Sequence[ReportedRun]) -> list[str]:
-    """The curves of all runs, as SVG."""
+    """Draw the curves of all runs, as SVG."""
     names = _name_runs([run.record for run in runs])
     named = list(zip(names, runs, strict=True))
-    losses, shares, rates = [], [], []
+    losses, accuracies, rates = [], [], []
     for name, run in named:
         epochs = run.record.epochs
         x = [float(epoch.epoch) for epoch in epochs]
         losses.append((name, x, [epoch.train_loss for epoch in epochs], False))
-        shares.append((name, x, [100 * epoch.train_accuracy for epoch in epochs], False))
-        judged = [epoch for epoch in epochs if epoch.validation_accuracy is not None]
-        if judged:
-            x = [float(epoch.epoch) for epoch in judged]
-            losses.append((name, x, [epoch.validation_loss or 0 for epoch in judged], True))
-            held_out = [100 * (epoch.validation_accuracy or 0) for epoch in judged]
-            shares.append((name, x, held_out, True))
+        accuracies.append((name, x, [100 * epoch.train_accuracy for epoch in epochs], False))
+        validated = [epoch for epoch in epochs if epoch.validation_accuracy is not None]
+        if validated:
+            x = [float(epoch.epoch) for epoch in validated]
+            losses.append((name, x, [epoch.validation_loss or 0 for epoch in validated], True))
+            held_out = [100 * (epoch.validation_accuracy or 0) for epoch in validated]
+            accuracies.append((name, x, held_out, True))
         stride = max(1, len(run.learning_rates) // POINTS)
         steps = range(0, len(run.learning_rates), stride)
         rates.append(
             (name, list(map(float, steps)), [run.learning_rates[step] for step in steps], False)
         )
-    held = "; dashed: held-out images" if any(dashed for *_, dashed in losses) else ""
+    dashes = "; dashed: validation set" if any(dashed for *_, dashed in losses) else ""
     charts = [
-        draw_curves(f"Training loss{held}", ("epoch", "loss"), losses),
-        draw_curves(f"Training accuracy{held}", ("epoch", "right, %"), shares),
+        draw_curves(f"Training loss{dashes}", ("epoch", "loss"), losses),
+        draw_curves(f"Training accuracy{dashes}", ("epoch", "accuracy, %"), accuracies),
         draw_curves("Learning rate", ("step", "rate"), rates),
         draw_reliability([(name, run.answers.calibration) for name, run in named]),
     ]
@@ -110,20 +107,20 @@ def draw_charts(runs: Sequence[ReportedRun]) -> list[str]:
 
 
 def encode_png(image: NDArray[np.uint8]) -> str:
-    """A grey image, uint8 (height, width), as a data URL."""
+    """Encode a grey image, uint8 (height, width), as a data URL."""
     page = BytesIO()
     Image.fromarray(image, mode=None).save(page, format="png", optimize=True)
     return f"data:image/png;base64,{b64encode(page.getvalue()).decode()}"
 
 
 def scale_filter(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Float (height, width) → grey: 0 becomes the middle, the greatest weight black or white."""
-    max = float(np.abs(np.nan_to_num(weights)).max()) or 1.0
-    return (127.5 * (1 + np.nan_to_num(weights) / max)).clip(0, 255).astype(np.uint8)
+    """Scale float (height, width) to grey: 0 is middle grey, the largest weight black or white."""
+    limit = float(np.abs(np.nan_to_num(weights)).max()) or 1.0
+    return (127.5 * (1 + np.nan_to_num(weights) / limit)).clip(0, 255).astype(np.uint8)
 
 
 def command(record: RunRecord) -> str:
-    """The command line that trains this run again."""
+    """Return the command line that repeats this run."""
     return f"mnistcli train --from {quote(record.path)}"
 
 
@@ -146,7 +143,7 @@ def _title(records: Sequence[RunRecord], comparison: Comparison | None) -> str:
 
 
 def _name_runs(records: Sequence[RunRecord]) -> list[str]:
-    """As short as tells them apart."""
+    """Name every run as briefly as the others allow."""
     seeds = [f"seed {record.seed}" for record in records]
     names = [f"{record.preset.name} {seed}" for record, seed in zip(records, seeds, strict=True)]
     if len({record.preset.name for record in records}) == 1 and len(set(seeds)) == len(seeds):

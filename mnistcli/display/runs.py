@@ -1,19 +1,36 @@
-"""Several runs of one preset → a row a run, and the verdict on their mean."""
+"""Several runs of one preset → one row per run, and the verdict on their mean."""
+
+from pathlib import Path
+from shlex import quote
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
 from mnistcli.display.tables import check_table
-from mnistcli.display.text import percent, seconds, verdict
-from mnistcli.records.comparisons import RunsDocument
+from mnistcli.display.text import overall_verdict, percent, seconds, verdict
+from mnistcli.records.comparisons import RunsDocument, RunsSummary
 
 
-def runs_view(document: RunsDocument) -> RenderableType:
-    """A row a run, mean and interval, checks, and what would decide."""
-    summary = document.summary
-    figures = ("seed", "right", "accuracy", "loss", "time")
-    table = new_table(*figures, "verdict", "run", right=figures)
+def runs_view(document: RunsDocument, batch_file: Path) -> RenderableType:
+    """Build the table of runs, the mean and its interval, and the checks on the mean."""
+    word = overall_verdict(document.checks)
+    advice = _advice(document.summary) if word == "inconclusive" else ""
+    path = quote(str(batch_file))
+    return Group(
+        _run_table(document),
+        Text(),
+        Text(f" mean {percent(document.summary.mean_test_accuracy)}{_spread(document.summary)}"),
+        Text(),
+        check_table(document.checks),
+        Text.assemble(" ", verdict(word), advice, "  written to ", path),
+        Text(f" next: mnistcli compare {path}"),
+    )
+
+
+def _run_table(document: RunsDocument) -> RenderableType:
+    figures = ("seed", "correct", "accuracy", "loss", "time")
+    table = new_table(*figures, "verdict", "run", right=figures, gap=1)
     for run in document.runs:
         table.add_row(
             str(run.seed),
@@ -22,34 +39,22 @@ def runs_view(document: RunsDocument) -> RenderableType:
             f"{run.test.loss:.4f}",
             seconds(run.train_seconds),
             verdict("pass" if run.passed else "fail"),
-            run.run_id,
+            Text(run.run_id),
         )
-    spread = ""
-    if summary.interval:
-        low, high = summary.interval
-        spread = (
-            f"   sd {100 * summary.sd_test_accuracy:.2f}   "
-            f"95 % interval of the mean {100 * low:.2f} – {percent(high)}"
-        )
-    parts: list[RenderableType] = [
-        table,
-        Text(),
-        Text(f" mean {percent(summary.mean_test_accuracy)} of {len(document.runs)}{spread}"),
-        Text(),
-        check_table(document.checks),
-        Text.assemble(" ", verdict(_overall(document)), _advice(document)),
-    ]
-    return Group(*parts)
+    return table
 
 
-def _overall(document: RunsDocument) -> str:
-    words = [check.verdict for check in document.checks]
-    return "fail" if "fail" in words else "inconclusive" if "inconclusive" in words else "pass"
-
-
-def _advice(document: RunsDocument) -> str:
-    if _overall(document) != "inconclusive":
+def _spread(summary: RunsSummary) -> str:
+    if not summary.interval:
         return ""
-    if document.summary.additional_seeds_needed is None:
-        return "  the mean is too near the limit for any number of seeds up to a thousand"
-    return f"  about {document.summary.additional_seeds_needed} more seeds would decide"
+    low, high = summary.interval
+    return (
+        f" over {len(summary.seeds)} seeds   sd {100 * summary.sd_test_accuracy:.2f}   "
+        f"95 % interval of the mean {100 * low:.2f} – {percent(high)}"
+    )
+
+
+def _advice(summary: RunsSummary) -> str:
+    if summary.additional_seeds_needed is None:
+        return "  the mean is too close to the limit for 1,000 seeds to decide"
+    return f"  about {summary.additional_seeds_needed} more seeds would decide"

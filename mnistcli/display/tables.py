@@ -1,6 +1,7 @@
-"""Results → what rich prints. Nothing here computes a result."""
+"""Summaries, runs and presets → tables."""
 
 from collections.abc import Sequence
+from shlex import quote
 from textwrap import fill
 
 from rich.console import Group, RenderableType
@@ -13,6 +14,7 @@ from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
     SIGNS,
     VERDICT_STYLE,
+    count,
     figure,
     figure_name,
     percent,
@@ -33,17 +35,17 @@ from mnistcli.records.documents import (
 
 
 def summary_view(summary: Summary) -> RenderableType:
-    """Layers, totals, published figures and the parameter budget."""
+    """Build the view of a network: layers, totals, published claims and countable checks."""
     parts: list[RenderableType] = [
         Text(f"{summary.preset.name} · {summary.preset.title}", style="bold"),
         Text(),
         _layer_table(summary),
         Text(),
         Text(
-            f" {summary.parameters:,} parameters   {summary.macs:,} multiply-adds an image\n"
-            f" memory: parameters {size(summary.memory.parameters)}, "
-            f"an image forward {size(summary.memory.forward)}, "
-            f"backward {size(summary.memory.backward)}"
+            f" {summary.parameters:,} parameters   "
+            f"{summary.macs:,} multiply-accumulates (MACs) per image\n"
+            f" memory: parameters {size(summary.memory.parameters)}, per image "
+            f"forward {size(summary.memory.forward)}, backward {size(summary.memory.backward)}"
         ),
     ]
     if summary.published:
@@ -58,10 +60,15 @@ def summary_view(summary: Summary) -> RenderableType:
 
 
 def run_view(record: RunRecord) -> RenderableType:
-    """The test result, the budget, and where the run is."""
+    """Build the view of a run: test result, budget, path, and the command that comes next."""
     test = record.test
     low, high = test.interval
-    ending = Text.assemble(" ", _word(record.passed), "  written to ", record.path)
+    path = quote(record.path)
+    ending = Text.assemble(
+        " ",
+        verdict("pass" if record.passed else "fail"),
+        f"  written to {path}\n next: mnistcli {'evaluate' if record.passed else 'report'} {path}",
+    )
     measured = {
         "parameters": record.parameters,
         "test_accuracy": test.accuracy,
@@ -71,7 +78,7 @@ def run_view(record: RunRecord) -> RenderableType:
     }
     parts: list[RenderableType] = [
         Text(
-            f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} right   "
+            f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} correct   "
             f"95 % interval {100 * low:.2f} – {percent(high)}"
         ),
         Text(),
@@ -87,14 +94,14 @@ def run_view(record: RunRecord) -> RenderableType:
 
 def _repetition(repeats: Repetition) -> Text:
     if repeats.matches:
-        return Text(f" the same weights as {repeats.run_id}, to the last bit")
-    known = "; ".join(repeats.differences) or "nothing that the records tell"
-    line = f" OTHER weights than {repeats.run_id}; what was not the same: {known}"
+        return Text(f" weights equal to {repeats.run_id}, bit for bit")
+    known = "; ".join(repeats.differences) or "none"
+    line = f" weights differ from {repeats.run_id}; recorded differences: {known}"
     return Text(line, style=VERDICT_STYLE["fail"])
 
 
 def presets_view(presets: PresetList) -> RenderableType:
-    """Names and titles."""
+    """Build the table of presets and their titles."""
     table = new_table("preset", "title", right=())
     for row in presets.presets:
         table.add_row(row.name, Text(row.title))
@@ -103,14 +110,9 @@ def presets_view(presets: PresetList) -> RenderableType:
 
 def _layer_table(summary: Summary) -> Table:
     table = new_table(
-        "layer",
-        "kind",
-        "output",
-        "parameters",
-        "multiply-adds",
-        "field",
-        right=("parameters", "multiply-adds", "field", "layer", "output"),
-    )
+        "layer", "kind", "output", "parameters", "MACs", "receptive field",
+        right=("parameters", "MACs", "receptive field", "layer", "output"), gap=1,
+    )  # fmt: skip
     for layer in summary.layers:
         table.add_row(
             layer.name,
@@ -131,7 +133,7 @@ def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
 
 
 def check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:
-    """Every check; figures of `measured` without a limit stand there without a verdict."""
+    """Build the table of checks, and of the figures in `measured` that have no limit."""
     table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
     limits = {check.name: check for check in checks}
     known = {check.name: check.value for check in checks}
@@ -147,24 +149,23 @@ def check_table(checks: Sequence[Check], measured: dict[str, float] | None = Non
 
 
 def _measured(reference: Reference) -> str:
-    count = len(reference.seeds)
     time = f"{seconds(reference.median_train_seconds)} of training"
     if reference.seconds_alone:
-        time += f", alone with two threads {seconds(reference.seconds_alone)}"
+        time += f" ({seconds(reference.seconds_alone)} alone with two threads)"
     origin = f"({reference.machine}; mnistcli {reference.version}, {reference.date})"
     return (
         f" measured: test {percent(reference.mean_test_accuracy)}, "
-        f"sd {100 * reference.sd_test_accuracy:.2f}, over {count} seed{'s'[: count > 1]}\n"
+        f"sd {100 * reference.sd_test_accuracy:.2f}, over {count(len(reference.seeds), 'seed')}\n"
         f" {time}\n"
         f"{fill(origin, 79, initial_indent=' ', subsequent_indent=' ')}"
     )
 
 
 def _profile_table(profile: Profile) -> Table:
-    table = new_table("stage", "seconds", "share", right=("seconds", "share"))
+    table = new_table("stage", "time", "fraction", right=("time", "fraction"))
     total = sum(profile.stages.values())
     for stage, spent in profile.stages.items():
-        table.add_row(stage, f"{spent:.2f}", percent(spent / total, 1))
+        table.add_row(stage, f"{spent:.2f} s", percent(spent / total, 1))
     return table
 
 
@@ -173,12 +174,8 @@ def _speed(record: RunRecord) -> str:
     if profile is None:
         return ""
     memory = "" if record.peak_memory is None else f"; peak memory {size(record.peak_memory)}"
-    share, ceiling = percent(profile.fraction_of_ceiling, 0), profile.ceiling_images_per_second
+    fraction, ceiling = percent(profile.fraction_of_ceiling, 0), profile.ceiling_images_per_second
     return (
-        f" {profile.images_per_second:,.0f} images/s, {share} of the {ceiling:,.0f} "
-        f"that the network alone reaches{memory}"
+        f" {profile.images_per_second:,.0f} images/s, {fraction} of the {ceiling:,.0f} "
+        f"of the network alone{memory}"
     )
-
-
-def _word(is_passed: bool) -> Text:
-    return verdict("pass" if is_passed else "fail")

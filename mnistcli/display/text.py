@@ -1,6 +1,10 @@
-"""How figures are written: counts, per cent, seconds, bytes."""
+"""How figures are written: counts, per cent, seconds, bytes, verdicts."""
+
+from collections.abc import Collection, Iterable
 
 from rich.text import Text
+
+from mnistcli.records.documents import Check, Verdict
 
 VERDICT_STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 FIGURE_NAMES = {
@@ -11,30 +15,35 @@ FIGURE_NAMES = {
 SIGNS = {"<": "<", "<=": "≤", ">=": "≥"}
 
 
-def percent(share: float, digits: int = 2) -> str:
-    """As in "99.43 %"."""
-    return f"{100 * share:.{digits}f} %"
+def percent(fraction: float, digits: int = 2) -> str:
+    """Return, for example, "99.43 %"."""
+    return f"{100 * fraction:.{digits}f} %"
 
 
 def seconds(value: float) -> str:
-    """As in "24.1 s"."""
+    """Return, for example, "24.1 s"."""
     return f"{value:,.1f} s"
 
 
 def p_value(value: float) -> str:
-    """As in "0.041" or "<0.001"."""
+    """Return, for example, "0.041" or "<0.001"."""
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def count(number: int, thing: str) -> str:
+    """Return, for example, "1 epoch" or "2,000 images"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def size(count: int) -> str:
-    """Bytes, as in "66.1 KiB"."""
+    """Return a number of bytes as, for example, "66.1 KiB"."""
     if count < 1024:
         return f"{count:,} B"
     return f"{count / 1024:,.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):,.1f} MiB"
 
 
 def figure(name: str, value: float) -> str:
-    """A budget's figure, written the way its kind is."""
+    """Return a figure of a budget with the unit of its kind."""
     if name.endswith("_accuracy") or name.endswith("_fraction"):
         return percent(value)
     if name.endswith("_seconds"):
@@ -43,10 +52,26 @@ def figure(name: str, value: float) -> str:
 
 
 def figure_name(name: str) -> str:
-    """As in "test accuracy"."""
+    """Return the name of a figure in words, for example "test accuracy"."""
     return FIGURE_NAMES.get(name, name.replace("_", " "))
 
 
-def verdict(word: str) -> Text:
-    """PASS, FAIL or INCONCLUSIVE in its colour."""
+def verdict(word: Verdict) -> Text:
+    """Return PASS, FAIL or INCONCLUSIVE in its colour."""
     return Text(word.upper(), style=VERDICT_STYLE[word])
+
+
+def overall_verdict(checks: Iterable[Check]) -> Verdict:
+    """Return the worst verdict of the checks: "pass" only if all of them pass."""
+    found = {check.verdict for check in checks}
+    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
+
+
+def percent_or_dash(fraction: float | None) -> str:
+    """Return per cent, or a dash where there is no figure."""
+    return "–" if fraction is None else percent(fraction)
+
+
+def digit_names(digits: Collection[int]) -> str:
+    """Return, for example, "0 1 7", or "all" for all ten digits."""
+    return "all" if len(digits) == 10 else " ".join(map(str, digits))

@@ -8,9 +8,8 @@ from typing import Literal
 import torch
 
 from mnistcli.errors import UsageError
+from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
 
-DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
-PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 Purpose = Literal[
     "weights",
     "order",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistcli.datasets.examples import Examples, Split, fingerprint
+from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.datasets.idx import load_examples
 from mnistcli.datasets.pictures import read_pictures
 from mnistcli.engine import device as devices
@@ -20,6 +20,7 @@ from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.experiment.data import EMBEDDED_NAME
 from mnistcli.experiment.load_run import Rebuilt, rebuild
 from mnistcli.experiment.machine import Options
+from mnistcli.preset.choices import Split
 from mnistcli.records.evaluations import (
     Answers,
     DigitResult,

@@ -9,6 +9,7 @@ import torch
 
 from mnistcli import __version__
 from mnistcli.engine import device as devices
+from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class Options:
     """What a user asks for beside the preset."""
 
     seed: int = 0
-    device: devices.DeviceChoice = "auto"
-    precision: devices.PrecisionChoice = "auto"
+    device: DeviceChoice = "auto"
+    precision: PrecisionChoice = "auto"
     threads: int | None = None
     data: Path | None = None
     out: Path = Path("runs")

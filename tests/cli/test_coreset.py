@@ -70,7 +70,7 @@ def test_a_person_reads_counts_coverage_and_times(
     answer = cli("coreset", tiny_preset, "--data", tiny_data, "--out", tmp_path, "-n", 100)
     assert answer.code == 0
     assert "tiny · random · 100 of 600 images (16.7 %)" in answer.out
-    assert "chosen by chance" in answer.out
+    assert "random selection: mean " in answer.out
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
 
 
@@ -102,7 +102,7 @@ def test_a_contact_sheet_is_a_picture(choose: Callable, tmp_path: Path, tiny_dat
         (["-n", 100, "--compare", "--sizes", "700"], 2, "700 of 600"),
         (["-n", 100, "--compare", "--methods", "random,nope"], 2, "nope"),
         (["-n", 100, "--compare", "--jobs", "0"], 2, "--jobs"),
-        (["-n", 100, "--sizes", "50"], 2, "go with --compare"),
+        (["-n", 100, "--sizes", "50"], 2, "need --compare"),
     ],
 )
 def test_a_mistake_is_one_line(choose: Callable, options: list, code: int, words: str) -> None:
@@ -170,7 +170,7 @@ def test_a_person_reads_a_table_a_size(
         "--methods", "kmeans", "--sizes", "100", "--seeds", "0,1", "--jobs", 1,
     )  # fmt: skip
     assert answer.code == 0
-    assert "20 steps a run · 2 seeds · test accuracy" in answer.out
+    assert "20 steps per run · 2 seeds · test accuracy" in answer.out
     assert "100 images (16.7 %)" in answer.out
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
 

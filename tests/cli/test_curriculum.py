@@ -75,8 +75,8 @@ def test_disjoint_phases_forget_and_a_person_is_told(
         "--set", "curriculum.mode='disjoint'", "--set", "train.epochs=8", "--no-fail",
     )  # fmt: skip
     assert answer.code == 0
-    assert "forgotten by later phases: 0 1 7: " in answer.out
-    assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
+    assert "forgotten in later phases: 0 1 7: " in answer.out
+    assert all(len(line) <= 80 for line in answer.out.splitlines()[:-2])
 
 
 def test_phases_are_judged_on_images_that_are_not_learned_from(teach: Callable) -> None:
@@ -139,7 +139,7 @@ def test_a_person_reads_the_comparison(
     )  # fmt: skip
     assert "curriculum  " in answer.out
     assert "reversed" in answer.out
-    assert "40 steps a run · 2 seeds" in answer.out
+    assert "40 steps per run · 2 seeds" in answer.out
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
 
 

@@ -140,7 +140,7 @@ def test_several_runs_answer_together(cli: Callable, runs: Path, tiny_data: Path
     # Jensen: the mean of probabilities has no more loss than the networks have on average.
     assert together["loss"] < sum(run["loss"] for run in found["runs"]) / 3
     text = cli("evaluate", runs, "--data", tiny_data).out
-    assert "all 3 together" in text
+    assert "ensemble of 3" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

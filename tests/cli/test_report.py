@@ -63,8 +63,8 @@ def test_a_run_is_one_file_that_needs_nothing_else(train: Callable, report: Call
     page = Page(content)
     for wanted in (
         "tiny", "PASS", f"{100 * record['test']['accuracy']:.2f} %", record["weights_sha256"],
-        "Training loss; dashed: held-out images", "Learning rate", "receptive field",
-        "The first test images", f"mnistcli train --from {run}",
+        "Training loss; dashed: validation set", "Learning rate", "receptive field",
+        "First test images", f"mnistcli train --from {run}",
         f"torch {record['versions']['torch']}", "< 5,000",
     ):  # fmt: skip
         assert wanted in page.text, wanted
@@ -106,7 +106,7 @@ def test_several_runs_stand_side_by_side(
     runs += [train("--seed", seed, "--set", "train.epochs=1") for seed in range(2)]
     assert cli("report", *runs).code == 2
     answer, path = report(*runs[:2], "--out", tmp_path / "two.html")
-    assert "The budget, on the mean" in Page(path.read_text()).text
+    assert "Budget, mean of the runs" in Page(path.read_text()).text
     out = tmp_path / "all.html"
     answer, path = report(tmp_path / "runs", "--out", out)
     assert answer.code == 0, answer.err
@@ -114,7 +114,7 @@ def test_several_runs_stand_side_by_side(
     page = Page(out.read_text())
     for run in runs:
         assert run.name in page.text
-    assert "Against tiny" in page.text
+    assert "Differences from tiny" in page.text
     assert "Test accuracy, 95 % intervals" in page.text
     identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))

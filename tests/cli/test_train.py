@@ -91,7 +91,7 @@ def test_the_exit_code_is_the_verdict(train: Callable, limit: str, code: int) ->
 
 def test_a_network_too_large_for_its_budget_is_told_before_training(train: Callable) -> None:
     answer, _ = train("--set", "budget.parameters_below=10")
-    assert "too large for its budget" in answer.err.splitlines()[2]
+    assert "exceeds its parameter budget" in answer.err.splitlines()[2]
 
 
 def test_validation_is_reported_and_counts_as_not_trained_on(train: Callable) -> None:
@@ -143,7 +143,7 @@ def test_profile_says_where_the_time_went(
     ratio = profile["images_per_second"] / profile["ceiling_images_per_second"]
     assert profile["fraction_of_ceiling"] == pytest.approx(ratio)
     text = cli("train", tiny_preset, "--data", tiny_data, "--out", tmp_path, "--profile").out
-    assert "that the network alone reaches; peak memory" in text
+    assert "of the network alone; peak memory" in text
 
 
 def test_averaged_weights_are_those_kept(train: Callable, cli: Callable, tiny_data: Path) -> None:
@@ -174,4 +174,7 @@ def test_a_person_reads_a_table_and_a_verdict(
     assert "95 % interval" in answer.out
     assert "parameters" in answer.out
     assert "< 5,000   PASS" in answer.out
-    assert " PASS  written to " in answer.out.splitlines()[-1]
+    (run,) = tmp_path.glob("tiny-2*")
+    assert answer.out.splitlines()[-2:] == [
+        f" PASS  written to {run}", f" next: mnistcli evaluate {run}",
+    ]  # fmt: skip

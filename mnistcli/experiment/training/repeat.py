@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mnistcli.engine.device import DeviceChoice, PrecisionChoice
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.training.setup import TrainingSetup, prepare
+from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.store import read_record
 
