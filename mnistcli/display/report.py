@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,7 +54,6 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
         "strip": lambda images: encode_png(np.concatenate(list(images), axis=1)),
         "preset_json": lambda preset: json.dumps(preset.model_dump(mode="json"), indent=2),
         "command": command,
-        "result_figures": result_figures,
     }
     records = [run.record for run in runs]
     comparison = compare_members(records) if len(records) > 1 else None
@@ -122,17 +120,6 @@ def scale_filter(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
 def command(record: RunRecord) -> str:
     """Return the command line that repeats this run."""
     return f"mnistcli train --from {quote(record.path)}"
-
-
-def result_figures(record: RunRecord) -> list[tuple[str, Any]]:
-    """What a budget may limit, whether this one does or not."""
-    return [
-        ("parameters", record.parameters),
-        ("test_accuracy", record.test.accuracy),
-        ("epochs", int(record.passes) if record.passes == int(record.passes) else record.passes),
-        ("train_seconds", record.train_seconds),
-        ("train_fraction", record.train_fraction),
-    ]
 
 
 def _title(records: Sequence[RunRecord], comparison: Comparison | None) -> str:

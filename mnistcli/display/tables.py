@@ -1,6 +1,6 @@
 """Summaries, runs and presets → tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shlex import quote
 from textwrap import fill
 
@@ -69,13 +69,6 @@ def run_view(record: RunRecord) -> RenderableType:
         verdict("pass" if record.passed else "fail"),
         f"  written to {path}\n next: mnistcli {'evaluate' if record.passed else 'report'} {path}",
     )
-    measured = {
-        "parameters": record.parameters,
-        "test_accuracy": test.accuracy,
-        "epochs": int(record.passes) if record.passes == int(record.passes) else record.passes,
-        "train_seconds": record.train_seconds,
-        "train_fraction": record.train_fraction,
-    }
     parts: list[RenderableType] = [
         Text(
             f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} correct   "
@@ -89,7 +82,7 @@ def run_view(record: RunRecord) -> RenderableType:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
     if record.repeats:
         parts += [_repetition(record.repeats), Text()]
-    return Group(*parts, check_table(record.checks, measured), ending)
+    return Group(*parts, check_table(record.checks, record.figures), ending)
 
 
 def _repetition(repeats: Repetition) -> Text:
@@ -132,7 +125,7 @@ def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
     return table
 
 
-def check_table(checks: Sequence[Check], measured: dict[str, float] | None = None) -> Table:
+def check_table(checks: Sequence[Check], measured: Mapping[str, float] | None = None) -> Table:
     """Build the table of checks, and of the figures in `measured` that have no limit."""
     table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
     limits = {check.name: check for check in checks}
