@@ -88,3 +88,8 @@ def suggest(name: str, known: list[str]) -> str:
     """Says `did you mean "…"?` for the known name nearest to `name`, or lists what there is."""
     near = get_close_matches(name, known, n=1)
     return f'did you mean "{near[0]}"?' if near else f"there is: {', '.join(known)}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what the operating system says about an error, or the error's own text."""
+    return str(getattr(error, "strerror", None) or error)

@@ -29,7 +29,17 @@ EXCEPTIONS = {
     ("display/progress.py", "mnistcli.engine.events"),
     ("display/batch.py", "mnistcli.engine.events"),
 }
-TORCH_FREE = ("preset", "verdict", "display", "cli", "records/documents.py", "records/store.py")
+TORCH_FREE = (
+    "preset",
+    "verdict",
+    "display",
+    "cli",
+    "records/documents.py",
+    "records/files.py",
+    "records/folders.py",
+    "records/log.py",
+    "records/store.py",
+)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

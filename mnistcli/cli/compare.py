@@ -94,7 +94,7 @@ def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[File
     Raises:
         UsageError: a name is neither a run, nor a folder of runs, nor a preset.
     """
-    from mnistcli.records.store import list_references
+    from mnistcli.records.folders import list_references
 
     found, faults = read_each(list_references(names), read_member)
     return list(dict(found).values()), faults
@@ -108,7 +108,8 @@ def read_member(name: str) -> "tuple[str, RunRecord | Preset]":
         FileError: the run is unreadable.
     """
     from mnistcli.preset.loading import load_preset
-    from mnistcli.records.store import find_run, list_runs, read_record
+    from mnistcli.records.folders import find_run, list_runs
+    from mnistcli.records.store import read_record
 
     if list_runs(name) is None:
         try:

@@ -56,7 +56,7 @@ def evaluate(
     Evaluate several runs one by one, and as an ensemble that averages their probabilities.
     """
     from mnistcli.experiment.machine import Options
-    from mnistcli.records.store import list_references
+    from mnistcli.records.folders import list_references
 
     options = Options(device=device, threads=threads, data=data)
     references = list_references(runs)
@@ -77,7 +77,7 @@ def predict_images(run: str, images: list[Path], options: "Options", *, as_json:
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import predictions_view
     from mnistcli.experiment.evaluate import read_images
-    from mnistcli.records.store import find_run
+    from mnistcli.records.folders import find_run
 
     result = read_images(find_run(run), images, options)
     show(result.document, predictions_view(result.document, result.images), as_json=as_json)
@@ -97,7 +97,7 @@ def evaluate_one(
     from mnistcli.display.evaluation import evaluation_view
     from mnistcli.display.pictures import draw_mistakes
     from mnistcli.experiment.evaluate import evaluate_run
-    from mnistcli.records.store import find_run
+    from mnistcli.records.folders import find_run
 
     found = evaluate_run(find_run(run), split, options, distorted=distorted)
     if sheet:
@@ -119,7 +119,7 @@ def evaluate_all(
     from mnistcli.display.evaluation import evaluations_view
     from mnistcli.display.pictures import draw_mistakes
     from mnistcli.experiment.evaluate import evaluate_run, join
-    from mnistcli.records.store import find_run
+    from mnistcli.records.folders import find_run
 
     found, faults = read_each(
         runs, lambda run: evaluate_run(find_run(run), split, options, distorted=distorted)

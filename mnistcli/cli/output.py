@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from mnistcli.errors import ExitCode, FileError
+from mnistcli.errors import ExitCode, FileError, reason_of
 
 if TYPE_CHECKING:  # `--help` needs none of these
     from pydantic import BaseModel
@@ -70,7 +70,7 @@ def write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise FileError(f"cannot write to stdout: {error.strerror}") from error
+        raise FileError(f"cannot write to stdout: {reason_of(error)}") from error
 
 
 def read_each(

@@ -45,7 +45,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML file about one or several runs."""
     from mnistcli.experiment.machine import Options
-    from mnistcli.records.store import list_references
+    from mnistcli.records.folders import list_references
 
     references = list_references(runs)
     if curves and (out or as_json):
@@ -63,7 +63,8 @@ def print_curves(references: list[str]) -> None:
     """Print every epoch of every run that can be read."""
     from mnistcli.cli.output import write
     from mnistcli.display.curves import curves_as_csv
-    from mnistcli.records.store import find_run, read_record
+    from mnistcli.records.folders import find_run
+    from mnistcli.records.store import read_record
 
     records, faults = read_each(references, lambda reference: read_record(find_run(reference)))
     if records:
@@ -80,8 +81,9 @@ def write_report(
     from mnistcli.cli.output import show
     from mnistcli.display.report import render_report
     from mnistcli.experiment.report import gather
+    from mnistcli.records.files import write_atomically
+    from mnistcli.records.folders import find_run
     from mnistcli.records.reports import ReportDocument
-    from mnistcli.records.store import find_run, write_atomically
 
     found, faults = read_each(references, lambda reference: gather(find_run(reference), options))
     if found:

@@ -173,7 +173,8 @@ def resume_training(
     """Resume a run or a batch; of a finished run, show the result."""
     from mnistcli.experiment.training.seeds import read_batch
     from mnistcli.experiment.training.setup import reopen
-    from mnistcli.records.store import BATCH_SUFFIX, RECORD, find_begun_run, read_record
+    from mnistcli.records.folders import find_begun_run
+    from mnistcli.records.store import BATCH_SUFFIX, RECORD, read_record
 
     if reference.endswith(BATCH_SUFFIX):
         train_batch(read_batch(Path(reference)), read_workers(jobs, cluster), data, shown)
@@ -189,7 +190,7 @@ def resume_training(
 def repeat_training(reference: str, options: "Options", shown: OutputOptions) -> None:
     """Repeat a finished run: its preset and its seed, and every setting not given anew."""
     from mnistcli.experiment.training.repeat import prepare_repetition
-    from mnistcli.records.store import find_run
+    from mnistcli.records.folders import find_run
 
     run_training(prepare_repetition(find_run(reference), options), shown)
 

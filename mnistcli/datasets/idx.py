@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mnistcli.datasets.examples import CLASSES, SIDE, Examples
-from mnistcli.errors import FileError
+from mnistcli.errors import FileError, reason_of
 from mnistcli.preset.choices import Split
 
 EMBEDDED = Path(__file__).parent.parent / "mnist"
@@ -68,8 +68,7 @@ def _find(folder: Path | None, name: str) -> Path:
                 if path.is_file():
                     return path
             except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise FileError(f'cannot read "{path}": {reason}') from error
+                raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
     raise FileError(f'"{folder}" has no {name} or {name}.gz; it must hold the four MNIST files')
 
 
@@ -85,8 +84,7 @@ def _read_idx(path: Path, magic: int, item_shape: tuple[int, ...]) -> Tensor:
             # One byte more than there may be: so nothing larger is ever unpacked.
             body = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f'cannot read "{path}": {reason}') from error
+        raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
     if len(body) != size:
         what = "is truncated" if len(body) < size else "goes on after its last item"
         raise FileError(f'"{path}" {what}: its header announces {size:,} bytes')

@@ -13,7 +13,7 @@ from mnistcli.display.layout import new_table
 from mnistcli.display.progress import PlainProgress, is_live
 from mnistcli.display.text import percent, seconds
 from mnistcli.engine.events import Emit, Event, RunFinished
-from mnistcli.records.store import read_events
+from mnistcli.records.log import read_events
 
 REFRESHES_PER_SECOND = 2
 

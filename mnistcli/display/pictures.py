@@ -1,6 +1,7 @@
 """Results → PNG files."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.display.text import percent
-from mnistcli.errors import FileError
 from mnistcli.records.comparisons import CoresetComparison
 from mnistcli.records.evaluations import Mistake
+from mnistcli.records.files import write_atomically
 from mnistcli.records.reports import SheetRow
 
 SIDE = 28
@@ -102,7 +103,6 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    try:
-        figure.savefig(path, format="png", dpi=110)
-    except OSError as error:
-        raise FileError(f'cannot write "{path}": {error.strerror}') from error
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    write_atomically(path, content.getvalue())

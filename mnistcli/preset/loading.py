@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mnistcli.errors import FileError, PresetError, suggest
+from mnistcli.errors import FileError, PresetError, reason_of, suggest
 from mnistcli.preset.faults import describe_fault
 from mnistcli.preset.schema import Preset
 
@@ -65,8 +65,7 @@ def read_preset_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PresetError(f'cannot read the preset "{path}": {reason}') from error
+        raise PresetError(f'cannot read the preset "{path}": {reason_of(error)}') from error
     if len(content) > SIZE_LIMIT:
         raise PresetError(f'the preset "{path}" is larger than {SIZE_LIMIT:,} bytes')
     try:
@@ -134,8 +133,7 @@ def copy_preset(reference: str, destination: Path) -> Path:
     except FileExistsError as error:
         raise FileError(f'"{target}" exists already; choose another name') from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f'cannot write "{target}": {reason}') from error
+        raise FileError(f'cannot write "{target}": {reason_of(error)}') from error
     return target
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from mnistcli.errors import FileError
-from mnistcli.records.store import write_atomically
+from mnistcli.errors import FileError, reason_of
+from mnistcli.records import files
+from mnistcli.records.files import write_atomically
 
 INDICES = "indices.npz"
 SIZE_LIMIT = 1 << 28
@@ -45,7 +46,8 @@ def read_arrays(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or "it is not an .npz file of plain arrays"
+        unreadable = isinstance(error, OSError)
+        reason = reason_of(error) if unreadable else "not an .npz file of plain arrays"
         raise FileError(f'cannot read "{path}": {reason}') from error
 
 
@@ -91,7 +93,7 @@ class Cache:
         """Stores arrays, if that can be done."""
         path = self._path(content)
         with contextlib.suppress(FileError, OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(path.parent, exist_ok=True)
             write_arrays(path, arrays)
 
     def _path(self, content: str) -> Path:

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from mnistcli.errors import FileError
+from mnistcli.errors import FileError, reason_of
 from mnistcli.preset.faults import describe_fault
+from mnistcli.records.files import write_atomically
 from mnistcli.records.states import RunState
-from mnistcli.records.store import STATE, WEIGHTS, write_atomically
+from mnistcli.records.store import STATE, WEIGHTS
 
 HEADER_LIMIT = 16 << 20
 STATE_LIMIT = 1 << 30
@@ -93,5 +94,4 @@ def _read(path: Path, limit: int) -> dict[str, Tensor]:
             raise FileError(f'"{path}" is larger than {limit:,} bytes')
         return safetensors.torch.load(path.read_bytes())
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f'cannot read "{path}": {reason}') from error
+        raise FileError(f'cannot read "{path}": {reason_of(error)}') from error

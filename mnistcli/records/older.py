@@ -15,7 +15,7 @@ def update(content: bytes, path: Path) -> bytes:
     """Return a run record of version 1 as one of version 2, and any other document unchanged.
 
     Raises:
-        FileError: The document is the start of an unfinished run of version 1.
+        FileError: the document is the start of an unfinished run of version 1.
     """
     if b"mnistcli.run/1" not in content and b"mnistcli.start/1" not in content:
         return content

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from mnistcli.display.batch import LiveTable, show_batch
 from mnistcli.engine.events import EpochFinished, RunFinished, TrainingStarted
-from mnistcli.records.store import EventLog
+from mnistcli.records.log import EventLog
 
 
 def drawn(table: LiveTable) -> list[list[str]]:

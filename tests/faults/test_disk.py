@@ -14,7 +14,8 @@ import pytest
 from mnistcli.engine.events import EpochFinished
 from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.training.setup import prepare, run
+from mnistcli.experiment.training.run import run
+from mnistcli.experiment.training.setup import prepare
 from mnistcli.preset.loading import load_preset
 from mnistcli.records.checkpoint import load_state
 from tests.conftest import Counts
@@ -42,7 +43,7 @@ def test_on_a_full_disk_the_last_state_stays(
     assert "cannot write" in done.stderr
     assert not (folder / "record.json").exists()
     if (folder / "start.json").exists():
-        assert f"go on with: mnistcli train --resume {folder}" in done.stderr
+        assert f"resume with: mnistcli train --resume {folder}" in done.stderr
         if (folder / "state.safetensors").exists():
             load_state(folder)
         resumed = [sys.executable, "-m", "mnistcli", "train", "--resume", folder, "--no-fail", "-q"]

@@ -63,7 +63,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert out == ""
     last = err.splitlines()[-1]
     (folder,) = (tmp_path / "runs").iterdir()
-    assert last.endswith(f"; go on with: mnistcli train --resume {folder}")
+    assert last.endswith(f"; resume with: mnistcli train --resume {folder}")
     again = [*COMMAND, *last.rpartition("mnistcli ")[2].split(), "--no-fail", "-q"]
     subprocess.run(again, check=True, capture_output=True, timeout=120, env=ENVIRONMENT)
     unbroken = [part.replace(str(tmp_path / "runs"), str(tmp_path / "a")) for part in long_command]
@@ -115,7 +115,7 @@ def test_the_second_ctrl_c_does_not_wait_and_the_cursor_comes_back(
     assert process.wait(timeout=30) == 130
     assert b"\x1b[?25l" in shown
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
-    assert re.search(rb"interrupted; go on with: mnistcli\s+train", shown)
+    assert re.search(rb"interrupted; resume with: mnistcli\s+train", shown)
 
 
 def test_runs_that_begin_at_once_never_mix(

@@ -106,7 +106,7 @@ def test_other_images_are_refused(cli: Callable, begun: Path) -> None:
 
 
 def test_a_second_process_is_refused(cli: Callable, begun: Path) -> None:
-    from mnistcli.records.store import lock_run
+    from mnistcli.records.folders import lock_run
 
     with lock_run(begun):
         answer = cli("train", "--resume", begun)

@@ -1,7 +1,5 @@
 import dataclasses
-import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -10,14 +8,8 @@ import pytest
 
 from mnistcli.engine import events
 from mnistcli.errors import FileError
-from mnistcli.records.store import (
-    EVENTS,
-    EventLog,
-    create_run_folder,
-    find_run,
-    read_record,
-    write_atomically,
-)
+from mnistcli.records.folders import create_run_folder, find_run
+from mnistcli.records.store import read_record
 
 NOW = datetime(2026, 11, 21, 21, 45, 2, tzinfo=UTC)
 
@@ -37,17 +29,6 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         create_run_folder(tmp_path / "file", "sprint", 0, NOW)
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    write_atomically(path, b"one")
-    path.with_name(".x.tmp").mkdir()
-    write_atomically(path, b"two")
-    assert path.read_bytes() == b"two"
-    with pytest.raises(FileError, match="cannot write"):
-        write_atomically(tmp_path / "missing" / "x", b"")
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".x.tmp", "x"]
-
-
 @pytest.mark.parametrize("reference", ["", "nowhere", "a\0b", "x" * 5_000, "record.json"])
 def test_what_is_no_run_is_said(tmp_path: Path, reference: str) -> None:
     with pytest.raises(FileError, match="is not a run"):
@@ -60,21 +41,6 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, content: str) -> None:
     with pytest.raises(FileError, match="not a run record") as raised:
         read_record(find_run(str(tmp_path / "record.json")))
     assert "\n" not in str(raised.value)
-
-
-def test_events_are_lines_of_json(tmp_path: Path) -> None:
-    @dataclass(frozen=True)
-    class Happened:
-        count: int
-
-    with EventLog(tmp_path) as log:
-        log(Happened(1))
-        log(Happened(2))
-    lines = (tmp_path / EVENTS).read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"event": "Happened", "count": 1},
-        {"event": "Happened", "count": 2},
-    ]
 
 
 def test_the_guide_knows_every_event_of_the_log() -> None:

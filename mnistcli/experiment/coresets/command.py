@@ -13,8 +13,9 @@ from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.preset.coreset import default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetDocument
+from mnistcli.records.folders import create_run_folder
 from mnistcli.records.reports import SheetRow
-from mnistcli.records.store import create_run_folder, write_atomically
+from mnistcli.records.store import write_document
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,5 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
         indices_file=saved.indices_file,
         indices_sha256=saved.indices_sha256,
     )
-    content = document.model_dump_json(indent=2) + "\n"
-    write_atomically(folder / "coreset.json", content.encode())
+    write_document(folder / "coreset.json", document)
     return Selection(document, sheet)

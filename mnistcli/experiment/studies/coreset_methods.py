@@ -27,7 +27,8 @@ from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Coreset, Method, default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetComparison, MethodResult, PairedDifference
-from mnistcli.records.store import create_run_folder, write_atomically
+from mnistcli.records.folders import create_run_folder
+from mnistcli.records.store import write_document
 from mnistcli.selection.coreset.groups import Indices, divide
 from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.plans import fill_steps
@@ -103,8 +104,7 @@ def compare_methods(
     folder = create_run_folder(options.out, name, contest.seeds[0], now)
     outcomes = list(contest.workers.run(jobs, options.threads or 1, emit))
     document = _summarize(preset, contest, options, outcomes, folder)
-    content = document.model_dump_json(indent=2) + "\n"
-    write_atomically(folder / "comparison.json", content.encode())
+    write_document(folder / "comparison.json", document)
     return document
 
 

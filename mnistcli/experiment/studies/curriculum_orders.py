@@ -29,7 +29,8 @@ from mnistcli.experiment.workers import Workers
 from mnistcli.preset.curriculum import Curriculum, Groups, Paced
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import ArmResult, CurriculumComparison, PairedDifference
-from mnistcli.records.store import create_run_folder, write_atomically
+from mnistcli.records.folders import create_run_folder
+from mnistcli.records.store import write_document
 from mnistcli.selection.coreset.groups import Indices
 from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.plans import fill_steps
@@ -156,8 +157,7 @@ def compare_orders(
     folder = create_run_folder(options.out, f"{preset.name}-orders", seeds[0], now)
     outcomes = list(workers.run(jobs, options.threads or 1, emit))
     document = _summarize(preset, seeds, options, outcomes, folder)
-    content = document.model_dump_json(indent=2) + "\n"
-    write_atomically(folder / "comparison.json", content.encode())
+    write_document(folder / "comparison.json", document)
     return document
 
 

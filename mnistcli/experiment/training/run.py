@@ -17,9 +17,10 @@ from mnistcli.experiment.training.record import make_profile, make_record
 from mnistcli.experiment.training.setup import TrainingSetup
 from mnistcli.experiment.training.state import TrainingState, begin, resume
 from mnistcli.process import Stopped, defer_signals
-from mnistcli.records import store
+from mnistcli.records import folders, store
 from mnistcli.records.checkpoint import save_weights
 from mnistcli.records.documents import RunRecord
+from mnistcli.records.log import EventLog
 from mnistcli.records.states import DivergenceDocument
 
 
@@ -37,17 +38,17 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
         Stopped: a signal came; its advice says how to resume.
     """
     folder = setup.folder
-    with store.lock_run(folder):
+    with folders.lock_run(folder):
         if (folder / store.RECORD).exists():
             return store.read_record(folder)
-        store.remove_leftovers(folder)
-        with _explain(folder), store.EventLog(folder) as log:
+        folders.remove_leftovers(folder)
+        with _explain(folder), EventLog(folder) as log:
             start = resume if (folder / store.STATE).exists() else begin
             state = start(setup, log, show)
             _train(state, show)
             record = _finish(state, profile=profile)
             store.write_record(folder, record)
-        store.remove_leftovers(folder)
+        folders.remove_leftovers(folder)
     return record
 
 

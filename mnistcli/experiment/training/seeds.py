@@ -17,17 +17,15 @@ from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped
 from mnistcli.records.comparisons import RunsDocument, RunsSummary
 from mnistcli.records.documents import Check, RunRecord
+from mnistcli.records.folders import create_run_folder, read_folder, write_files
 from mnistcli.records.states import BatchDocument
 from mnistcli.records.store import (
     BATCH_SUFFIX,
     RECORD,
     START,
-    create_run_folder,
     read_document,
-    read_folder,
     read_record,
     write_document,
-    write_files,
     write_record,
 )
 from mnistcli.verdict.budget import passed

@@ -11,8 +11,9 @@ from mnistcli.experiment.machine import Machine, Options, choose_machine, list_v
 from mnistcli.experiment.network import Network, build_network, check_batches
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import Repetition, RunRecord
+from mnistcli.records.folders import create_run_folder
 from mnistcli.records.states import RunStart
-from mnistcli.records.store import START, create_run_folder, read_document, write_document
+from mnistcli.records.store import START, read_document, write_document
 from mnistcli.selection.coreset.groups import divide
 from mnistcli.verdict.budget import check_budget, passed
 

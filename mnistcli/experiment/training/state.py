@@ -31,8 +31,9 @@ from mnistcli.experiment.training.setup import TrainingSetup
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.checkpoint import load_state, save_state
 from mnistcli.records.documents import CoresetRecord
+from mnistcli.records.log import EventLog
 from mnistcli.records.states import RunState
-from mnistcli.records.store import STATE, EventLog
+from mnistcli.records.store import STATE
 from mnistcli.selection.course import PlannedCourse
 
 

@@ -14,7 +14,8 @@ from mnistcli.experiment.training.setup import TrainingSetup, prepare, reopen
 from mnistcli.experiment.training.state import begin, resume
 from mnistcli.preset.loading import load_preset
 from mnistcli.records.checkpoint import load_state, save_state
-from mnistcli.records.store import EVENTS, EventLog
+from mnistcli.records.log import EventLog
+from mnistcli.records.store import EVENTS
 from tests.faults.runs import interrupted_run
 
 PHASES = '{kind="groups", mode="disjoint", groups=[[0], [1, 2, 3, 4, 5, 6, 7, 8, 9]]}'

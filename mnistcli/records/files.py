@@ -1,0 +1,100 @@
+"""Every operation that changes the files of a run, one function or method each.
+
+Tests record, fail and replay these operations; so whoever calls `make_folder`, `remove`, `rename`
+or `sync_folder` calls it as `files.remove(…)`, and nothing else in `records` or `experiment`
+changes a file.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from mnistcli.errors import WriteError, reason_of
+
+
+class OutputFile:
+    """A file that is written front to back. Its methods raise OSError."""
+
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        """Open the file at its end to append to it, or empty."""
+        self.path = path
+        self._file = path.open("ab" if append else "wb")
+
+    def write(self, content: bytes) -> None:
+        """Write `content`, and hand it to the operating system."""
+        self._file.write(content)
+        self._file.flush()
+
+    def size(self) -> int:
+        """Return the size in bytes, with what was written so far."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def truncate(self, size: int) -> None:
+        """Drop everything after the first `size` bytes."""
+        self._file.truncate(size)
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; an error was raised before, by `write`."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def make_folder(path: Path, *, exist_ok: bool = False) -> None:
+    """Make a folder, and with `exist_ok` its parents too."""
+    path.mkdir(parents=exist_ok, exist_ok=exist_ok)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file, replacing `target`."""
+    source.replace(target)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can tell."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it has, whatever happens, all of its content or what it had before.
+
+    A device or a pipe, as in /dev/stdout, is written to directly.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.exists() and not path.is_file():
+            _write(path, content, sync=False)
+            return
+        _write(temporary, content, sync=True)
+        rename(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            remove(temporary)
+        raise WriteError(f'cannot write "{path}": {reason_of(error)}') from error
+
+
+def _write(path: Path, content: bytes, *, sync: bool) -> None:
+    file = OutputFile(path)
+    try:
+        file.write(content)
+        if sync:
+            file.sync()
+    finally:
+        file.close()

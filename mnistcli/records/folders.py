@@ -1,0 +1,141 @@
+"""Run folders: create, lock, clean up, copy, find and list them."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from mnistcli.errors import FileError, reason_of
+from mnistcli.records import files
+from mnistcli.records.states import BatchDocument
+from mnistcli.records.store import BATCH_SUFFIX, LOCK, RECORD, START, STATE, read_document
+
+
+def create_run_folder(out: Path, preset: str, seed: int, now: datetime) -> Path:
+    """Create a new folder below `out`, named after preset, time and seed.
+
+    Raises:
+        FileError: the folder cannot be created.
+    """
+    name = f"{preset}-{now:%Y%m%d-%H%M%S}-s{seed}"
+    try:
+        files.make_folder(out, exist_ok=True)
+        for suffix in ["", *(f"-{number}" for number in range(2, 1_000))]:
+            with contextlib.suppress(FileExistsError):
+                files.make_folder(folder := out / f"{name}{suffix}")
+                return folder
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f'cannot write runs to "{out}": {reason_of(error)}. Choose another --out.'
+        ) from error
+    raise FileError(f'"{out}" has a thousand runs named {name}. Choose another --out.')
+
+
+@contextlib.contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Keep other processes from training this run inside the `with` block.
+
+    Raises:
+        FileError: another process trains it, or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise FileError(f'"{folder}" is being trained by another process') from error
+    except OSError as error:
+        raise FileError(f'cannot write "{folder}": {reason_of(error)}') from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed processes, and from a finished run its start and state."""
+    names = [START, STATE, LOCK] if (folder / RECORD).exists() else []
+    with contextlib.suppress(OSError):
+        for path in [*(folder / name for name in names), *folder.glob(".*.[0-9]*")]:
+            files.remove(path)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return the contents of a run's files by name, without its record."""
+    names = {RECORD, LOCK}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in names}
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write what `read_folder` returned into another folder.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    for name, content in contents.items():
+        files.write_atomically(folder / Path(name).name, content)
+
+
+def find_run(reference: str) -> Path:
+    """Return the folder of a finished run, named by itself or by its record.json.
+
+    Raises:
+        FileError: there is no such run.
+    """
+    path = Path(reference)
+    folder = path.parent if path.name == RECORD else path
+    if not _has_any(folder, RECORD):
+        raise FileError(f'"{reference}" is not a run: it has no {RECORD}')
+    return folder
+
+
+def find_begun_run(reference: str) -> Path:
+    """Return the folder of a run, finished or not, named by itself or by a file in it.
+
+    Raises:
+        FileError: there is no such run.
+    """
+    path = Path(reference)
+    folder = path.parent if path.name in (RECORD, START, STATE) else path
+    if not _has_any(folder, RECORD, START):
+        raise FileError(f'"{reference}" is not a run to resume: it has no {START}')
+    return folder
+
+
+def _has_any(folder: Path, *names: str) -> bool:
+    try:
+        return any((folder / name).is_file() for name in names)
+    except (OSError, ValueError):
+        return False
+
+
+def list_runs(reference: str) -> list[Path] | None:
+    """Return the finished runs in a folder or of a batch.
+
+    The list is empty for a run, and None for what is not a folder, a batch or a record.json: that
+    may be the name of a preset.
+
+    Raises:
+        FileError: the file of a batch is unreadable, or not such a file.
+    """
+    path = Path(reference)
+    try:
+        if path.name == RECORD:
+            return []
+        if path.name.endswith(BATCH_SUFFIX):
+            named = read_document(path, BatchDocument, "a batch of runs").runs.values()
+            folders = [path.parent / Path(name).name for name in named]
+            return [folder for folder in folders if (folder / RECORD).exists()]
+        if not path.is_dir():
+            return None
+        return (
+            [] if (path / RECORD).exists() else sorted(p.parent for p in path.glob(f"*/{RECORD}"))
+        )
+    except (OSError, ValueError):
+        return None
+
+
+def list_references(references: Sequence[str]) -> list[str]:
+    """Return the references, with every folder of runs replaced by the runs in it."""
+    return [str(run) for each in references for run in list_runs(each) or [Path(each)]]
