@@ -174,7 +174,7 @@ def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = No
         for job, finished in workers.run(jobs, document.threads, emit):
             _keep(finished, job.folder)
     except Stopped as stopped:
-        stopped.advice = f"go on with: mnistcli train --resume {quote(str(batch.path))}"
+        stopped.advice = f"resume with: mnistcli train --resume {quote(str(batch.path))}"
         raise
     return summarize_runs([read_record(batch.folder(seed)) for seed in document.runs])
 
