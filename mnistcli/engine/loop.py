@@ -114,15 +114,7 @@ def _train_epoch(
         clock.lap("other")
     if schedule.every == "epoch":
         schedule.scheduler.step()
-    return EpochFinished(
-        epoch=state.number,
-        train_loss=float(epoch.loss_sum) / epoch.seen,
-        train_accuracy=int(epoch.correct) / epoch.seen,
-        learning_rate=epoch.rate,
-        seconds=clock.seconds,
-        images=epoch.seen,
-        stages=clock.stages,
-    )
+    return epoch.finish(state.number)
 
 
 def learn(

@@ -1,4 +1,4 @@
-"""Optimizer and schedule specs → PyTorch's optimizer and schedule."""
+"""Settings of optimizer and schedule → PyTorch's objects."""
 
 import inspect
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from mnistcli.preset import training as spec
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning-rate scheduler and when it takes its step."""
+    """A learning-rate scheduler, and when it steps."""
 
     scheduler: lr_scheduler.LRScheduler
     every: Literal["batch", "epoch"]
@@ -27,10 +27,10 @@ class Schedule:
 def build_optimizer(
     settings: spec.Optimizer, parameters: Iterable[nn.Parameter]
 ) -> optim.Optimizer:
-    """The optimizer over `parameters`, in its fused form: one kernel for all of a tensor's step.
+    """Build the optimizer over `parameters`, in its fused form: one kernel a tensor and step.
 
     Raises:
-        PresetError: it is not made for such parameters.
+        PresetError: it does not suit these parameters.
     """
     _spare_compiler()
     optimizer = _build(settings, parameters)
@@ -98,7 +98,7 @@ def _build_adamw(settings: spec.AdamW, parameters: Iterable[nn.Parameter]) -> op
 def _part_kernels(
     parameters: Iterable[nn.Parameter],
 ) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Kernels over several channels, which are what Muon is for, and all other parameters.
+    """Split into kernels over several channels, which Muon moves, and all other parameters.
 
     Raises:
         PresetError: one of the two is empty.
@@ -110,14 +110,14 @@ def _part_kernels(
         (kernels if is_kernel else others).append(parameter)
     if not kernels or not others:
         raise PresetError(
-            "train.optimizer: muon is for networks with a convolution over several channels "
-            "and other parameters beside it; use adamw"
+            "train.optimizer: muon needs a convolution over several channels and other "
+            "parameters beside it. Use adamw."
         )
     return kernels, others
 
 
 def build_average(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """A copy of the network that follows it: weights, and running statistics too."""
+    """Return a moving average of the network: of its weights and running statistics."""
     if decay is None:
         return None
     move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
@@ -127,7 +127,7 @@ def build_average(model: nn.Module, decay: float | None) -> AveragedModel | None
 def build_schedule(
     settings: spec.Schedule, optimizer: optim.Optimizer, *, epochs: int, total_steps: int
 ) -> Schedule:
-    """The schedule of `optimizer` over `epochs` epochs of `total_steps` batches in all."""
+    """Build the schedule of `optimizer` over `epochs` epochs with `total_steps` batches in all."""
     match settings:
         case spec.Constant():
             return Schedule(lr_scheduler.ConstantLR(optimizer, factor=1.0), "epoch")
@@ -162,12 +162,12 @@ def build_schedule(
 def trace_rates(
     schedule: Schedule, optimizer: optim.Optimizer, epoch_steps: Sequence[int]
 ) -> list[float]:
-    """The learning rate of every step, of the optimizer's first group; nothing is learned.
+    """Return the learning rate of every step, of the optimizer's first group, without training.
 
     Args:
-        schedule: fresh; is gone through.
-        optimizer: that schedule's; its parameters have no gradients.
-        epoch_steps: how many steps every epoch has.
+        schedule: fresh; is stepped through.
+        optimizer: the schedule's; its parameters have no gradients.
+        epoch_steps: number of steps of every epoch.
     """
     rates = []
     optimizer.step()  # a scheduler warns if its first step comes before the optimizer's

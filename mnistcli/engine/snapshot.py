@@ -66,10 +66,10 @@ def restore_snapshot(
     sizes: Sequence[int],
     images: int,
 ) -> None:
-    """Make a fresh state what it was when the snapshot was taken.
+    """Make a state what it was when the snapshot was taken.
 
     Args:
-        state: fresh, of the same preset; is changed in place.
+        state: fresh, of the same preset.
         tensors: those of the snapshot.
         facts: those of the snapshot.
         recipe: how the batches are made.
@@ -82,19 +82,17 @@ def restore_snapshot(
     left = dict(tensors)
     try:
         state.history = [EpochFinished(**epoch) for epoch in facts["history"]]
-        if [epoch.epoch for epoch in state.history] != list(range(1, state.number)):
+        if [epoch.epoch for epoch in state.history] != [*range(1, state.number)]:
             raise IndexError("the epochs are not numbered from 1")
-        size = [*sizes, 0][state.number - 1]
         if facts["epoch"] is not None:
             state.epoch = _restore_epoch(state.learner, left, facts["epoch"], recipe)
-            _check_indices(state.epoch, recipe, size, images)
+            _check_indices(state.epoch, recipe, sizes[len(state.history)], images)
         steps = sum(map(recipe.count_steps, sizes[: len(state.history)]))
         steps += state.epoch.step if state.epoch else 0
         _restore_learner(state.learner, left, facts["groups"], has_stepped=steps > 0)
-        by_batch = state.learner.schedule.every == "batch"
-        _restore_scheduler(
-            state.learner, facts["scheduler"], steps if by_batch else len(state.history)
-        )
+        if state.learner.schedule.every == "epoch":
+            steps = len(state.history)
+        _restore_scheduler(state.learner, facts["scheduler"], steps)
     except (KeyError, TypeError, IndexError, AttributeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"it belongs to another network or training: {reason}") from error

@@ -76,6 +76,18 @@ class EpochState:
     rate: float = 0.0
     """Learning rate of the last batch."""
 
+    def finish(self, number: int) -> EpochFinished:
+        """Return the metrics of the finished epoch, the `number`-th."""
+        return EpochFinished(
+            epoch=number,
+            train_loss=float(self.loss_sum) / self.seen,
+            train_accuracy=int(self.correct) / self.seen,
+            learning_rate=self.rate,
+            seconds=self.clock.seconds,
+            images=self.seen,
+            stages=self.clock.stages,
+        )
+
 
 @dataclass
 class LoopState:

@@ -1,4 +1,4 @@
-"""Preset → what its network is, before any training."""
+"""Preset → description of its network, before any training."""
 
 from dataclasses import asdict
 from math import prod
@@ -13,7 +13,7 @@ BYTES_PER_VALUE = 4
 
 
 def summarize(preset: Preset) -> Summary:
-    """Builds the network and says what it is, what it costs, and which claims about it agree.
+    """Build the network and return its layers, costs, budget checks and published claims.
 
     Raises:
         PresetError: the network cannot be built.

@@ -50,9 +50,12 @@ class PlannedCourse:
     """Number of epochs given out."""
 
     @classmethod
-    def of(cls, epochs: Sequence[Tensor], names: Sequence[str] = ()) -> "PlannedCourse":
+    def of(
+        cls, epochs: Sequence[Tensor], names: Sequence[str] = (), passes: float = 0.0
+    ) -> "PlannedCourse":
         """Return a course whose indices are all known from the beginning."""
-        return cls([len(indices) for indices in epochs], lambda epoch: epochs[epoch - 1], names)
+        sizes = [len(indices) for indices in epochs]
+        return cls(sizes, lambda epoch: epochs[epoch - 1], names, passes)
 
     def next(self, metrics: EpochFinished | None) -> Tensor | None:
         """Return the indices of the next epoch, or None after the last one."""
@@ -77,10 +80,8 @@ def plan_course(
         indices: int64 (k,), all images that may be learned from.
         labels: int64 (k,), their digits, on the CPU.
         recipe: its seed decides what is random.
-        scores: returns the difficulty of these images by a score's name, float (k,); called if the
-            curriculum goes by one.
-        losses: returns the network's present losses on these images, float (k,); called before
-            every round if the curriculum is self-paced.
+        scores: returns a score of these images by name, float (k,), if the curriculum needs one.
+        losses: returns the network's present losses on them, float (k,), if it is self-paced.
 
     Raises:
         PresetError: a phase has no images, or there are more rounds than steps.
@@ -89,9 +90,7 @@ def plan_course(
     generator = make_generator(recipe.seed, "curriculum")
     match settings:
         case None:
-            course = PlannedCourse.of([indices] * epochs)
-            course.passes = epochs
-            return course
+            return PlannedCourse.of([indices] * epochs, passes=epochs)
         case Groups():
             phases = divide_by_digits(settings, labels, generator)
             return _plan_phases(settings, indices, phases, epochs, recipe)
@@ -103,12 +102,18 @@ def plan_course(
 
             return _plan_rounds(settings, indices, epochs, recipe, rank)
         case Paced():
-            random = torch.rand(len(indices), generator=generator)
-            rising = random if settings.order == "random" else scores(settings.score)
-            order = order_evenly(
-                -rising if settings.order == "hard_first" else rising, labels, generator
-            )
+            order = _order_by_score(settings, labels, scores, generator)
             return _plan_rounds(settings, indices, epochs, recipe, lambda epoch: order)
+
+
+def _order_by_score(
+    settings: Paced, labels: Tensor, scores: Callable[[Score], Tensor], generator: torch.Generator
+) -> Tensor:
+    rising = torch.rand(len(labels), generator=generator)
+    if settings.order != "random":
+        found = scores(settings.score)
+        rising = -found if settings.order == "hard_first" else found
+    return order_evenly(rising, labels, generator)
 
 
 def _plan_phases(

@@ -1,6 +1,6 @@
-"""Curricula: which examples a phase or a round learns from, by digit or by difficulty.
+"""Curricula: which images a phase or a round learns from, by digit or by difficulty.
 
-Positions are those in the images to learn from, a coreset or all of them.
+Positions count within the images to learn from: a coreset, or all training images.
 """
 
 from math import ceil
@@ -13,15 +13,15 @@ from mnistcli.preset.curriculum import Groups
 
 
 def divide_by_digits(settings: Groups, labels: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """The positions of every phase, int64, ascending, those of kept images as often as they repeat.
+    """Return the positions of every phase, int64, ascending, kept images as often as they repeat.
 
     Args:
-        settings: which digits, and whether earlier ones come again.
+        settings: the digits of every phase, and whether earlier ones come again.
         labels: int64 (n,).
-        generator: decides which images of earlier digits are kept for replay.
+        generator: draws the images of earlier digits that are kept for replay.
 
     Raises:
-        PresetError: a phase would have no images.
+        PresetError: a phase has no images.
     """
     phases: list[Tensor] = []
     kept = torch.empty(0, dtype=torch.int64)
@@ -49,15 +49,15 @@ def _keep(
 
 
 def order_evenly(scores: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """All positions, int64 (n,), by rising score, so that every beginning has all digits.
+    """Return all positions, int64 (n,), by rising score, with all digits from the beginning.
 
-    An example's place is its rank among those of its digit. Without that the first images would be
-    ones and zeros (Hacohen & Weinshall 2019 balance their classes for the same reason).
+    An image is sorted by its rank within its digit. Otherwise the first images would be ones and
+    zeros (Hacohen & Weinshall 2019 balance their classes for the same reason).
 
     Args:
         scores: float (n,).
         labels: int64 (n,).
-        generator: decides between equal scores.
+        generator: breaks ties.
     """
     shuffled = torch.randperm(len(scores), generator=generator)
     rising = shuffled[torch.argsort(scores[shuffled], stable=True)]
@@ -69,13 +69,13 @@ def order_evenly(scores: Tensor, labels: Tensor, generator: torch.Generator) -> 
 
 
 def draw(order: Tensor, share: float, images: int, generator: torch.Generator) -> Tensor:
-    """`images` positions from the first `share` of `order`, all of these equally often but one.
+    """Draw `images` positions from the first `share` of `order`, equally often but for one pass.
 
     Args:
         order: int64 (n,).
         share: in (0, 1].
-        images: how many; more than there are come again.
-        generator: decides which.
+        images: number of positions; if there are fewer, they repeat.
+        generator: draws them.
     """
     available = order[: max(1, ceil(share * len(order)))]
     passes = ceil(images / len(available))
@@ -84,7 +84,7 @@ def draw(order: Tensor, share: float, images: int, generator: torch.Generator) -
 
 
 def split_steps(steps: int, rounds: int) -> list[int]:
-    """How many steps every round has; they differ by one at most.
+    """Return the number of steps of every round; they differ by at most one.
 
     Raises:
         PresetError: there are more rounds than steps.

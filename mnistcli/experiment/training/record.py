@@ -42,13 +42,7 @@ def make_record(state: TrainingState, tested: Evaluation, weights_sha256: str) -
         phases=phases,
         phases_evaluated_on=state.phase_set.kind if state.phase_set else None,
         train_seconds=sum(epoch.seconds for epoch in history),
-        test=TestResult(
-            accuracy=tested.accuracy,
-            correct=tested.correct,
-            total=tested.total,
-            loss=tested.loss,
-            interval=wilson_interval(tested.correct, tested.total),
-        ),
+        test=_record_test(tested),
         weights_sha256=weights_sha256,
         peak_memory=devices.measure_peak_memory(),
         profile=None,
@@ -58,6 +52,16 @@ def make_record(state: TrainingState, tested: Evaluation, weights_sha256: str) -
     )
     checks = (*check_budget(setup.preset.budget, record.figures), *check_phases(phases))
     return record.model_copy(update={"checks": checks, "passed": passed(checks)})
+
+
+def _record_test(tested: Evaluation) -> TestResult:
+    return TestResult(
+        accuracy=tested.accuracy,
+        correct=tested.correct,
+        total=tested.total,
+        loss=tested.loss,
+        interval=wilson_interval(tested.correct, tested.total),
+    )
 
 
 def make_profile(

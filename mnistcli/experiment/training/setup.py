@@ -71,8 +71,7 @@ def prepare(
         earlier: the run that this one repeats.
 
     Raises:
-        PresetError: the network cannot be built or its optimizer does not suit it, too many images
-            are held out or selected, or a batch would be too small for batch normalization.
+        PresetError: the network cannot be built, or does not fit its optimizer, data or batches.
         UsageError: the device is not available.
         FileError: data or indices are unreadable, or the run folder cannot be made.
     """
@@ -80,24 +79,17 @@ def prepare(
     network = build_network(preset, options.seed, machine)
     data = load_data(preset, options, machine)
     given = read_coreset(coreset, data.train) if coreset else None
-    if preset.coreset and not given:
-        divide(data.train.labels.cpu().numpy(), preset.coreset.size, preset.coreset.balance)
-    started = datetime.now(UTC)
-    start = RunStart(
-        started=started.isoformat(timespec="seconds"),
-        preset=preset,
-        seed=options.seed,
-        device=machine.device.type,
-        precision=machine.precision_name,
-        threads=machine.threads,
-        data_folder=data.source.folder,
-        data=data.source,
-        coreset_file=str(coreset.absolute()) if coreset else None,
-        repeats=_plan_repetition(earlier, machine, data),
-    )
+    if (settings := preset.coreset) and not given:
+        divide(data.train.labels.cpu().numpy(), settings.size, settings.balance)
+    start = _make_start(preset, options.seed, machine, data, coreset)
+    if earlier:
+        repeats = _plan_repetition(earlier, machine, data)
+        start = start.model_copy(update={"repeats": repeats})
     setup = TrainingSetup(start, machine, network, data, given, Path())
     check_batches(preset, network.layers, [setup.images])
-    folder = folder or create_run_folder(options.out, preset.name, options.seed, started)
+    if folder is None:
+        now = datetime.fromisoformat(start.started)
+        folder = create_run_folder(options.out, preset.name, options.seed, now)
     write_document(folder / START, start)
     return replace(setup, folder=folder)
 
@@ -128,18 +120,25 @@ def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
     return TrainingSetup(start, machine, network, images, given, folder)
 
 
-def _plan_repetition(earlier: RunRecord | None, machine: Machine, data: Data) -> Repetition | None:
-    if earlier is None:
-        return None
-    return Repetition(
-        run_id=earlier.run_id,
-        weights_sha256=earlier.weights_sha256,
-        differences=_list_differences(earlier, machine, data.source.train_sha256),
+def _make_start(
+    preset: Preset, seed: int, machine: Machine, data: Data, coreset: Path | None
+) -> RunStart:
+    return RunStart(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        preset=preset,
+        seed=seed,
+        device=machine.device.type,
+        precision=machine.precision_name,
+        threads=machine.threads,
+        data_folder=data.source.folder,
+        data=data.source,
+        coreset_file=str(coreset.absolute()) if coreset else None,
+        repeats=None,
     )
 
 
-def _list_differences(earlier: RunRecord, machine: Machine, data_sha256: str) -> tuple[str, ...]:
-    """Return what differs from an earlier run of the same preset and seed."""
+def _plan_repetition(earlier: RunRecord, machine: Machine, data: Data) -> Repetition:
+    """Return which run is repeated, and what differs beside preset and seed."""
     before = earlier.versions | {
         "device": earlier.device,
         "precision": earlier.precision,
@@ -150,10 +149,13 @@ def _list_differences(earlier: RunRecord, machine: Machine, data_sha256: str) ->
         "device": machine.device.type,
         "precision": machine.precision_name,
         "threads": str(machine.threads),
-        "training images": data_sha256[:12],
+        "training images": data.source.train_sha256[:12],
     }
-    return tuple(
+    differences = tuple(
         f"{name} {before.get(name, 'unknown')} → {value}"
         for name, value in now.items()
         if before.get(name) != value
+    )
+    return Repetition(
+        run_id=earlier.run_id, weights_sha256=earlier.weights_sha256, differences=differences
     )
