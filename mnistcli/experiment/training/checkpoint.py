@@ -1,11 +1,18 @@
-"""What is saved while a training runs, so that it can resume after whatever ends the process."""
+"""What is saved of a training so that it can resume, and what is said when it ends early."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from shlex import quote
 
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
+from mnistcli.errors import DivergedError, WriteError
 from mnistcli.experiment.training.state import TrainingState
-from mnistcli.process import is_stopping
+from mnistcli.process import Stopped, is_stopping
+from mnistcli.records import store
+from mnistcli.records.states import DivergenceDocument
 
 SAVE_SECONDS = 30.0
 
@@ -32,3 +39,20 @@ class Checkpointer:
     @property
     def _is_due(self) -> bool:
         return is_stopping() or time.monotonic() - self._last >= SAVE_SECONDS
+
+
+@contextmanager
+def explain_ending(folder: Path) -> Iterator[None]:
+    """Say how to resume after a signal or a full disk; keep where a training diverged."""
+    advice = f"resume with: mnistcli train --resume {quote(str(folder))}"
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.advice = stopped.advice or advice
+        raise
+    except WriteError as error:
+        raise WriteError(f"{error}; {advice}") from error
+    except DivergedError as error:
+        document = DivergenceDocument(**asdict(error.divergence))
+        store.write_document(folder / store.DIVERGENCE, document)
+        raise

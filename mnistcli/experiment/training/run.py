@@ -1,27 +1,21 @@
 """Setup → state → trained network → record."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
-from shlex import quote
+from collections.abc import Callable
 
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.loop import train
 from mnistcli.engine.profiling import measure_ceiling
-from mnistcli.errors import DivergedError, WriteError
-from mnistcli.experiment.training.checkpoint import Checkpointer
+from mnistcli.experiment.training.checkpoint import Checkpointer, explain_ending
 from mnistcli.experiment.training.record import make_profile, make_record
 from mnistcli.experiment.training.setup import TrainingSetup
 from mnistcli.experiment.training.state import TrainingState, begin, resume
-from mnistcli.process import Stopped, defer_signals
+from mnistcli.process import defer_signals
 from mnistcli.records import folders, store
 from mnistcli.records.checkpoint import save_weights
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.log import EventLog
-from mnistcli.records.states import DivergenceDocument
 
 
 def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = False) -> RunRecord:
@@ -42,7 +36,7 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
         if (folder / store.RECORD).exists():
             return store.read_record(folder)
         folders.remove_leftovers(folder)
-        with _explain(folder), EventLog(folder) as log:
+        with explain_ending(folder), EventLog(folder) as log:
             start = resume if (folder / store.STATE).exists() else begin
             state = start(setup, log, show)
             _train(state, show)
@@ -85,20 +79,3 @@ def _finish(state: TrainingState, *, profile: bool) -> RunRecord:
     ceiling = measure_ceiling(state.loop.learner, setup.data.train, state.recipe)
     measured = make_profile(state.loop.history, evaluation_seconds, ceiling)
     return record.model_copy(update={"profile": measured})
-
-
-@contextmanager
-def _explain(folder: Path) -> Iterator[None]:
-    """Say how to resume after a signal or a full disk; keep where a training diverged."""
-    advice = f"resume with: mnistcli train --resume {quote(str(folder))}"
-    try:
-        yield
-    except Stopped as stopped:
-        stopped.advice = stopped.advice or advice
-        raise
-    except WriteError as error:
-        raise WriteError(f"{error}; {advice}") from error
-    except DivergedError as error:
-        document = DivergenceDocument(**asdict(error.divergence))
-        store.write_document(folder / store.DIVERGENCE, document)
-        raise
