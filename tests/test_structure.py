@@ -28,6 +28,10 @@ ALLOWED: dict[str, set[str]] = {
 EXCEPTIONS = {
     ("display/progress.py", "mnistcli.engine.events"),
     ("display/batch.py", "mnistcli.engine.events"),
+    ("display/bars.py", "mnistcli.engine.events"),
+    ("display/lines.py", "mnistcli.engine.events"),
+    ("display/live.py", "mnistcli.engine.events"),
+    ("display/live_budget.py", "mnistcli.engine.events"),
 }
 TORCH_FREE = (
     "preset",

@@ -36,6 +36,7 @@ from mnistcli.cli.options import (
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnistcli.display.live_budget import RunHeader
     from mnistcli.experiment.machine import Options
     from mnistcli.experiment.training.seeds import Batch
     from mnistcli.experiment.training.setup import TrainingSetup
@@ -133,7 +134,7 @@ def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool 
     console = standard_error()
     if not shown.quiet:
         print(headline(setup), file=console.file, flush=True)
-    with show_progress(console, quiet=shown.quiet) as emit:
+    with show_progress(console, make_header(setup), quiet=shown.quiet) as emit:
         record = run(setup, emit, profile=profile)
     show_run(record, shown)
 
@@ -193,6 +194,21 @@ def repeat_training(reference: str, options: "Options", shown: OutputOptions) ->
     from mnistcli.records.folders import find_run
 
     run_training(prepare_repetition(find_run(reference), options), shown)
+
+
+def make_header(setup: "TrainingSetup") -> "RunHeader":
+    """Collect what the live view shows of a run before its training starts."""
+    from mnistcli.display.live_budget import RunHeader
+
+    data = setup.data
+    total = len(data.train) + len(data.validation or ())
+    return RunHeader(
+        budget=setup.preset.budget,
+        parameters=setup.network.parameters,
+        images=setup.images,
+        train_fraction=setup.images / total,
+        folder=setup.folder,
+    )
 
 
 def headline(setup: "TrainingSetup") -> str:

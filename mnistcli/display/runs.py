@@ -6,8 +6,8 @@ from shlex import quote
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from mnistcli.display.budget import check_table
 from mnistcli.display.layout import new_table
-from mnistcli.display.tables import check_table
 from mnistcli.display.text import overall_verdict, percent, seconds, verdict
 from mnistcli.records.comparisons import RunsDocument, RunsSummary
 
@@ -23,6 +23,7 @@ def runs_view(document: RunsDocument, batch_file: Path) -> RenderableType:
         Text(f" mean {percent(document.summary.mean_test_accuracy)}{_spread(document.summary)}"),
         Text(),
         check_table(document.checks),
+        Text(),
         Text.assemble(" ", verdict(word), advice, "  written to ", path),
         Text(f" next: mnistcli compare {path}"),
     )

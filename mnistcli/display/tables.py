@@ -1,6 +1,6 @@
 """Summaries, runs and presets → tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from shlex import quote
 from textwrap import fill
 
@@ -8,15 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnistcli.display.budget import check_table
 from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
 from mnistcli.display.layout import new_table
 from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
-    SIGNS,
     VERDICT_STYLE,
     count,
-    figure,
-    figure_name,
     percent,
     seconds,
     size,
@@ -24,7 +22,6 @@ from mnistcli.display.text import (
 )
 from mnistcli.preset.schema import Reference
 from mnistcli.records.documents import (
-    Check,
     ClaimAudit,
     PresetList,
     Profile,
@@ -82,7 +79,7 @@ def run_view(record: RunRecord) -> RenderableType:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
     if record.repeats:
         parts += [_repetition(record.repeats), Text()]
-    return Group(*parts, check_table(record.checks, record.figures), ending)
+    return Group(*parts, check_table(record.checks, record.figures), Text(), ending)
 
 
 def _repetition(repeats: Repetition) -> Text:
@@ -122,22 +119,6 @@ def _claim_table(audits: Sequence[ClaimAudit]) -> Table:
     table = new_table(*CLAIM_COLUMNS, "where", right=CLAIM_FIGURES, gap=1)
     for audit in audits:
         table.add_row(*claim_cells(audit), Text(audit.where, style="dim"))
-    return table
-
-
-def check_table(checks: Sequence[Check], measured: Mapping[str, float] | None = None) -> Table:
-    """Build the table of checks, and of the figures in `measured` that have no limit."""
-    table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
-    limits = {check.name: check for check in checks}
-    known = {check.name: check.value for check in checks}
-    values = {**measured, **known} if measured else known
-    for name, value in values.items():
-        row = [figure_name(name), figure(name, value)]
-        if check := limits.get(name):
-            limit = f"{SIGNS[check.comparison]} {figure(name, check.limit)}"
-            table.add_row(*row, limit, verdict(check.verdict))
-        else:
-            table.add_row(*row, Text("–", style="dim"), "")
     return table
 
 

@@ -11,6 +11,7 @@ FIGURE_NAMES = {
     "test_accuracy": "test accuracy",
     "first_epoch_at_99_4": "first epoch ≥ 99.4 %",
     "train_fraction": "training images",
+    "train_seconds": "training time",
 }
 SIGNS = {"<": "<", "<=": "≤", ">=": "≥"}
 
@@ -48,6 +49,8 @@ def figure(name: str, value: float) -> str:
         return percent(value)
     if name.endswith("_seconds"):
         return seconds(value)
+    if name == "epochs":
+        return f"{round(value, 3):,}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 

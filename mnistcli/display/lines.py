@@ -1,0 +1,64 @@
+"""Training events → lines of text."""
+
+from mnistcli.display.text import count, digit_names, percent, percent_or_dash
+from mnistcli.engine.events import (
+    EpochFinished,
+    PhaseFinished,
+    PhasePlanned,
+    RunFinished,
+    TrainingResumed,
+    TrainingStarted,
+)
+
+
+def epoch_title(plan: TrainingStarted, epoch: int) -> str:
+    """Return, for example, "epoch 2/6", or "medium 2/3" where epochs have names."""
+    name = plan.epoch_names[epoch - 1] if plan.epoch_names else "epoch"
+    return f"{name} {epoch}/{len(plan.epoch_steps)}"
+
+
+def epoch_figures(event: EpochFinished) -> dict[str, str]:
+    """Return the figures of an epoch by column; "valid" only if there is a validation set."""
+    figures = {
+        "loss": f"{event.train_loss:.4f}",
+        "train": percent(event.train_accuracy),
+        "valid": percent_or_dash(event.validation_accuracy),
+        "rate": f"{event.learning_rate:.2g}",
+        "time": f"{event.seconds:,.1f} s",
+    }
+    if event.validation_accuracy is None:
+        del figures["valid"]
+    return figures
+
+
+def resume_line(event: TrainingResumed) -> str:
+    """Return, for example, "resuming after 1 epoch and 640 images"."""
+    images = f" and {count(event.images, 'image')}" if event.images else ""
+    return f"resuming after {count(event.epochs, 'epoch')}{images}"
+
+
+def plan_line(event: PhasePlanned) -> str:
+    """Describe a phase to come."""
+    digits = "all digits" if len(event.digits) == 10 else digit_names(event.digits)
+    line = (
+        f"{event.name:<8}{digits:<11}{event.images:>7,} images"
+        f"{event.steps:>6,} batches of {event.batch_size}"
+    )
+    if event.left_out:
+        line += f", {event.left_out} left out"
+    return line if event.target is None else f"{line}, target {percent(event.target, 0)}"
+
+
+def phase_line(event: PhaseFinished) -> str:
+    """Describe what a phase reached."""
+    own, seen = map(percent_or_dash, (event.own_accuracy, event.seen_accuracy))
+    line = f"own digits {own}, all digits so far {seen}"
+    if event.target is None:
+        return line
+    word = "PASS" if (event.own_accuracy or 0) >= event.target else "FAIL"
+    return f"{line}, target {percent(event.target)}: {word}"
+
+
+def run_line(event: RunFinished) -> str:
+    """Return, for example, "run 3/10  seed 2: 99.41 %"."""
+    return f"run {event.done}/{event.total}  {event.name}: {percent(event.accuracy)}"

@@ -1,0 +1,128 @@
+"""The budget table of a run under way: figures as they come, verdicts as they are known."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from mnistcli.display.budget import DASH, BudgetRow, budget_table, figure_row, format_limit
+from mnistcli.display.text import figure, figure_name, verdict
+from mnistcli.engine.events import (
+    EpochFinished,
+    Event,
+    PhaseFinished,
+    PhasePlanned,
+    TrainingStarted,
+)
+from mnistcli.preset.schema import Budget
+from mnistcli.verdict.budget import RULES, Comparison, holds
+
+TABLE_HEAD = 2
+GROWING = ("epochs", "train_seconds")
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What is known of a run before its training starts."""
+
+    budget: Budget
+    parameters: int
+    images: int
+    """Number of images that the network learns from."""
+    train_fraction: float
+    folder: Path
+    """The run folder; a resumed run's log is read from it."""
+
+
+class LiveBudget:
+    """Follows the events of one training."""
+
+    def __init__(self, header: RunHeader) -> None:
+        self._header = header
+        self._rules = {
+            rule.figure: (rule.comparison, limit)
+            for rule in RULES
+            if (limit := getattr(header.budget, rule.field)) is not None
+        }
+        self._plan = TrainingStarted((), ())
+        self._phases: list[PhasePlanned] = []
+        self._reached: dict[int, float] = {}
+        self._epochs: int = 0
+        self._images: int = 0
+        self._seconds: float = 0.0
+        self._epoch_start: float | None = None
+
+    @property
+    def height(self) -> int:
+        """Number of lines of the table."""
+        return TABLE_HEAD + 5 + sum(phase.target is not None for phase in self._phases)
+
+    def show(self, event: Event) -> None:
+        """Take an event in."""
+        match event:
+            case TrainingStarted():
+                self._plan, self._epoch_start = event, time.monotonic()
+            case EpochFinished():
+                self._epochs, self._images = event.epoch, self._images + event.images
+                self._seconds += event.seconds
+                self._epoch_start = time.monotonic()
+            case PhasePlanned():
+                self._phases.append(event)
+            case PhaseFinished():
+                self._reached[event.phase] = event.own_accuracy or 0.0
+
+    def render(self) -> RenderableType:
+        """Build the table as it is now."""
+        rows = [
+            self._row("parameters", self._header.parameters),
+            self._row("test_accuracy", None),
+            self._row("epochs", self._passes),
+            self._row("train_seconds", self._elapsed),
+            self._row("train_fraction", self._header.train_fraction),
+        ]
+        for number, phase in enumerate(self._phases, start=1):
+            if phase.target is not None:
+                name, value = f"phase_{number}_accuracy", self._reached.get(number)
+                rows.append(self._limited_row(name, value, ">=", phase.target))
+        return budget_table(rows)
+
+    @property
+    def _has_ended(self) -> bool:
+        return 0 < len(self._plan.epoch_steps) == self._epochs
+
+    @property
+    def _passes(self) -> float:
+        """Number of epochs that a budget counts: images seen over images there are."""
+        if not self._plan.epoch_names:
+            return self._epochs
+        return self._images / self._header.images
+
+    @property
+    def _elapsed(self) -> float:
+        if self._epoch_start is None or self._has_ended:
+            return self._seconds
+        return self._seconds + time.monotonic() - self._epoch_start
+
+    def _row(self, name: str, value: float | None) -> BudgetRow:
+        if name in self._rules:
+            return self._limited_row(name, value, *self._rules[name])
+        if value is None:
+            return BudgetRow(figure_name(name), DASH, DASH, self._pending)
+        return figure_row(name, value)
+
+    def _limited_row(
+        self, name: str, value: float | None, comparison: Comparison, limit: float
+    ) -> BudgetRow:
+        word = self._pending
+        if value is not None:
+            passed = holds(value, comparison, limit)
+            is_final = not passed or self._has_ended or name not in GROWING
+            word = verdict("pass" if passed else "fail") if is_final else word
+        measured = DASH if value is None else figure(name, value)
+        return BudgetRow(figure_name(name), measured, format_limit(name, comparison, limit), word)
+
+    @property
+    def _pending(self) -> Text:
+        return Text("evaluating" if self._has_ended else "pending", style="dim")
