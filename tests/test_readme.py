@@ -18,6 +18,19 @@ PAGES = {
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", GUIDES["reliability"])
 
 
+def test_the_readme_is_short_and_begins_with_a_picture() -> None:
+    assert len(README) <= 9_000
+    assert "<picture>" in README.splitlines()[:15]
+
+
+@pytest.mark.parametrize("block", re.findall(r"```console\n\$ (.*?)```", README, re.DOTALL))
+def test_what_a_command_shows_is_what_it_prints(cli, block: str) -> None:
+    command, *wanted = block.splitlines()
+    answer = cli(*command.split()[1:])
+    printed = iter(answer.out.splitlines())
+    assert all(line in printed for line in wanted if line != "…")  # in this order
+
+
 def test_promises_name_their_tests() -> None:
     assert len(NAMED) > 10
 

@@ -1,4 +1,4 @@
-"""The documents' own way to train: PIL transforms an image, a DataLoader, float32."""
+"""The documents' own pipeline: PIL transforms per image, a DataLoader, float32."""
 
 import gzip
 import shutil
@@ -31,7 +31,7 @@ TRANSFORMS = {
 
 
 def unpack_mnist(folder: Path) -> Path:
-    """Lays the embedded files out as torchvision's MNIST wants them."""
+    """Unpack the embedded files the way torchvision's MNIST expects them, and return the folder."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in (name for pair in FILES.values() for name in pair):
@@ -41,7 +41,7 @@ def unpack_mnist(folder: Path) -> Path:
 
 
 class DocumentPipeline:
-    """One documented system, trained as its document does."""
+    """A documented network, trained the way its document does."""
 
     def __init__(self, name: str, root: Path) -> None:
         settings = load_preset(name).train
@@ -64,7 +64,7 @@ class DocumentPipeline:
         self.criterion = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
 
     def images_per_second(self, images: int) -> float:
-        """Trains on about so many images, as the documents' loops do."""
+        """Train on about this many images, as the documents' loops do, and return the speed."""
         self.model.train()
         seen, correct = 0, 0
         batches = max(1, images // (self.loader.batch_size or 1))

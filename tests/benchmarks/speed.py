@@ -1,11 +1,11 @@
-"""How fast is the loop: against the documents' pipeline, and against the network's own ceiling.
+"""Measure the training loop against the documents' pipeline and the network's own ceiling.
 
     python -m tests.benchmarks.speed [--rounds 3] [--threads N] [--json FILE]
 
-Every figure comes from a process of its own, in turns: documents' pipeline, this loop, its ceiling,
-and again. What is quoted is the median of the ratios within a round, so that a machine whose speed
-drifts misleads no one. `sprint` has no document: its share of the ceiling is measured, and its
-training time against one epoch of the documents' pipeline on `onebyone`.
+Every measurement is a process of its own, and they take turns: documents' pipeline, this loop, its
+ceiling, and again. Medians are those of the ratios within a round, so that a machine whose speed
+drifts does not distort them. `sprint` has no document: its fraction of the ceiling is measured, and
+its training time against one epoch of the documents' pipeline on `onebyone`.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ENOUGH = {"documents": 2_560, "loop": 12_800}
 
 
 def work(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
-    """One measurement, in this process, after a warm-up."""
+    """Measure once, in this process, after a warm-up."""
     import torch
 
     torch.set_num_threads(threads)
@@ -46,7 +46,7 @@ def work(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
     overrides = [] if name == "sprint" else ["train.epochs=2", kept]
     preset = load_preset(name, overrides)
     experiment = prepare(preset, Options(threads=threads, out=root / "runs"))
-    # What is left out is not to be judged after every epoch.
+    # The images left out are not to be evaluated after every epoch.
     without = dataclasses.replace(experiment.data, validation=None)
     experiment = dataclasses.replace(experiment, data=without)
     record = run(experiment, lambda event: None, profile=True)
@@ -60,7 +60,7 @@ def work(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
 
 
 def measure(kind: str, name: str, root: Path, threads: int) -> dict[str, float]:
-    """The same, in a process of its own."""
+    """Measure once, in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.speed", "--work", kind, name, str(root)]
     done = subprocess.run(
         [*command, "--threads", str(threads)],
@@ -74,7 +74,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def compare(rounds: int, threads: int, root: Path) -> dict[str, object]:
-    """All presets, in turns."""
+    """Measure all presets in turns."""
     speeds: dict[str, list[tuple[float, float, float]]] = {name: [] for name in PRESETS}
     sprints: list[tuple[float, float]] = []
     for number in range(1, rounds + 1):

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tests.ledger.ablation import add_ablation, rows_of_ablation
 from tests.ledger.comparisons import add_comparison, rows_of_coresets, rows_of_orders
-from tests.ledger.files import CORESETS_PAGE, CURRICULA_PAGE, PAGE, read_runs, write_between
+from tests.ledger.files import CORESETS_PAGE, CURRICULA_PAGE, PAGE, README, read_runs, write_between
 from tests.ledger.plot import draw_plot
 from tests.ledger.references import add
-from tests.ledger.table import rows_of_ledger
+from tests.ledger.table import rows_of_ledger, rows_of_results
 from tests.ledger.timing import time_alone
 
 
@@ -39,6 +39,7 @@ def main() -> None:
         case _:
             sys.exit(__doc__)
     draw_plot()
+    write_between(README, "results", rows_of_results())
     write_between(PAGE, "ledger", rows_of_ledger())
     write_between(PAGE, "ablation", rows_of_ablation())
     write_between(CORESETS_PAGE, "coresets", rows_of_coresets())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 PAGE, PLOT = ROOT / "presets" / "README.md", ROOT / "presets" / "ledger.svg"
 GUIDES = ROOT / "mnistcli" / "guides"
 CORESETS_PAGE, CURRICULA_PAGE = GUIDES / "coresets.md", GUIDES / "curricula.md"

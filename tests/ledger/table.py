@@ -1,10 +1,27 @@
-"""The ledger's table in presets/README.md, from the presets."""
+"""The ledger's table in presets/README.md and the README's results, from the presets."""
 
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import list_presets, load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import ClaimAudit, Summary
 
+RESULTS = (
+    "sprint",
+    "sprint-coreset",
+    "journey-v3",
+    "dualblock-fixed",
+    "optimizednet-coreset-best",
+)
+"""Presets of this project that the README shows."""
+DOCUMENTED = (
+    "dualblock",
+    "journey-v1",
+    "journey-v2",
+    "onebyone",
+    "optimizednet-published",
+    "sevenconv",
+)
+"""Networks built and trained as their documents describe."""
 SIGNS = {"confirmed": "confirmed", "refuted": "**refuted**", "undecided": "undecided"}
 
 
@@ -20,20 +37,57 @@ def rows_of_ledger() -> str:
     return "\n".join([*head, *rows]) + f"\n\n{picture}"
 
 
+def rows_of_results() -> str:
+    """Return the README's table, and how many of the published figures were confirmed."""
+    lines = [
+        "| preset | parameters | training images | epochs | test accuracy, % | time |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in RESULTS:
+        preset = load_preset(name)
+        images = preset.coreset.size if preset.coreset else 60_000
+        cells = [
+            f"`{name}`",
+            f"{summarize(preset).parameters:,}",
+            f"{images:,}",
+            str(preset.train.epochs),
+            *_measured(preset),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    verdicts = [
+        audit.verdict for name in DOCUMENTED for audit in summarize(load_preset(name)).published
+    ]
+    confirmed, refuted, undecided = map(verdicts.count, ("confirmed", "refuted", "undecided"))
+    lines += [
+        "",
+        f"Five documents published {confirmed + refuted + undecided} parameter counts, accuracies",
+        f"and losses of {len(DOCUMENTED)} networks. Trained as described, {confirmed} of them were",
+        f"confirmed, {refuted} refuted, and {undecided} remain undecided.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _row(preset: Preset) -> str:
-    reference, summary = preset.reference, summarize(preset)
-    assert reference
-    accuracy = f"{100 * reference.mean_test_accuracy:.2f} ± {100 * reference.sd_test_accuracy:.2f}"
+    summary = summarize(preset)
+    accuracy, time = _measured(preset)
     cells = [
         f"`{preset.name}`",
         f"{summary.parameters:,}",
         " / ".join(f"{audit.claimed:,}" for audit in _audits(summary, "parameters")),
-        f"{accuracy} ({len(reference.seeds)})",
+        accuracy,
         " / ".join(f"{100 * audit.claimed:.2f}" for audit in _audits(summary, "test_accuracy")),
-        f"{reference.seconds_alone:,.0f} s" if reference.seconds_alone else "",
+        time,
         verdict_of(summary),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _measured(preset: Preset) -> tuple[str, str]:
+    reference = preset.reference
+    assert reference
+    mean, spread = 100 * reference.mean_test_accuracy, 100 * reference.sd_test_accuracy
+    time = f"{reference.seconds_alone:,.0f} s" if reference.seconds_alone else ""
+    return f"{mean:.2f} ± {spread:.2f} ({len(reference.seeds)})", time
 
 
 def _audits(summary: Summary, figure: str) -> list[ClaimAudit]:

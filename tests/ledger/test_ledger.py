@@ -7,9 +7,9 @@ from scipy.stats import ttest_1samp
 
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import list_presets, load_preset
-from tests.ledger.files import PAGE, PLOT, RUNS, TIMES, read
+from tests.ledger.files import PAGE, PLOT, README, RUNS, TIMES, read
 from tests.ledger.plot import fingerprint, points_of_plot
-from tests.ledger.table import rows_of_ledger
+from tests.ledger.table import rows_of_ledger, rows_of_results
 from tests.ledger.timing import seconds_of
 
 LEDGER = json.loads(RUNS.read_text())
@@ -19,6 +19,7 @@ MEASURED = [name for name in list_presets() if load_preset(name).reference]
 def test_page_and_plot_are_up_to_date() -> None:
     """If not, run python -m tests.ledger."""
     assert rows_of_ledger() in PAGE.read_text()
+    assert rows_of_results() in README.read_text()
     assert fingerprint(points_of_plot()) in PLOT.read_text()
 
 
