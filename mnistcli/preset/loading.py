@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,12 @@ from mnistcli.preset.faults import describe_fault
 from mnistcli.preset.schema import Preset
 
 PACKAGE = Path(__file__).parent.parent
-SIZE_LIMIT = 1_048_576
+SIZE_LIMIT = 262_144
 
-JUDGED_BY = {"budget", "published", "reference"}
-"""Sections that what is trained does not depend on."""
-OWN_FIGURES = re.compile(
-    r"""^[ \t]*\[{1,2}[ \t]*(?:published|reference)[ \t]*[].].*\n
-        (?: (?:[ \t]*\#.*\n)++ (?![ \t]*\[)  # comments, but not those of the next header
-          | (?![ \t]*[\[\#]) .*\n )*""",
-    re.MULTILINE | re.VERBOSE,
-)
+OWN_FIGURES = {"published", "reference"}
+"""Sections that are about a preset as it is, not about a changed one."""
+NOT_TRAINED = {"budget", *OWN_FIGURES}
+"""Sections that have no influence on the training."""
 CONTROL = re.compile("[\x80-\x9f]")
 """Control characters that TOML allows in comments."""
 
@@ -91,7 +88,7 @@ def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
     path = find_preset(reference)
     data = _parse_toml(path, read_preset_text(path))
     data.setdefault("name", path.stem)
-    if any(re.split(r"[.=]", override)[0].strip() not in JUDGED_BY for override in overrides):
+    if any(re.split(r"[.=]", override)[0].strip() not in NOT_TRAINED for override in overrides):
         data.pop("published", None)
         data.pop("reference", None)
     for override in overrides:
@@ -145,22 +142,31 @@ def _parse_toml(path: Path, text: str) -> Json:
 
 
 def _without_own_figures(path: Path) -> str:
-    """The preset's text without [published] and [reference], and otherwise as it is."""
+    """Return the text of a preset without [published] and [reference]."""
     text = read_preset_text(path)
-    data = _parse_toml(path, text)
-    wanted = {key: value for key, value in data.items() if key not in {"published", "reference"}}
-    if len(wanted) == len(data):
+    if not OWN_FIGURES & _parse_toml(path, text).keys():
         return text
-    kept = OWN_FIGURES.sub("", text.rstrip() + "\n").rstrip() + "\n"
+    import tomlkit  # only `presets copy` needs it
+    from tomlkit.exceptions import TOMLKitError
+
     try:
-        is_whole = tomllib.loads(kept) == wanted
-    except (ValueError, RecursionError):
-        is_whole = False
-    if not is_whole:
-        raise PresetError(
-            f'[published] and [reference] cannot be taken out of "{path}"; copy it by hand'
-        )
-    return kept
+        document = tomlkit.parse(text)
+        entries = [(key.key if key else None, item) for key, item in document.body]
+        for place, (name, item) in enumerate(entries):
+            if name in OWN_FIGURES:
+                following = next((name for name, _ in entries[place + 1 :] if name), None)
+                is_kept = following and following not in OWN_FIGURES
+                comments = _last_comments(item.as_string()) if is_kept else ""
+                document.body[place] = (None, tomlkit.ws(comments))
+        return document.as_string().rstrip() + "\n"
+    except (ValueError, RecursionError, TOMLKitError) as error:
+        raise PresetError(f'cannot copy the preset "{path}": {error}') from error
+
+
+def _last_comments(text: str) -> str:
+    """Return the lines of comments that `text` ends with: they belong to the next header."""
+    lines = reversed(text.splitlines(keepends=True))
+    return "".join(reversed(list(takewhile(lambda line: line.lstrip().startswith("#"), lines))))
 
 
 def _apply_override(data: Json, override: str) -> None:

@@ -62,6 +62,13 @@ def test_a_copy_never_overwrites(tmp_path: Path) -> None:
         ("[published_by]\na = 1", "[published_by]\na = 1"),
         ('a = """\n[published]\nb\n"""\n', 'a = """\n[published]\nb\n"""\n'),
         ('[reference]\na = """\n# x\n"""\n[b]\n', "[b]\n"),
+        ("published.claims = []\n# a\n[a]\nb = 1\n", "# a\n[a]\nb = 1\n"),
+        ("published = { claims = [] } # x\n", "\n"),
+        ('["reference"]\na = 1\n', "\n"),
+        ('a = """\n[published]\n"""\n[reference]\nc = 1\n', 'a = """\n[published]\n"""\n'),
+        ('[published]\na = """\n[b]\nc = 1 # """\n', "\n"),
+        ('[published]\na = """\n[b]\n"""\n# x\n[reference]\nc = 1\n# y', "\n"),
+        ("[published]\na = 1\n[b]\n# x\n[published.c]\n# y\n[d.e]\n", "[b]\n# x\n# y\n[d.e]\n"),
     ],
 )
 def test_a_copy_is_the_source_but_for_what_was_claimed_and_measured(
@@ -71,27 +78,6 @@ def test_a_copy_is_the_source_but_for_what_was_claimed_and_measured(
     source.write_bytes(text.encode())
     assert copy_preset(str(source), target) == target
     assert target.read_bytes().decode() == copied
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "published.claims = []\n[a]\nb = 1\n",
-        "published = { claims = [] }\n",
-        '["reference"]\na = 1\n',
-        'a = """\n[published]\nb\n"""\n[reference]\nc = 1\n',
-        '[published]\na = """\n[b]\nc = 1 # """\n',
-        '[published]\na = """\n[b]\n"""\n[reference]\nc = 1\n',
-    ],
-)
-def test_nothing_is_copied_where_the_sections_cannot_be_told_apart(
-    text: str, tmp_path: Path
-) -> None:
-    source = tmp_path / "source.toml"
-    source.write_text(text)
-    with pytest.raises(PresetError, match=r"\[reference\] cannot be taken out of .* by hand$"):
-        copy_preset(str(source), tmp_path / "copy.toml")
-    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_what_is_no_toml_is_not_copied(tmp_path: Path) -> None:
@@ -105,10 +91,10 @@ def test_what_is_no_toml_is_not_copied(tmp_path: Path) -> None:
 
 def test_a_copy_of_many_comments_takes_no_time(tmp_path: Path) -> None:
     source = tmp_path / "source.toml"
-    source.write_text("[reference]\n" + "#\n" * 500_000 + "a = 1\n")
+    source.write_text("[reference]\n" + "#\n" * 130_000 + "a = 1\n")
     begun = process_time()
     assert copy_preset(str(source), tmp_path / "copy.toml").read_text() == "\n"
-    assert process_time() - begun < 10
+    assert process_time() - begun < 5
 
 
 @pytest.mark.parametrize("problem", [PermissionError(13, "Permission denied"), ValueError("null")])
