@@ -11,7 +11,8 @@ from rich.text import Text
 
 from mnistcli.cli.train import headline
 from mnistcli.display.layout import Page
-from mnistcli.display.progress import LiveProgress
+from mnistcli.display.live import LiveView
+from mnistcli.display.live_budget import RunHeader
 from mnistcli.display.tables import run_view
 from mnistcli.engine.events import EpochFinished, TrainingStarted
 from mnistcli.records.documents import RunRecord
@@ -92,7 +93,7 @@ def draw(colours: TerminalTheme) -> str:
         file=StringIO(),
         width=WIDTH,
         record=True,
-        force_terminal=True,
+        force_terminal=False,  # the view is not redrawn; what it leaves is the same
         color_system="truecolor",
         highlight=False,
         legacy_windows=False,
@@ -120,9 +121,16 @@ def show(console: Console, record: RunRecord) -> None:
     )
     console.print(Text("$ mnistcli train", style="bold"))
     console.print(Text(headline(setup)))
-    progress = LiveProgress(console)
     images = tuple(epoch.images for epoch in record.epochs)
-    progress.show(TrainingStarted(images, images))
-    for epoch in record.epochs:
-        progress.show(EpochFinished(**epoch.model_dump()))
+    header = RunHeader(
+        record.preset.budget,
+        record.parameters,
+        record.train_examples,
+        record.train_fraction,
+        Path(record.path),
+    )
+    with LiveView(console, header) as live:
+        live.show(TrainingStarted(images, images))
+        for epoch in record.epochs:
+            live.show(EpochFinished(**epoch.model_dump()))
     console.print(run_view(record))
