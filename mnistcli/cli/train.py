@@ -16,10 +16,10 @@ from mnistcli.cli.options import (
     JobsOption,
     JsonOption,
     NoFailOption,
-    OptionalPresetArgument,
     OutOption,
     OutputOptions,
     PrecisionOption,
+    PresetArgument,
     ProfileOption,
     QuietOption,
     ResumeOption,
@@ -49,7 +49,7 @@ DEFAULT_PRESET = "sprint"
 
 def train(
     context: typer.Context,
-    preset: OptionalPresetArgument = DEFAULT_PRESET,
+    preset: PresetArgument = DEFAULT_PRESET,
     overrides: SetOption = None,
     seed: SeedOption = 0,
     coreset: CoresetFileOption = None,
@@ -89,9 +89,9 @@ def train(
         refuse_others(context, "--from", REPEAT_ALLOWS)
         repeat_training(repeat, make_options(seed, device, precision, threads, data, out), shown)
     elif dry_run:
-        show_preset(load_preset(preset or DEFAULT_PRESET, overrides or ()))
+        show_preset(load_preset(preset, overrides or ()))
     else:
-        loaded = load_preset(preset or DEFAULT_PRESET, overrides or ())
+        loaded = load_preset(preset, overrides or ())
         options = make_options(seed, device, precision, threads, data, out)
         train_preset(loaded, options, shown, seeds, jobs, cluster, coreset, profile=profile)
 

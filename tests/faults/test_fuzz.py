@@ -430,8 +430,10 @@ def test_sizes_are_refused_before_memory_is_asked_for(
 
 
 def test_two_thousand_cases_were_tried(request: pytest.FixtureRequest, counts: Counts) -> None:
-    """The last of this file, whose cases it counts; without meaning where some were left out."""
+    """Count the cases of this file, whose last test this is."""
     chosen = {item.name.partition("[")[0] for item in request.session.items}
     names = {name for name in globals() if name.startswith("test_")}
-    if names <= chosen:
-        assert counts[REFUSED] + counts[ACCEPTED] >= 2_000
+    if not names <= chosen:
+        pytest.skip("only a part of the file was selected")
+    assert counts[REFUSED] >= 2_000
+    assert counts[ACCEPTED] >= 200
