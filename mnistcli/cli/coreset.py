@@ -30,7 +30,7 @@ from mnistcli.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
-    from mnistcli.experiment.studies.coreset_methods import Contest
+    from mnistcli.experiment.studies.coreset_methods import MethodStudy
     from mnistcli.experiment.workers import Workers
     from mnistcli.preset.coreset import Method
     from mnistcli.preset.schema import Preset
@@ -101,8 +101,8 @@ def coreset(
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         workers = read_workers(jobs, cluster)
-        contest = read_contest(methods, sizes, seeds or DEFAULT_SEEDS, workers)
-        compare_methods(loaded, contest, options, shown)
+        study = read_study(methods, sizes, seeds or DEFAULT_SEEDS, workers)
+        compare_methods(loaded, study, options, shown)
     elif any(each is not None for each in (methods, sizes, seeds, jobs, cluster)):
         raise UsageError("--methods, --sizes, --seeds, --jobs and --cluster need --compare")
     else:
@@ -147,7 +147,7 @@ def select_images(
 
 
 def compare_methods(
-    preset: "Preset", contest: "Contest", options: "Options", shown: OutputOptions
+    preset: "Preset", study: "MethodStudy", options: "Options", shown: OutputOptions
 ) -> None:
     """Run the study of selection methods, draw its plot, and show it."""
     from mnistcli.cli.output import show
@@ -157,24 +157,24 @@ def compare_methods(
     from mnistcli.experiment.studies.coreset_methods import compare_methods
 
     with show_progress(standard_error(), quiet=shown.quiet) as emit:
-        comparison = compare_methods(preset, contest, options, emit)
+        comparison = compare_methods(preset, study, options, emit)
     draw_accuracy_over_size(Path(comparison.path) / "accuracy.png", comparison)
     show(comparison, comparison_view(comparison), as_json=shown.as_json)
 
 
-def read_contest(
+def read_study(
     methods: str | None, sizes: str | None, seeds: str, workers: "Workers"
-) -> "Contest":
+) -> "MethodStudy":
     """Collect what the options ask to compare; the random method is always part of it.
 
     Raises:
         UsageError: a method, a size or a seed is invalid.
     """
-    from mnistcli.experiment.studies.coreset_methods import Contest
+    from mnistcli.experiment.studies.coreset_methods import MethodStudy
     from mnistcli.preset.coreset import METHODS
 
     wanted = [read_method(each) for each in methods.split(",")] if methods else METHODS
-    return Contest(
+    return MethodStudy(
         methods=tuple(dict.fromkeys(("random", *wanted))),
         sizes=parse_numbers(sizes, "--sizes") if sizes else (),
         seeds=parse_numbers(seeds, "--seeds"),

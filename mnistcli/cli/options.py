@@ -1,6 +1,5 @@
 """The options that commands share, each defined once."""
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -96,7 +95,7 @@ def read_workers(jobs: int | None, cluster: str | None) -> "Workers":
 
     if cluster and jobs is not None:
         raise UsageError("--jobs cannot be combined with --cluster: its workers set the number")
-    return Workers(jobs or os.cpu_count() or 1, cluster)
+    return Workers(1, cluster) if cluster else Workers.here(jobs)
 
 
 def refuse_workers(jobs: int | None, cluster: str | None, needed: str) -> None:

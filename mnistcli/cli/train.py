@@ -122,8 +122,8 @@ def train_preset(
     if profile:
         raise UsageError("--profile cannot be combined with --seeds")
     workers, numbers = read_workers(jobs, cluster), parse_numbers(seeds, "--seeds")
-    threads = workers.share_threads(options.threads)
-    train_batch(create_batch(preset, numbers, options, coreset, threads), workers, None, shown)
+    options = workers.fix_machine(options)
+    train_batch(create_batch(preset, numbers, options, coreset), workers, None, shown)
 
 
 def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool = False) -> None:
@@ -158,7 +158,7 @@ def train_batch(
     from mnistcli.display.runs import runs_view
     from mnistcli.experiment.training.seeds import run_batch
 
-    with show_batch(standard_error(), batch.folders, quiet=shown.quiet) as emit:
+    with show_batch(standard_error(), batch.unfinished, quiet=shown.quiet) as emit:
         document = run_batch(batch, workers, emit, data)
     show(document, runs_view(document, batch.path), as_json=shown.as_json)
     finish(document.passed, no_fail=shown.no_fail)

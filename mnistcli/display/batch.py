@@ -1,8 +1,8 @@
-"""Several runs at once → one live table with a row a run, or plain lines as they end."""
+"""Several runs at once → one live table with a row a run, or a plain line an epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.live import Live
@@ -12,25 +12,31 @@ from rich.text import Text
 from mnistcli.display.layout import new_table
 from mnistcli.display.progress import PlainProgress, is_live
 from mnistcli.display.text import percent, seconds
-from mnistcli.engine.events import Emit, Event, RunFinished
-from mnistcli.records.log import read_events
+from mnistcli.engine.events import (
+    Emit,
+    EpochFinished,
+    Event,
+    RunFinished,
+    RunProgressed,
+    TrainingStarted,
+)
 
 REFRESHES_PER_SECOND = 2
 
 
 @contextmanager
-def show_batch(console: Console, folders: Mapping[str, Path], *, quiet: bool) -> Iterator[Emit]:
-    """Shows runs until the end of the `with` block.
+def show_batch(console: Console, names: Iterable[str], *, quiet: bool) -> Iterator[Emit]:
+    """Show the progress of runs until the end of the `with` block.
 
     Args:
-        console: of progress.
-        folders: of the runs, by name; their logs are read as they grow.
-        quiet: shows nothing.
+        console: console of the progress.
+        names: names of the runs.
+        quiet: show nothing.
     """
     if quiet:
         yield lambda event: None
     elif is_live(console):
-        table = LiveTable(folders)
+        table = LiveTable(names)
         with Live(
             get_renderable=table.render,
             console=console,
@@ -39,46 +45,79 @@ def show_batch(console: Console, folders: Mapping[str, Path], *, quiet: bool) ->
         ):
             yield table.show
     else:
-        yield PlainProgress(console).show
+        yield PlainBatch(console).show
+
+
+class PlainBatch:
+    """One line an epoch of any run, and one a finished run, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._file, self._progress = console.file, PlainProgress(console)
+        self._totals: dict[str, int] = {}
+
+    def show(self, event: Event) -> None:
+        """Print the line of a finished epoch or run."""
+        match event:
+            case RunProgressed(name, TrainingStarted() as started):
+                self._totals[name] = len(started.epoch_steps)
+            case RunProgressed(name, EpochFinished() as epoch):
+                total = self._totals.get(name, epoch.epoch)
+                print(
+                    f"{name}  epoch {epoch.epoch}/{total}  loss {epoch.train_loss:.4f}  "
+                    f"train {percent(epoch.train_accuracy)}  time {seconds(epoch.seconds)}",
+                    file=self._file, flush=True,
+                )  # fmt: skip
+            case _:
+                self._progress.show(event)
+
+
+@dataclass
+class _Row:
+    """The progress of one run."""
+
+    total: int | None = None
+    """Number of epochs."""
+    epochs: dict[int, EpochFinished] = field(default_factory=dict)
+    accuracy: float | None = None
+    """Test accuracy of a finished run."""
 
 
 class LiveTable:
-    """A row a run: how far it is, and in the end its test accuracy."""
+    """A row a run: its epoch, loss, training accuracy, time and, in the end, test accuracy."""
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
-        self._folders = folders
-        self._accuracies: dict[str, float] = {}
+    def __init__(self, names: Iterable[str]) -> None:
+        self._rows = {name: _Row() for name in names}
 
     def show(self, event: Event) -> None:
-        """Remembers the accuracy of a run that has ended."""
-        if isinstance(event, RunFinished):
-            self._accuracies[event.name] = event.accuracy
+        """Update the row of a run."""
+        match event:
+            case RunProgressed(name, TrainingStarted() as started):
+                self._rows[name] = _Row(len(started.epoch_steps))
+            case RunProgressed(name, EpochFinished() as epoch):
+                self._rows[name].epochs[epoch.epoch] = epoch
+            case RunFinished():
+                self._rows[event.name].accuracy = event.accuracy
 
     def render(self) -> Table:
-        """The table as it is now."""
+        """Draw the table as it is now."""
         figures = ("epoch", "loss", "train", "time", "test")
         table = new_table("run", *figures, right=figures)
-        for name, folder in self._folders.items():
-            tested = self._accuracies.get(name)
-            test = "" if tested is None else percent(tested)
-            table.add_row(name, *_read_row(folder), Text(test, style="bold"))
+        for name, row in self._rows.items():
+            test = "" if row.accuracy is None else percent(row.accuracy)
+            table.add_row(name, *_read_row(row), Text(test, style="bold"))
         return table
 
 
-def _read_row(folder: Path) -> list[str]:
-    """Epoch, loss, training accuracy and time, as far as there are any."""
-    events = read_events(folder)
-    planned = [event for event in events if event["event"] == "TrainingStarted"]
-    ended = [event for event in events if event["event"] == "EpochFinished"]
-    if not planned:
+def _read_row(row: _Row) -> list[str]:
+    """Return epoch, loss, training accuracy and time, as far as they are known."""
+    if row.total is None:
         return ["", "", "", ""]
-    total = len(planned[-1]["epoch_steps"])
-    if not ended:
-        return [f"0/{total}", "", "", ""]
-    last = ended[-1]
+    if not row.epochs:
+        return [f"0/{row.total}", "", "", ""]
+    last = row.epochs[max(row.epochs)]
     return [
-        f"{last['epoch']}/{total}",
-        f"{last['train_loss']:.4f}",
-        percent(last["train_accuracy"]),
-        seconds(sum(event["seconds"] for event in ended)),
+        f"{last.epoch}/{row.total}",
+        f"{last.train_loss:.4f}",
+        percent(last.train_accuracy),
+        seconds(sum(epoch.seconds for epoch in row.epochs.values())),
     ]

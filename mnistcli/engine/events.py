@@ -77,6 +77,15 @@ class RunFinished:
 
 
 @dataclass(frozen=True)
+class RunProgressed:
+    """An event of one of several trainings, which run elsewhere."""
+
+    name: str
+    """Name of the run, as in "seed 3"."""
+    event: TrainingStarted | EpochFinished
+
+
+@dataclass(frozen=True)
 class PhasePlanned:
     """Before the training of a curriculum: one for each of its phases."""
 
@@ -114,5 +123,6 @@ Event = (
     | PhasePlanned
     | PhaseFinished
     | RunFinished
+    | RunProgressed
 )
 Emit = Callable[[Event], None]

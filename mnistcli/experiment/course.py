@@ -1,14 +1,16 @@
 """A preset's course over real examples: scores and losses handed to the curriculum."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.engine.evaluation import measure_losses
 from mnistcli.engine.state import Recipe
-from mnistcli.experiment.coresets.select import SelectionInputs
 from mnistcli.preset.coreset import Score
 from mnistcli.preset.schema import Preset
+from mnistcli.selection.coreset.groups import Floats
 from mnistcli.selection.course import PlannedCourse, plan_course
 
 
@@ -17,7 +19,7 @@ def make_course(
     indices: Tensor,
     examples: Examples,
     recipe: Recipe,
-    inputs: SelectionInputs,
+    scores: Callable[[Score], Floats],
     model: nn.Module,
 ) -> PlannedCourse:
     """Plan the preset's curriculum over the examples at `indices`, or plain epochs without one.
@@ -27,7 +29,7 @@ def make_course(
         indices: int64 (k,), all images that may be learned from.
         examples: all training images.
         recipe: its seed decides what is random.
-        inputs: computes the scores of difficulty, if the curriculum goes by one.
+        scores: returns a score of all images by name, if the curriculum goes by one.
         model: its losses are measured before every round if the curriculum is self-paced.
 
     Raises:
@@ -35,10 +37,10 @@ def make_course(
     """
     own = examples.take(indices.to(examples.labels.device))
 
-    def scores(name: Score) -> Tensor:
-        return torch.from_numpy(inputs.difficulty.scores[name])[indices]
+    def own_scores(name: Score) -> Tensor:
+        return torch.from_numpy(scores(name))[indices]
 
     def losses() -> Tensor:
         return measure_losses(model, own, preset.normalization)
 
-    return plan_course(preset, indices, own.labels.cpu(), recipe, scores, losses)
+    return plan_course(preset, indices, own.labels.cpu(), recipe, own_scores, losses)

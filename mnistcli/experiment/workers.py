@@ -2,45 +2,54 @@
 
 import asyncio
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from uuid import uuid4
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
-from mnistcli.engine.events import Emit, RunFinished
+from mnistcli.engine.device import choose_device, choose_precision
+from mnistcli.engine.events import Emit, Event, RunFinished, RunProgressed
 from mnistcli.errors import FileError, UsageError
+from mnistcli.experiment.machine import Options
+from mnistcli.experiment.progress import decode, encode
+from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
 from mnistcli.process import handle_signals, tune_process
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 ANSWER_SECONDS = 10
+SILENCED = ("distributed", "tornado", "asyncio")
 
 
-class Judged(Protocol):
-    """Whatever a job leaves: it has an accuracy."""
+class Result(Protocol):
+    """Result of a job."""
 
     @property
     def accuracy(self) -> float:
-        """Of the network, in [0, 1]."""
+        """Accuracy of the network, in [0, 1]."""
 
 
-Left = TypeVar("Left", bound=Judged, covariant=True)
+SomeResult = TypeVar("SomeResult", bound=Result, covariant=True)
 
 
-class Job(Protocol[Left]):
-    """One training: picklable, and it knows its own name."""
+class Job(Protocol[SomeResult]):
+    """One training: picklable, with a name of its own."""
 
     @property
     def name(self) -> str:
-        """As in "kmeans, 12,000 images, seed 3"."""
+        """Name of the job, as in "kmeans, 12,000 images, seed 3"."""
 
-    def run(self) -> Left:
-        """Trains."""
+    def run(self, emit: Emit) -> SomeResult:
+        """Train, and emit the events of the training."""
 
 
-SomeJob = TypeVar("SomeJob", bound=Job[Judged])
+SomeJob = TypeVar("SomeJob", bound=Job[Result])
 
 
 @dataclass(frozen=True)
@@ -52,43 +61,130 @@ class Workers:
     cluster: str | None = None
     """Address of a Dask scheduler, as in "tcp://10.0.0.5:8786"."""
 
-    def share_threads(self, threads: int | None) -> int:
-        """The threads of each job: those asked for, or its share of the cores, or one."""
-        if self.cluster:
-            return threads or 1
-        return threads or max(1, (os.cpu_count() or 1) // self.at_once)
+    @classmethod
+    def here(cls, at_once: int | None) -> "Workers":
+        """Use so many processes of this machine, by default one for each CPU it may use."""
+        return cls(at_once or cpu_count())
+
+    def fix_machine(self, options: Options) -> Options:
+        """Replace "auto" by one device, precision and number of threads, the same for all jobs.
+
+        On a cluster it is the best device and precision that all of its workers have.
+
+        Raises:
+            UsageError: Dask is not installed, or a worker has no such device.
+            FileError: no scheduler answers, or it has no workers.
+        """
+        if not self.cluster:
+            return replace(
+                options,
+                device=_name_device(options),
+                precision=_name_precision(options),
+                threads=options.threads or max(1, cpu_count() // self.at_once),
+            )
+        with _connect(self.cluster) as client:
+            devices = set(client.run(_name_device, options).values())
+            options = replace(options, device=devices.pop() if len(devices) == 1 else "cpu")
+            precisions = set(client.run(_name_precision, options).values())
+        return replace(
+            options,
+            precision=precisions.pop() if len(precisions) == 1 else "float32",
+            threads=options.threads or 1,
+        )
 
     def run(
         self, jobs: Sequence[SomeJob], threads: int, emit: Emit
-    ) -> Iterator[tuple[SomeJob, Any]]:
-        """Runs all jobs and gives each with what it left, as soon as it has ended.
+    ) -> Generator[tuple[SomeJob, Any]]:
+        """Run all jobs, and yield each with its result as soon as it has finished.
 
-        A job whose worker dies goes to another one.
+        If a worker dies, another one takes over its job.
+
+        Args:
+            jobs: what to run.
+            threads: CPU threads of each job.
+            emit: told of every finished job, and on a cluster of every epoch, in another thread.
 
         Raises:
             UsageError: Dask is not installed.
             FileError: no scheduler answers, or the cluster is lost.
         """
-        with _connect(self.cluster) if self.cluster else _local(threads):
+        with self._start(threads, emit) as run_job:
             running = Parallel(self.at_once, return_as="generator_unordered", batch_size=1)
-            for done, (job, left) in enumerate(running(map(delayed(_run), jobs)), start=1):
-                emit(RunFinished(done, len(jobs), job.name, left.accuracy))
-                yield job, left
+            tasks = (delayed(run_job)(number, job) for number, job in enumerate(jobs))
+            for done, (number, result) in enumerate(running(tasks), start=1):
+                emit(RunFinished(done, len(jobs), jobs[number].name, result.accuracy))
+                yield jobs[number], result
+
+    @contextmanager
+    def _start(self, threads: int, emit: Emit) -> Iterator[Any]:
+        """Get the workers ready, and yield the function that runs a job on them."""
+        if not self.cluster:
+            with parallel_config("loky", inner_max_num_threads=threads):
+                yield _run_here
+            return
+        topic = f"mnistcli-{uuid4()}"
+        with _connect(self.cluster) as client, parallel_config("dask", client=client):
+            client.subscribe_topic(topic, partial(_relay, emit))
+            yield partial(_run_there, topic)
+
+
+def _name_device(options: Options) -> DeviceChoice:
+    return cast(DeviceChoice, choose_device(options.device).type)
+
+
+def _name_precision(options: Options) -> PrecisionChoice:
+    precision = choose_precision(options.precision, choose_device(options.device))
+    return cast(PrecisionChoice, str(precision).removeprefix("torch."))
+
+
+def _run_here(number: int, job: Job[Result]) -> tuple[int, Result]:
+    tune_process()
+    handle_signals()
+    return number, job.run(lambda event: None)
+
+
+def _run_there(topic: str, number: int, job: Job[Result]) -> tuple[int, Result]:
+    """Run a job inside a Dask worker, which is somebody else's process: nothing is set there."""
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def tell(event: Event) -> None:
+        if (fields := encode(event)) is not None:
+            worker.log_event(topic, {"name": job.name, "event": fields})
+
+    return number, job.run(tell)
+
+
+def _relay(emit: Emit, message: tuple[float, dict[str, Any]]) -> None:
+    name, fields = message[1]["name"], message[1]["event"]
+    if (event := decode(fields)) is not None:
+        emit(RunProgressed(name, event))
 
 
 @contextmanager
-def _local(threads: int) -> Iterator[None]:
-    with parallel_config("loky", inner_max_num_threads=threads):
-        yield
-
-
-@contextmanager
-def _connect(address: str) -> Iterator[None]:
+def _connect(address: str) -> Iterator["Client"]:
     try:
-        from distributed import Client, rpc
+        from distributed import Client
     except ImportError as error:
         advice = "install mnistcli with its extra: pip install 'mnistcli[cluster]'"
         raise UsageError(f"--cluster needs Dask; {advice}") from error
+    _check_scheduler(address)
+    try:
+        with _silence(SILENCED), Client(address, set_as_default=False) as client:
+            yield client
+    except (OSError, CancelledError) as error:
+        raise FileError(f"the Dask cluster at {address} was lost") from error
+
+
+def _check_scheduler(address: str) -> None:
+    """Ask the scheduler for its workers.
+
+    Raises:
+        UsageError: it is no address.
+        FileError: no scheduler answers, or it has no workers.
+    """
+    from distributed import rpc
 
     async def ask() -> dict[str, Any]:
         async with rpc(address, timeout=ANSWER_SECONDS) as scheduler:
@@ -97,27 +193,25 @@ def _connect(address: str) -> Iterator[None]:
     try:
         found = asyncio.run(ask())
     except ValueError as error:
-        raise UsageError(f"--cluster wants an address as in tcp://HOST:PORT: {error}") from error
+        raise UsageError(f"--cluster needs an address as in tcp://HOST:PORT: {error}") from error
     except OSError as error:
         advice = "start one with: dask scheduler"
         raise FileError(f"no Dask scheduler answers at {address}; {advice}") from error
     if not found.get("workers"):
         advice = f"start one with: dask worker {address} --nthreads 1"
         raise FileError(f"the Dask scheduler at {address} has no workers; {advice}")
-    logging.disable()  # what goes wrong is said in one line
+
+
+@contextmanager
+def _silence(names: Sequence[str]) -> Iterator[None]:
+    """Silence these loggers and those below: a fault is told in one line."""
+    known = logging.Logger.manager.loggerDict
+    loggers = [logging.getLogger(name) for name in {*names, *known} if name.split(".")[0] in names]
+    levels = [logger.level for logger in loggers]
     try:
-        with (
-            Client(address, set_as_default=False) as client,
-            parallel_config("dask", client=client),
-        ):
-            yield
-    except (OSError, CancelledError) as error:
-        raise FileError(f"the Dask cluster at {address} was lost in mid-run") from error
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
     finally:
-        logging.disable(logging.NOTSET)
-
-
-def _run(job: SomeJob) -> tuple[SomeJob, Judged]:
-    tune_process()
-    handle_signals()
-    return job, job.run()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""The JSON contract of coresets and of what is held against each other over several seeds."""
+"""The JSON contract of coresets, and of comparisons over several seeds."""
 
 from typing import Annotated, Literal
 
@@ -11,14 +11,14 @@ from mnistcli.records.documents import Check, ClaimAudit, Interval, RunRecord
 
 
 class CoverageResult(Document):
-    """Distances from every image to the nearest chosen one, in 50 principal components."""
+    """Distances from every image to the nearest selected one, in 50 principal components."""
 
     mean: float
     max: float
 
 
 class CoresetDocument(Document):
-    """What `coreset` prints and leaves as coreset.json."""
+    """Output of `coreset`, also written to coreset.json."""
 
     schema_: Annotated[Literal["mnistcli.coreset/2"], Field(alias="schema")] = "mnistcli.coreset/2"
     preset: str
@@ -31,23 +31,23 @@ class CoresetDocument(Document):
     seconds: dict[str, float]
     coverage: CoverageResult
     random_coverage: CoverageResult
-    """Of a random choice of the same size and balance."""
+    """Coverage of a random coreset of the same size and balance."""
     indices_file: str
     indices_sha256: str
 
 
 class PairedDifference(Document):
-    """One accuracy less another, seed by seed."""
+    """Difference between two accuracies, paired by seed."""
 
     mean: float
     interval: Interval
-    """Student's, 95 %, of the mean."""
+    """Student's 95 % confidence interval of the mean."""
     p_value: float
-    """Of a paired t test, two-sided."""
+    """Two-sided, of a paired t-test."""
     adjusted_p_value: float
-    """The same, by Holm's method for all comparisons of the document."""
+    """Adjusted for all comparisons of the document, by Holm's method."""
     verdict: Literal["better", "worse", "no clear difference"]
-    """By the adjusted p-value, at 0.05."""
+    """By the adjusted p-value, at the 5 % level."""
 
 
 class MethodResult(Document):
@@ -60,17 +60,17 @@ class MethodResult(Document):
     mean_accuracy: float
     sd: float
     interval: Interval | None
-    """Student's, 95 %, of the mean; absent for a single seed."""
+    """Student's 95 % confidence interval of the mean; absent for a single seed."""
     selection_seconds: float
-    """Median; with the features or scores that the method needs."""
+    """Median, including the features or scores that the method needs."""
     train_seconds: float
     """Median."""
     difference: PairedDifference | None
-    """Absent for random itself, for all images, and for a single seed."""
+    """From random at the same size; absent for random, for all images, and for a single seed."""
 
 
 class CoresetComparison(Document):
-    """What `coreset --compare` prints and leaves as comparison.json."""
+    """Output of `coreset --compare`, also written to comparison.json."""
 
     schema_: Annotated[Literal["mnistcli.coreset-comparison/2"], Field(alias="schema")] = (
         "mnistcli.coreset-comparison/2"
@@ -78,69 +78,71 @@ class CoresetComparison(Document):
     preset: Preset
     evaluated_on: Literal["test", "validation"]
     steps: int
-    """Of the optimizer, the same for every run."""
+    """Optimizer steps of a run, the same for all."""
     seeds: tuple[int, ...]
     total: int
-    """Images to choose from."""
+    """Number of images to select from."""
     device: str
     precision: str
     threads: int
-    """Of each run."""
+    """CPU threads of a run."""
+    cpu: str
+    """CPU capability that PyTorch used, as in "AVX512"."""
     everything: MethodResult
-    """All images, in as many steps."""
+    """Training on all images, in as many steps."""
     results: tuple[MethodResult, ...]
     path: str
 
 
 class RunsSummary(Document):
-    """What several runs of one preset have in common."""
+    """Summary of several runs of one preset."""
 
     preset: str
     seeds: tuple[int, ...]
     mean_test_accuracy: float
     sd_test_accuracy: float
     interval: Interval | None
-    """Student's, 95 %, of the mean; absent for a single seed."""
+    """Student's 95 % confidence interval of the mean; absent for a single seed."""
     min_test_accuracy: float
     median_train_seconds: float
     additional_seeds_needed: int | None
-    """How many more would decide what is inconclusive, if mean and spread stay as they are; absent
-    where nothing is, and where a thousand would not do."""
+    """How many more seeds would decide the inconclusive checks, if mean and standard deviation stay
+    as they are; absent if none is inconclusive, or if a thousand would not do."""
 
 
 class RunsDocument(Document):
-    """What `train --seeds` prints."""
+    """Output of `train --seeds`."""
 
     schema_: Annotated[Literal["mnistcli.runs/2"], Field(alias="schema")] = "mnistcli.runs/2"
     runs: tuple[RunRecord, ...]
     summary: RunsSummary
     checks: tuple[Check, ...]
-    """On the means: a limit inside the 95 % interval leaves a check inconclusive."""
+    """Checks of the means: inconclusive if the limit is inside the 95 % confidence interval."""
     passed: bool
 
 
 class ArmResult(Document):
-    """One way to order the images, over all seeds."""
+    """One order of the images, over all seeds."""
 
     name: Literal["curriculum", "none", "random", "reversed"]
     steps: int
-    """Of the optimizer: the same for all."""
+    """Optimizer steps of a run, the same for all orders."""
     images: int
-    """How many came up in a run, counted as often as they did."""
+    """Images that a run learned from, counted as often as they came up."""
     accuracies: tuple[float, ...]
     """In the order of the seeds."""
     mean_accuracy: float
     sd: float
     interval: Interval | None
-    """Student's, 95 %, of the mean; absent for a single seed."""
+    """Student's 95 % confidence interval of the mean; absent for a single seed."""
     train_seconds: float
     """Median."""
     difference: PairedDifference | None
-    """Absent for the curriculum itself, and for a single seed."""
+    """The curriculum less this order; absent for the curriculum, and for a single seed."""
 
 
 class CurriculumComparison(Document):
-    """What `curriculum --compare` prints and leaves as comparison.json."""
+    """Output of `curriculum --compare`, also written to comparison.json."""
 
     schema_: Annotated[Literal["mnistcli.curriculum-comparison/2"], Field(alias="schema")] = (
         "mnistcli.curriculum-comparison/2"
@@ -149,70 +151,72 @@ class CurriculumComparison(Document):
     evaluated_on: Literal["test", "validation"]
     seeds: tuple[int, ...]
     train_examples: int
-    """Images learned from."""
+    """Number of images to learn from."""
     device: str
     precision: str
     threads: int
-    """Of each run."""
+    """CPU threads of a run."""
+    cpu: str
+    """CPU capability that PyTorch used, as in "AVX512"."""
     arms: tuple[ArmResult, ...]
     path: str
 
 
 class Group(Document):
-    """Runs of the same preset, or what a preset says was measured of it."""
+    """Runs of the same preset, or the [reference] of a preset."""
 
     name: str
-    """The preset's, with what tells it from others of that name."""
+    """Name of the preset, with its differences from other groups of that name."""
     source: Literal["runs", "reference"]
     runs: tuple[str, ...]
-    """Run ids; none of a reference."""
+    """Run ids; empty for a reference."""
     seeds: tuple[int, ...]
     parameters: int
     macs: int
     train_examples: int | None
-    """Absent of a reference."""
+    """Absent for a reference."""
     test_images: int
     accuracies: tuple[float, ...]
-    """In the order of the seeds; none of a reference."""
+    """In the order of the seeds; empty for a reference that does not list them."""
     mean_accuracy: float
     sd: float
     interval: Interval | None
-    """Student's, 95 %, of the mean; of a single run Wilson's, of its accuracy."""
+    """Student's 95 % confidence interval of the mean; for a single run Wilson's of its accuracy."""
     train_seconds: float
-    """Median; of a reference that of one training alone, if it says so."""
+    """Median; for a reference the time of one training alone, if it is known."""
     claims: tuple[ClaimAudit, ...]
-    """Every published figure beside this group's; none of other images than the document's."""
+    """Audit of every published figure; empty if these are other images than the document's."""
     pareto: bool
     """Whether no other group has fewer parameters and at least its accuracy."""
 
 
 class GroupDifference(Document):
-    """A group's mean accuracy less the baseline's."""
+    """Difference of a group's mean accuracy from the baseline's."""
 
     name: str
     difference: float
     interval: Interval
     p_value: float
     adjusted_p_value: float
-    """By Holm's method, for all differences of the document."""
+    """Adjusted for all differences of the document, by Holm's method."""
     test: Literal["paired t", "Welch t", "two proportions"]
     verdict: Literal["improved", "worse", "no clear difference"]
 
 
 class Comparison(Document):
-    """What `compare` prints."""
+    """Output of `compare`."""
 
     schema_: Annotated[Literal["mnistcli.comparison/2"], Field(alias="schema")] = (
         "mnistcli.comparison/2"
     )
     groups: tuple[Group, ...]
     baseline: str
-    """The first group."""
+    """Name of the first group."""
     differences: tuple[GroupDifference, ...]
 
 
 class JournalEntry(Document):
-    """One run among all those of a folder."""
+    """One run of a journal."""
 
     run_id: str
     started: str
@@ -221,13 +225,13 @@ class JournalEntry(Document):
     parameters: int
     accuracy: float
     change: float | None
-    """Of the accuracy since the entry before."""
+    """Change of the accuracy since the previous run."""
     changes: tuple[str, ...]
-    """What is different since then, field by field."""
+    """Changes since the previous run, field by field."""
 
 
 class Journal(Document):
-    """What `compare --journal` prints."""
+    """Output of `compare --journal`."""
 
     schema_: Annotated[Literal["mnistcli.journal/1"], Field(alias="schema")] = "mnistcli.journal/1"
     entries: tuple[JournalEntry, ...]

@@ -1,1 +1,1 @@
-"""Does it hold: intervals and budget checks. Nothing here imports torch."""
+"""Verdicts: confidence intervals, tests, budgets, claims and comparisons. Without torch."""

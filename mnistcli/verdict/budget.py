@@ -10,7 +10,7 @@ Comparison = Literal["<", "<=", ">="]
 
 
 class Rule(NamedTuple):
-    """A field of the budget: the figure that it limits, and how."""
+    """A field of the budget, with the figure that it limits."""
 
     field: str
     figure: str
@@ -30,50 +30,33 @@ RULES = (
 
 
 def check_budget(budget: Budget, figures: Mapping[str, int | float]) -> tuple[Check, ...]:
-    """A check for every limit of the budget whose figure is known."""
+    """Check every limit of the budget whose figure is known."""
     checks = []
     for rule in RULES:
         limit = getattr(budget, rule.field)
         if limit is None or rule.figure not in figures:
             continue
         value = figures[rule.figure]
-        verdict: Literal["pass", "fail"] = (
-            "pass" if holds(value, rule.comparison, limit) else "fail"
-        )
-        checks.append(
-            Check(
-                name=rule.figure,
-                comparison=rule.comparison,
-                limit=limit,
-                value=value,
-                verdict=verdict,
-            )
-        )
+        checks.append(_check(rule.figure, value, rule.comparison, limit))
     return tuple(checks)
 
 
 def check_phases(phases: Sequence[PhaseRecord]) -> tuple[Check, ...]:
-    """A check for every phase that has a target: the accuracy on its own digits."""
+    """Check the accuracy on its own digits of every phase that has a target."""
     return tuple(
-        Check(
-            name=f"phase_{phase.phase}_accuracy",
-            comparison=">=",
-            limit=phase.target,
-            value=phase.own_accuracy or 0.0,
-            verdict="pass" if (phase.own_accuracy or 0.0) >= phase.target else "fail",
-        )
+        _check(f"phase_{phase.phase}_accuracy", phase.own_accuracy or 0.0, ">=", phase.target)
         for phase in phases
         if phase.target is not None
     )
 
 
 def passed(checks: tuple[Check, ...]) -> bool:
-    """Whether no check failed."""
+    """Return whether every check passed; an inconclusive one has not."""
     return all(check.verdict == "pass" for check in checks)
 
 
 def holds(value: float, comparison: Comparison, limit: float) -> bool:
-    """Whether the value stands in that relation to the limit."""
+    """Return whether the value is within the limit."""
     match comparison:
         case "<":
             return value < limit
@@ -81,3 +64,8 @@ def holds(value: float, comparison: Comparison, limit: float) -> bool:
             return value <= limit
         case ">=":
             return value >= limit
+
+
+def _check(name: str, value: float, comparison: Comparison, limit: float) -> Check:
+    verdict: Literal["pass", "fail"] = "pass" if holds(value, comparison, limit) else "fail"
+    return Check(name=name, comparison=comparison, limit=limit, value=value, verdict=verdict)

@@ -1,4 +1,4 @@
-"""Is a network as sure as it is right: confidences and hits → bins and their error."""
+"""Confidences and whether they were correct → bins and the expected calibration error."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from mnistcli.records.evaluations import CalibrationBin
 BINS = 15
 
 
-def calibrate(confidences: Sequence[float], right: Sequence[bool]) -> tuple[CalibrationBin, ...]:
-    """Bins of equal width over the confidences, in (0, 1].
+def calibrate(confidences: Sequence[float], correct: Sequence[bool]) -> tuple[CalibrationBin, ...]:
+    """Divide predictions into 15 bins of equal width by their confidence, in (0, 1].
 
-    Source: Guo et al. 2017, section 2, with their 15 bins.
+    Source: Guo et al. 2017, section 2.
     """
     members: list[list[int]] = [[] for _ in range(BINS)]
     for place, confidence in enumerate(confidences):
@@ -21,17 +21,17 @@ def calibrate(confidences: Sequence[float], right: Sequence[bool]) -> tuple[Cali
             high=(number + 1) / BINS,
             total=len(places),
             confidence=sum(confidences[p] for p in places) / len(places) if places else None,
-            accuracy=sum(right[p] for p in places) / len(places) if places else None,
+            accuracy=sum(correct[p] for p in places) / len(places) if places else None,
         )
         for number, places in enumerate(members)
     )
 
 
 def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
-    """The mean distance of confidence from accuracy, weighted by the images of a bin."""
-    total = sum(one.total for one in bins)
+    """Return the mean gap of confidence and accuracy, weighted by the images of a bin."""
+    total = sum(each.total for each in bins)
     return sum(
-        one.total * abs(one.confidence - one.accuracy)
-        for one in bins
-        if one.confidence is not None and one.accuracy is not None
+        each.total * abs(each.confidence - each.accuracy)
+        for each in bins
+        if each.confidence is not None and each.accuracy is not None
     ) / max(1, total)

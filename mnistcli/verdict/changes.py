@@ -1,4 +1,4 @@
-"""What tells two presets apart, field by field."""
+"""Differences between two presets or two runs, field by field."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SETTINGS = ("seed", "precision", "threads", "device")
 
 
 def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
-    """As in "train.epochs: 4 → 5"; what was published or measured of a preset does not count."""
+    """List the differences, as in "train.epochs: 4 → 5", without [published] and [reference]."""
     one = before.model_dump(mode="json", exclude=LEFT_OUT)
     other = after.model_dump(mode="json", exclude=LEFT_OUT)
     return tuple(_walk("", one, other))
@@ -22,7 +22,7 @@ def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
 def list_run_changes(
     before: RunRecord, after: RunRecord, settings: Sequence[str] = SETTINGS
 ) -> tuple[str, ...]:
-    """The same of two runs, and as in "seed: 1 → 2" which of the `settings` they do not share."""
+    """List the differences between the presets of two runs, and between their `settings`."""
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in settings]
     changes = [f"{name}: {one} → {other}" for name, one, other in pairs if one != other]
     return (*list_changes(before.preset, after.preset), *changes)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from mnistcli.preset.schema import Claim, Preset, Reference
 from mnistcli.records.documents import ClaimAudit, RunRecord
-from mnistcli.verdict.stats import LEVEL, deviation, one_sample_p
+from mnistcli.verdict.stats import LEVEL, one_sample_p, standard_deviation
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 
@@ -81,6 +81,6 @@ def _audit_mean(claim: Claim, values: Sequence[float]) -> ClaimAudit:
     verdict, p_value = check_claim(claim.figure, claim.value, values)
     return ClaimAudit(
         figure=claim.figure, claimed=claim.value, where=claim.where, built=None,
-        measured=mean(values), sd=deviation(values), runs=len(values), verdict=verdict,
+        measured=mean(values), sd=standard_deviation(values), runs=len(values), verdict=verdict,
         test="one-sample t", p_value=p_value,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Run records and references → differences of their groups, and a journal. No torch."""
+"""Run records and references → differences between their groups, and a journal."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +16,7 @@ from mnistcli.verdict.changes import list_run_changes
 from mnistcli.verdict.groups import make_groups
 from mnistcli.verdict.stats import (
     LEVEL,
-    SAME,
+    ROUNDING_ERROR,
     Difference,
     Sample,
     holm_adjust,
@@ -29,7 +29,7 @@ Test = Literal["paired t", "Welch t", "two proportions"]
 
 
 def compare_members(members: Sequence[RunRecord | Preset]) -> Comparison:
-    """Groups runs by their preset, and holds every group against the first.
+    """Group runs by their preset, and compare every group with the first.
 
     Args:
         members: runs, and presets that stand for their [reference].
@@ -39,7 +39,7 @@ def compare_members(members: Sequence[RunRecord | Preset]) -> Comparison:
     """
     groups = _mark_front(make_groups(members))
     baseline, *others = groups
-    found = [(group, *_difference(group, baseline)) for group in others]
+    found = [(group, *_test(group, baseline)) for group in others]
     adjusted = holm_adjust([difference.p_value for _, difference, _ in found])
     return Comparison(
         groups=tuple(groups),
@@ -66,7 +66,7 @@ def compare_members(members: Sequence[RunRecord | Preset]) -> Comparison:
 
 
 def keep_journal(members: Sequence[RunRecord | Preset]) -> Journal:
-    """All runs by their beginning, each with what changed since the one before; no presets."""
+    """List all runs by their start, each with what changed since the previous; no presets."""
     runs = [one for one in members if isinstance(one, RunRecord)]
     entries = []
     before: RunRecord | None = None
@@ -104,16 +104,16 @@ def _mark_front(groups: Sequence[Group]) -> list[Group]:
     ]
 
 
-def _difference(group: Group, baseline: Group) -> tuple[Difference, Test]:
-    """By the strongest test that the data allows."""
+def _test(group: Group, baseline: Group) -> tuple[Difference, Test]:
+    """Test with the strongest test that the data allows."""
     if group.seeds == baseline.seeds and group.accuracies and baseline.accuracies:
         paired = paired_difference(group.accuracies, baseline.accuracies)
         if paired and paired.interval[0] < paired.interval[1]:
             return paired, "paired t"
     pair = (group, baseline)
-    if min(len(one.seeds) for one in pair) > 1 and any(one.sd > SAME for one in pair):
+    if min(len(one.seeds) for one in pair) > 1 and any(one.sd > ROUNDING_ERROR for one in pair):
         samples = [Sample(one.mean_accuracy, one.sd, len(one.seeds)) for one in pair]
         return welch_difference(*samples), "Welch t"
-    # Without a spread over seeds only the test images' chance is left.
-    shares, totals = zip(*((one.mean_accuracy, one.test_images) for one in pair), strict=True)
-    return proportion_difference(shares, totals), "two proportions"
+    # Without a spread over seeds, only the sampling of the test images is left.
+    accuracies, totals = zip(*((one.mean_accuracy, one.test_images) for one in pair), strict=True)
+    return proportion_difference(accuracies, totals), "two proportions"

@@ -1,8 +1,7 @@
-"""Run records and references → groups of what was trained alike."""
+"""Run records and references → groups of the same training."""
 
 from collections.abc import Sequence
-from math import sqrt
-from statistics import mean, median
+from statistics import median
 from typing import NamedTuple
 
 from mnistcli.errors import UsageError
@@ -11,33 +10,28 @@ from mnistcli.records.comparisons import Group
 from mnistcli.records.documents import RunRecord
 from mnistcli.verdict.changes import list_run_changes
 from mnistcli.verdict.claims import audit_claims, measured_by_reference, measured_by_runs
-from mnistcli.verdict.stats import (
-    clip_interval,
-    deviation,
-    share_interval,
-    student_quantile,
-    wilson_interval,
-)
+from mnistcli.verdict.stats import Sample, accuracy_interval, wilson_interval
 
 TEST_IMAGES = 10_000
 MNIST_TEST_SHA256 = "a0863a96c44e5666edbb30c4071ee79ca0514c621e6349c5967fc78e7305c891"
-"""Of the test images that every [reference] and every published figure is about."""
+"""Hash of the test images that every [reference] and every published figure is about."""
 HASH_SHOWN = 8
+"""Characters of a hash in a group's name."""
 
 
 class Kind(NamedTuple):
-    """What the runs of a group have in common."""
+    """What all runs of a group have in common."""
 
     preset: Preset
     precision: str
     device: str
     train_sha256: str
     indices_sha256: str | None
-    """Of the images that a file named."""
+    """Hash of the indices read from a file, if they were."""
 
 
 def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
-    """Groups in the order in which their first member came; no run or preset counts twice.
+    """Group the members, in the order of each group's first; no run or preset counts twice.
 
     Args:
         members: runs, and presets that stand for their [reference].
@@ -50,7 +44,7 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
     if len(tested) > 1:
         raise UsageError("these runs were tested on different images; compare runs on the same")
     if len(runs) < len(members) and not tested <= {MNIST_TEST_SHA256}:
-        raise UsageError("a preset's [reference] is about MNIST, and these runs are not; leave it")
+        raise UsageError("[reference] was measured on other test images; leave it out")
     of_kind: dict[Kind, dict[str, RunRecord]] = {}
     order: dict[Kind | Preset, None] = {}
     for member in members:
@@ -59,7 +53,7 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
         else:
             kind = _kind_of(member)
             order[kind] = None
-            # The same weights again are the same training again, which tells nothing new.
+            # The same weights again are the same training again: no further evidence.
             of_kind.setdefault(kind, {}).setdefault(member.weights_sha256, member)
     firsts: dict[str, RunRecord] = {}
     groups: list[Group] = []
@@ -72,29 +66,29 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
 
 
 def _kind_of(run: RunRecord) -> Kind:
-    # What was published or measured of a preset since then makes no other preset of it.
+    # A preset stays the same when its published or measured figures change.
     preset = run.preset.model_copy(update={"published": None, "reference": None})
     return Kind(preset, run.precision, run.device, run.data.train_sha256, _named_by_file(run))
 
 
 def _named_by_file(run: RunRecord) -> str | None:
-    """The hash of the indices, if a file and not the preset says what was learned from."""
+    """Return the hash of the indices, if they came from a file and not from the preset."""
     return run.coreset.indices_sha256 if run.coreset and run.coreset.settings is None else None
 
 
 def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
-    """The preset's name; for a second one of that name, with what is different."""
+    """Return the preset's name; for a second group of that name with its differences."""
     first = firsts.setdefault(run.preset.name, run)
     changes = list(list_run_changes(first, run, ("precision", "device")))
     if run.data.train_sha256 != first.data.train_sha256:
         changes.append("other training images")
     if file := _named_by_file(run):
-        changes.append(f"{run.train_examples:,} images named by file {file[:HASH_SHOWN]}")
+        changes.append(f"{run.train_examples:,} images from file {file[:HASH_SHOWN]}")
     return f"{run.preset.name} ({', '.join(changes)})" if changes else run.preset.name
 
 
 def _number(groups: Sequence[Group]) -> list[Group]:
-    """Names that are still the same get a number: a name stands for one group."""
+    """Number the groups whose names are the same."""
     seen: dict[str, int] = {}
     named = []
     for group in groups:
@@ -109,6 +103,7 @@ def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> G
     runs = sorted(runs, key=lambda run: (run.seed, run.run_id))
     last = runs[-1]
     accuracies = [run.test.accuracy for run in runs]
+    sample = Sample.of(accuracies)
     single = wilson_interval(last.test.correct, last.test.total)
     is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not _named_by_file(last)
     return Group(
@@ -121,9 +116,9 @@ def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> G
         train_examples=last.train_examples,
         test_images=last.test.total,
         accuracies=tuple(accuracies),
-        mean_accuracy=mean(accuracies),
-        sd=deviation(accuracies),
-        interval=share_interval(accuracies) or single,
+        mean_accuracy=sample.mean,
+        sd=sample.standard_deviation,
+        interval=accuracy_interval(sample) or single,
         train_seconds=median(run.train_seconds for run in runs),
         claims=(
             audit_claims(last.preset, last.parameters, measured_by_runs(runs))
@@ -138,9 +133,7 @@ def _group_of_reference(preset: Preset) -> Group:
     reference = preset.reference
     if reference is None:
         raise UsageError(f"preset {preset.name} has no [reference]; give runs of it instead")
-    count, spread = len(reference.seeds), reference.sd_test_accuracy
-    average = reference.mean_test_accuracy
-    half = student_quantile(count - 1) * spread / sqrt(count) if count > 1 else None
+    sample = Sample(reference.mean_test_accuracy, reference.sd_test_accuracy, len(reference.seeds))
     return Group(
         name=f"{preset.name} [reference]",
         source="reference",
@@ -151,9 +144,9 @@ def _group_of_reference(preset: Preset) -> Group:
         train_examples=None,
         test_images=TEST_IMAGES,
         accuracies=reference.test_accuracies,
-        mean_accuracy=average,
-        sd=spread,
-        interval=None if half is None else clip_interval((average - half, average + half)),
+        mean_accuracy=sample.mean,
+        sd=sample.standard_deviation,
+        interval=accuracy_interval(sample),
         train_seconds=reference.seconds_alone or reference.median_train_seconds,
         claims=audit_claims(preset, reference.parameters, measured_by_reference(reference)),
         pareto=False,

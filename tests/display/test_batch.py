@@ -1,12 +1,12 @@
 import io
-import json
-from pathlib import Path
 
 from rich.console import Console
 
 from mnistcli.display.batch import LiveTable, show_batch
-from mnistcli.engine.events import EpochFinished, RunFinished, TrainingStarted
-from mnistcli.records.log import EventLog
+from mnistcli.engine.events import EpochFinished, RunFinished, RunProgressed, TrainingStarted
+
+STARTED = TrainingStarted((100, 100), (2, 2))
+FIRST = EpochFinished(1, 0.5, 0.75, 0.1, 1.25, 100, {})
 
 
 def drawn(table: LiveTable) -> list[list[str]]:
@@ -15,28 +15,30 @@ def drawn(table: LiveTable) -> list[list[str]]:
     return [line.split() for line in console.file.getvalue().splitlines()[2:]]
 
 
-def test_every_run_has_a_row_that_follows_its_log(tmp_path: Path) -> None:
-    folders = {f"seed {seed}": tmp_path / str(seed) for seed in range(3)}
-    table = LiveTable(folders)
+def test_every_run_has_a_row_that_follows_its_epochs() -> None:
+    table = LiveTable(f"seed {seed}" for seed in range(3))
     assert drawn(table) == [["seed", "0"], ["seed", "1"], ["seed", "2"]]
-    folders["seed 1"].mkdir()
-    with EventLog(folders["seed 1"]) as log:
-        log(TrainingStarted((100, 100), (2, 2)))
-        assert drawn(table)[1] == ["seed", "1", "0/2"]
-        log(EpochFinished(1, 0.5, 0.75, 0.1, 1.25, 100, {}))
-        table.show(RunFinished(1, 3, "seed 2", 0.9876))
-        assert drawn(table) == [
-            ["seed", "0"],
-            ["seed", "1", "1/2", "0.5000", "75.00", "%", "1.2", "s"],
-            ["seed", "2", "98.76", "%"],
-        ]
-    with (folders["seed 1"] / "events.jsonl").open("a") as file:
-        file.write(json.dumps({"event": "EpochFinished"})[:12])
-    assert drawn(table)[1][2] == "1/2"
+    table.show(RunProgressed("seed 1", STARTED))
+    assert drawn(table)[1] == ["seed", "1", "0/2"]
+    table.show(RunProgressed("seed 1", FIRST))
+    table.show(RunFinished(1, 3, "seed 2", 0.9876))
+    assert drawn(table) == [
+        ["seed", "0"],
+        ["seed", "1", "1/2", "0.5000", "75.00", "%", "1.2", "s"],
+        ["seed", "2", "98.76", "%"],
+    ]
+    # A worker died: another one begins again.
+    table.show(RunProgressed("seed 1", STARTED))
+    assert drawn(table)[1] == ["seed", "1", "0/2"]
 
 
-def test_without_a_terminal_a_line_for_each_that_has_ended(tmp_path: Path) -> None:
+def test_without_a_terminal_a_line_an_epoch_and_a_run() -> None:
     console = Console(file=io.StringIO(), width=80)
-    with show_batch(console, {"seed 0": tmp_path}, quiet=False) as emit:
+    with show_batch(console, ["seed 0"], quiet=False) as emit:
+        emit(RunProgressed("seed 0", STARTED))
+        emit(RunProgressed("seed 0", FIRST))
         emit(RunFinished(1, 1, "seed 0", 0.5))
-    assert console.file.getvalue() == "run 1/1  seed 0: 50.00 %\n"
+    assert console.file.getvalue().splitlines() == [
+        "seed 0  epoch 1/2  loss 0.5000  train 75.00 %  time 1.2 s",
+        "run 1/1  seed 0: 50.00 %",
+    ]

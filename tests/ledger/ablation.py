@@ -6,9 +6,9 @@ from statistics import mean
 from typing import Any
 
 from mnistcli.display.text import p_value
-from mnistcli.experiment.studies.trial import compare_pairs
 from mnistcli.preset.loading import load_preset
-from mnistcli.verdict.stats import deviation
+from mnistcli.verdict.paired import compare_pairs
+from mnistcli.verdict.stats import standard_deviation
 from tests.ledger.comparisons import gain, line
 from tests.ledger.files import ABLATION, RUNS, command_of, read, row_of, write
 
@@ -52,7 +52,7 @@ def rows_of_ablation() -> str:
     ]
     for arm, (words, published) in ARMS.items():
         said = "" if published is None else f"{100 * published:.2f}"
-        share = f"{100 * mean(values[arm]):.2f} ± {100 * deviation(values[arm]):.2f}"
+        share = f"{100 * mean(values[arm]):.2f} ± {100 * standard_deviation(values[arm]):.2f}"
         cells = [words, said, f"{share} ({len(values[arm])})"]
         if arm in found:
             cells += [gain(found[arm]), p_value(found[arm].adjusted_p_value), found[arm].verdict]

@@ -8,8 +8,8 @@ from statistics import mean
 from typing import Any
 
 from mnistcli.display.text import p_value
-from mnistcli.experiment.studies.trial import compare_pairs
 from mnistcli.records.comparisons import PairedDifference
+from mnistcli.verdict.paired import compare_pairs
 from tests.ledger.files import COMPARISONS, read, write
 
 CORESETS = "coresets"

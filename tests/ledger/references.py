@@ -6,7 +6,7 @@ from typing import Any
 
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import load_preset
-from mnistcli.verdict.stats import deviation
+from mnistcli.verdict.stats import standard_deviation
 from tests.ledger.files import ROOT, RUNS, command_of, read, row_of, write
 
 
@@ -26,7 +26,7 @@ def add(runs: Sequence[dict[str, Any]], machine: str) -> None:
         f"parameters = {built.parameters:_}",
         f"macs = {built.macs:_}",
         f"mean_test_accuracy = {mean(accuracies):.6f}",
-        f"sd_test_accuracy = {deviation(accuracies):.6f}",
+        f"sd_test_accuracy = {standard_deviation(accuracies):.6f}",
         f"test_accuracies = {accuracies}",
         f"test_losses = {[round(row['test_loss'], 5) for row in rows]}",
         f"train_accuracies = {[round(row['train_accuracy'], 5) for row in rows]}",

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from mnistcli.errors import FileError
-from mnistcli.records.log import EventLog, read_events
+from mnistcli.records.log import EventLog
 from mnistcli.records.store import EVENTS
+from mnistcli.records.tail import EventTail
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ def test_a_resumed_log_is_cut_to_what_its_state_knows(tmp_path: Path) -> None:
         log.truncate(size)
         assert log.sync() == size
         log(Happened(3))
-    assert [event["count"] for event in read_events(tmp_path)] == [1, 3]
+    assert [event["count"] for event in EventTail(tmp_path).read()] == [1, 3]
     with EventLog(tmp_path) as log, pytest.raises(FileError, match="events.jsonl is truncated"):
         log.truncate(1_000)

@@ -36,3 +36,11 @@ def test_every_limit_of_a_budget_is_checked() -> None:
 def test_what_is_not_limited_or_not_known_is_not_checked() -> None:
     assert check_budget(Budget(), {"parameters": 5}) == ()
     assert check_budget(Budget(max_parameters=5), {"epochs": 5}) == ()
+
+
+def test_only_a_pass_has_passed() -> None:
+    (check,) = check_budget(Budget(max_parameters=5), {"parameters": 5})
+    assert passed((check,))
+    assert passed(())
+    for verdict in ("fail", "inconclusive"):
+        assert not passed((check, check.model_copy(update={"verdict": verdict})))

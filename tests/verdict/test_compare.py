@@ -141,7 +141,7 @@ def test_runs_on_images_that_a_file_names_are_another_group(make: Callable) -> N
         for seed in range(3)
     ]
     whole, part = compare_members([*runs(make, preset, [0.994] * 3), *chosen]).groups
-    assert part.name == "sevenconv (600 images named by file d)"
+    assert part.name == "sevenconv (600 images from file d)"
     assert (whole.seeds, part.seeds) == ((0, 1, 2), (0, 1, 2))
     assert whole.claims
     assert part.claims == ()
@@ -189,7 +189,7 @@ def test_what_is_known_of_mnist_says_nothing_of_other_images(make: Callable) -> 
     preset = load_preset("sevenconv")
     fashion = [make(preset, seed, value, data=data) for seed, value in enumerate(ONE)]
     assert compare_members(fashion).groups[0].claims == ()
-    with pytest.raises(UsageError, match="about MNIST"):
+    with pytest.raises(UsageError, match="other test images"):
         compare_members([preset, *fashion])
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mnistcli.verdict.several import count_additional_seeds
-from mnistcli.verdict.stats import student_interval
+from mnistcli.verdict.stats import Sample, student_interval
 
 
 def test_so_many_more_seeds_do_decide() -> None:
@@ -15,7 +15,7 @@ def test_so_many_more_seeds_do_decide() -> None:
     rng = np.random.default_rng(0)
     drawn = rng.normal(size=len(values) + missing)
     alike = np.mean(values) + (drawn - drawn.mean()) / drawn.std(ddof=1) * np.std(values, ddof=1)
-    low, high = student_interval(list(alike))
+    low, high = student_interval(Sample.of(list(alike)))
     assert not low <= limit <= high
 
 

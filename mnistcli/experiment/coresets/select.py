@@ -101,6 +101,10 @@ class SelectionInputs:
         """What small networks make of the images."""
         return score_difficulty(self._examples, self._seed, self._machine, self._stages)
 
+    def score(self, name: spec.Score) -> Floats:
+        """Return a score of difficulty, float32 (n,): greater is harder."""
+        return self.difficulty.scores[name]
+
     def cost(self, settings: Coreset) -> float:
         """Seconds that computing it took, now or, for what is cached, then."""
         match settings.selector:
@@ -120,7 +124,7 @@ class SelectionInputs:
             case spec.Random():
                 return np.zeros(len(self._examples), dtype=np.float32)
             case spec.Hardest() | spec.CoverageCentric() as selector:
-                return self.difficulty.scores[score_of(selector)]
+                return self.score(score_of(selector))
             case _:
                 match settings.features:
                     case "pixels":

@@ -1,41 +1,27 @@
-"""Short trainings without a record, and what can be said of their differences."""
+"""A trial: one training of a study, without a record."""
 
-from collections.abc import Callable, Mapping, Sequence
+import platform
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Protocol
 
+import torch
 from torch import nn
 
 from mnistcli.engine.evaluation import evaluate
+from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import train
 from mnistcli.engine.state import LoopState, Recipe
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_learner, make_recipe
 from mnistcli.preset.schema import Preset
-from mnistcli.records.comparisons import PairedDifference
 from mnistcli.selection.course import PlannedCourse
-from mnistcli.verdict.stats import holm_adjust, judge, paired_difference
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one training gave."""
-
-    accuracy: float
-    """On the held-out images if the preset holds some out, otherwise on the test images."""
-    train_seconds: float
-    images: int
-    """How many came up, counted as often as they did."""
-    steps: int
-    train_examples: int
-    """Images there were to learn from."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a plan is made from."""
+class TrialSetting:
+    """What a trial's plan is made from."""
 
     data: Data
     machine: Machine
@@ -43,58 +29,91 @@ class Setting:
     model: nn.Module
 
 
-Key = TypeVar("Key")
+class TrialPlan(Protocol):
+    """Chooses what a trial learns from; small and picklable."""
+
+    def __call__(self, setting: TrialSetting) -> PlannedCourse:
+        """Plan the course of the trial."""
 
 
-def try_training(
-    preset: Preset, options: Options, make_plan: Callable[[Setting], PlannedCourse]
-) -> Outcome:
-    """Trains as the preset says, but by that plan; reads the test images once, or not at all.
+@dataclass(frozen=True)
+class TrialMachine:
+    """Where a trial was trained."""
 
-    Raises:
-        PresetError, FileError, DivergedError: as a training does.
-    """
-    seed, machine = options.seed, choose_machine(options)
-    data = _load(preset, options)
-    recipe = make_recipe(preset, seed, machine)
-    network = build_network(preset, seed, machine)
-    plan = make_plan(Setting(data, machine, recipe, network.model))
-    state = LoopState(make_learner(preset, network, plan.sizes, recipe))
-    train(state, data.train, plan, recipe, None, lambda event: None)
-    history = state.history
-    judged = evaluate(state.learner.result, data.validation or data.test, preset.normalization)
-    return Outcome(
-        accuracy=judged.accuracy,
-        train_seconds=sum(epoch.seconds for epoch in history),
-        images=sum(epoch.images for epoch in history),
-        steps=sum(map(recipe.count_steps, plan.sizes)),
-        train_examples=len(data.train),
-    )
+    device: str
+    precision: str
+    threads: int
+    cpu: str
+    """Capability that PyTorch uses, as in "AVX512"."""
 
 
-def compare_pairs(
-    pairs: Mapping[Key, tuple[Sequence[float], Sequence[float]]],
-) -> dict[Key, PairedDifference]:
-    """The first values of each pair less the second, seed by seed; p-values adjusted for all.
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial reached."""
 
-    A pair of fewer than two seeds is left out.
-    """
-    tested = {key: paired_difference(*pair) for key, pair in pairs.items()}
-    sure = {key: found for key, found in tested.items() if found is not None}
-    adjusted = holm_adjust([found.p_value for found in sure.values()])
-    return {
-        key: PairedDifference(
-            mean=found.mean,
-            interval=found.interval,
-            p_value=found.p_value,
-            adjusted_p_value=p_value,
-            verdict=judge(found.mean, p_value),
+    accuracy: float
+    """On the held-out images if the preset holds some out, otherwise on the test images."""
+    train_seconds: float
+    images: int
+    """Images learned from, counted as often as they came up."""
+    steps: int
+    """Optimizer steps."""
+    machine: TrialMachine
+    host: str
+    """Name of the computer."""
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """One trial to run."""
+
+    arm: str
+    preset: Preset
+    options: Options
+    plan: TrialPlan
+    selection_seconds: float = 0.0
+    """Time that selecting its images took."""
+
+    @property
+    def name(self) -> str:
+        """Name of the job, as in "kmeans, 12,000 images, seed 3"."""
+        return f"{self.arm}, seed {self.options.seed}"
+
+    def run(self, emit: Emit) -> TrialResult:
+        """Train by the plan, and evaluate once, on the test images only if none are held out.
+
+        Raises:
+            PresetError, FileError, DivergedError: as a training does.
+        """
+        preset, seed, machine = self.preset, self.options.seed, choose_machine(self.options)
+        data = _load(preset, self.options)
+        recipe = make_recipe(preset, seed, machine)
+        network = build_network(preset, seed, machine)
+        course = self.plan(TrialSetting(data, machine, recipe, network.model))
+        state = LoopState(make_learner(preset, network, course.sizes, recipe))
+        train(state, data.train, course, recipe, None, emit)
+        images = data.validation or data.test
+        evaluated = evaluate(state.learner.result, images, preset.normalization)
+        return TrialResult(
+            accuracy=evaluated.accuracy,
+            train_seconds=sum(epoch.seconds for epoch in state.history),
+            images=sum(epoch.images for epoch in state.history),
+            steps=sum(map(recipe.count_steps, course.sizes)),
+            machine=_describe(machine),
+            host=platform.node(),
         )
-        for (key, found), p_value in zip(sure.items(), adjusted, strict=True)
-    }
+
+
+def _describe(machine: Machine) -> TrialMachine:
+    return TrialMachine(
+        device=machine.device.type,
+        precision=machine.precision_name,
+        threads=machine.threads,
+        cpu=torch.backends.cpu.get_cpu_capability(),
+    )
 
 
 @lru_cache(maxsize=1)
 def _load(preset: Preset, options: Options) -> Data:
-    """Jobs come seed by seed, so a process seldom reads the images twice."""
+    """Load the images; jobs come seed by seed, so a process seldom reads them twice."""
     return load_data(preset, options, choose_machine(options))

@@ -174,7 +174,7 @@ def _plan(
     preset, data, network = setup.preset, setup.data, setup.network
     indices = selected.tensor if selected else torch.arange(len(data.train))
     recipe = make_recipe(preset, setup.seed, setup.machine)
-    course = make_course(preset, indices, data.train, recipe, inputs, network.model)
+    course = make_course(preset, indices, data.train, recipe, inputs.score, network.model)
     learner = make_learner(preset, network, course.sizes, recipe)
     phase_set = None
     if course.phases:
