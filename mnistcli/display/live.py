@@ -23,7 +23,7 @@ from mnistcli.engine.events import (
     StepFinished,
     TrainingResumed,
 )
-from mnistcli.records.log import read_events
+from mnistcli.records.tail import EventTail
 
 REFRESHES_PER_SECOND = 4
 WIDTHS = {"loss": 9, "train": 10, "valid": 10, "rate": 10, "time": 10}
@@ -116,7 +116,7 @@ class LiveView:
     def _replay(self, epochs: int) -> None:
         """Show the epochs again that had ended before the interruption."""
         names = {field.name for field in fields(EpochFinished)}
-        logged = read_events(self._header.folder) if self._header else []
+        logged = EventTail(self._header.folder).read() if self._header else []
         for each in [each for each in logged if each["event"] == "EpochFinished"][:epochs]:
             event = EpochFinished(**{name: each[name] for name in names})
             if self._budget:
