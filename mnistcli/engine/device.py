@@ -1,4 +1,4 @@
-"""Device, precision, threads, and one random generator for every purpose."""
+"""Choose device, precision and threads; create one random generator for every purpose."""
 
 import hashlib
 import platform
@@ -26,28 +26,28 @@ Purpose = Literal[
 
 
 def choose_device(choice: DeviceChoice) -> torch.device:
-    """The device asked for, or by `auto` the best there is.
+    """Return the device that `choice` names, or for `auto` the fastest available one.
 
     Raises:
-        UsageError: the machine has no such device.
+        UsageError: the device is not available.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if choice == "auto":
         return torch.device(next((name for name, there in available.items() if there), "cpu"))
     if not available.get(choice, True):
-        raise UsageError(f"--device {choice}: this machine has none; use --device cpu")
+        raise UsageError(f"--device {choice}: not available on this machine. Use --device cpu.")
     return torch.device(choice)
 
 
 def choose_precision(choice: PrecisionChoice, device: torch.device) -> torch.dtype:
-    """What the network computes in; by `auto` bfloat16 where the processor has it natively."""
+    """Return the dtype to train in; for `auto` bfloat16 on processors with native support."""
     if choice == "auto":
         return torch.bfloat16 if _has_native_bfloat16(device) else torch.float32
     return torch.bfloat16 if choice == "bfloat16" else torch.float32
 
 
 def choose_threads(choice: int | None) -> int:
-    """Makes PyTorch use that many threads, by default as many as there are physical cores."""
+    """Set and return PyTorch's number of threads; its default is the number of physical cores."""
     if choice is not None:
         torch.set_num_threads(choice)
     return torch.get_num_threads()
@@ -56,22 +56,22 @@ def choose_threads(choice: int | None) -> int:
 def make_generator(
     seed: int, purpose: Purpose, epoch: int = 0, device: torch.device | None = None
 ) -> torch.Generator:
-    """A generator that depends on seed, purpose and epoch alone.
+    """Return a generator that depends on seed, purpose and epoch alone.
 
-    So the order of epoch 5 is the same whether or not epochs 1 to 4 ran in this process.
+    The order of epoch 5 is therefore the same whether or not epochs 1 to 4 ran in this process.
     """
     generator = torch.Generator(device=device or torch.device("cpu"))
     return generator.manual_seed(derive_seed(seed, purpose, epoch))
 
 
 def derive_seed(seed: int, purpose: Purpose, epoch: int = 0) -> int:
-    """A seed in 0 … 2^63 - 1 that depends on these alone."""
+    """Return a seed in 0 … 2^63 - 1 that depends on the arguments alone."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return int.from_bytes(digest[:8]) >> 1
 
 
 def measure_peak_memory() -> int | None:
-    """The largest resident size of this process so far, in bytes, where the system tells it."""
+    """Return the peak resident memory of this process in bytes, or None where it is unknown."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""What work tells whoever listens: plain data, without torch."""
+"""Events that training and other work emit to listeners: plain data, without torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingStarted:
-    """Before the first batch: how many images and batches every epoch has."""
+    """Emitted before the first batch, with the number of images and batches of every epoch."""
 
     epoch_images: tuple[int, ...]
     epoch_steps: tuple[int, ...]
     epoch_names: tuple[str, ...] = ()
-    """As in "medium"; without them, epochs go by their numbers."""
+    """Names of the epochs' phases, such as "medium"; empty where epochs have only numbers."""
 
 
 @dataclass(frozen=True)
 class TrainingResumed:
-    """After TrainingStarted, in a training that goes on after an interruption."""
+    """Emitted after TrainingStarted when an interrupted training is resumed."""
 
     epochs: int
-    """That had ended."""
+    """Number of finished epochs."""
     images: int
-    """Of the epoch that was underway."""
+    """Images already trained on in the interrupted epoch."""
 
 
 @dataclass(frozen=True)
 class StepFinished:
-    """After a batch; `step` and `epoch` count from 1."""
+    """Emitted after a batch; `step` and `epoch` count from 1."""
 
     epoch: int
     step: int
@@ -35,13 +35,13 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class EpochFinished:
-    """After an epoch: means over its batches as they were trained on, augmented."""
+    """Emitted after an epoch, with means over its batches as trained on, augmented."""
 
     epoch: int
     train_loss: float
     train_accuracy: float
     learning_rate: float
-    """Of the last batch."""
+    """Learning rate of the last batch."""
     seconds: float
     images: int
     stages: dict[str, float]
@@ -52,14 +52,14 @@ class EpochFinished:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """Before a part of the work beside training, such as a clustering."""
+    """Emitted before a part of the work outside training, such as a clustering."""
 
     stage: str
 
 
 @dataclass(frozen=True)
 class StageFinished:
-    """After it."""
+    """Emitted after such a part."""
 
     stage: str
     seconds: float
@@ -67,12 +67,12 @@ class StageFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """After one of several trainings."""
+    """Emitted after one of several trainings."""
 
     done: int
     total: int
     name: str
-    """As in "kmeans, 12,000 images, seed 3"."""
+    """Name of the training, such as "kmeans, 12,000 images, seed 3"."""
     accuracy: float
 
 
@@ -87,29 +87,29 @@ class RunProgressed:
 
 @dataclass(frozen=True)
 class PhasePlanned:
-    """Before the training of a curriculum: one for each of its phases."""
+    """Emitted before a curriculum is trained, once for each of its phases."""
 
     name: str
     digits: tuple[int, ...]
     images: int
-    """In use."""
+    """Number of images in use."""
     steps: int
     batch_size: int
     left_out: int
-    """Images of every pass that do not fill a batch, where such a batch is dropped."""
+    """Images of every pass that are dropped because they do not fill a batch."""
     target: float | None
 
 
 @dataclass(frozen=True)
 class PhaseFinished:
-    """After the last epoch of a curriculum's phase, judged on images not learned from."""
+    """Emitted after the last epoch of a curriculum's phase, with its accuracies."""
 
     phase: int
     name: str
     own_accuracy: float | None
-    """On the phase's own digits."""
+    """Accuracy on the phase's own digits."""
     seen_accuracy: float | None
-    """On every digit seen so far."""
+    """Accuracy on every digit seen so far."""
     target: float | None
 
 

@@ -6,19 +6,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-# Coefficients of the quintic iteration in Jordan et al. 2024: steep at 0, near 1 elsewhere.
+# Coefficients of the quintic iteration in Jordan et al. 2024: its slope is steep at 0, and its
+# values are near 1 elsewhere.
 LINEAR, CUBIC, QUINTIC = 3.4445, -4.7750, 2.0315
 ITERATIONS = 3
 
 
 class Muon(optim.Optimizer):
-    """Moves kernels along their momentum made orthogonal, so that no direction outweighs another.
+    """An optimizer that orthogonalizes the momentum of kernels, so that no direction dominates.
 
-    Its second group of parameters is AdamW's own; both share one state, and one schedule moves
-    both rates.
+    Its second parameter group is AdamW's own: both optimizers share one state, and one schedule
+    sets both learning rates.
 
-    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks". Departs
-    from it in three iterations instead of five, in float32, which small kernels need no more than.
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks". Differs
+    from it in running three iterations instead of five, which is enough for small kernels, in
+    float32.
     """
 
     def __init__(
@@ -29,13 +31,13 @@ class Muon(optim.Optimizer):
         self._join()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         super().load_state_dict(state_dict)
         self._join()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Moves all parameters once."""
+        """Update all parameters once."""
         group = self.param_groups[0]
         for kernel in group["params"]:
             if kernel.grad is None:
@@ -52,7 +54,7 @@ class Muon(optim.Optimizer):
         self._others.step()
 
     def _join(self) -> None:
-        """Lets AdamW's group and state be this optimizer's too: the very same objects."""
+        """Share AdamW's parameter group and state: both optimizers hold the same objects."""
         if len(self.param_groups) == 1:
             self.param_groups.append(self._others.param_groups[0])
         else:
@@ -61,10 +63,10 @@ class Muon(optim.Optimizer):
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """Float (m, n) to the same shape: singular vectors stay, singular values come near 1.
+    """Bring the singular values of a float (m, n) matrix near 1 and keep its singular vectors.
 
-    Source: Newton-Schulz iteration, Jordan et al. 2024; the values end between about 0.7 and 1.2,
-    the smallest of them lower after only three iterations.
+    Source: Newton-Schulz iteration, Jordan et al. 2024. The singular values end between about 0.7
+    and 1.2; after only three iterations the smallest of them stay lower.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / (wide.norm() + 1e-7)

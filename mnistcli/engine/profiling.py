@@ -1,4 +1,4 @@
-"""How fast a network can learn at most on this machine."""
+"""Measure the maximum speed of a network's training and inference on this machine."""
 
 import time
 
@@ -15,13 +15,13 @@ from mnistcli.engine.state import Learner, Recipe
 def measure_ceiling(
     learner: Learner, examples: Examples, recipe: Recipe, seconds: float = 1.0
 ) -> float:
-    """Images a second of forward, backward and optimizer on one resident batch, and nothing else.
+    """Measure images per second of forward, backward and optimizer alone, on one batch in memory.
 
     Args:
-        learner: is moved in place; nothing it has learned is of use afterwards.
-        examples: the first of them make the batch.
-        recipe: for its batch size and precision.
-        seconds: to measure for, after as long a warm-up.
+        learner: trained in place; not usable for anything else afterwards.
+        examples: the first of them are the batch.
+        recipe: defines the batch size and the precision.
+        seconds: duration of the measurement, after an equally long warm-up.
     """
     images = examples.images[: recipe.batch_size]
     inputs = normalize(to_inputs(images), recipe.normalization)
@@ -45,14 +45,14 @@ def measure_inference(
     batch: int,
     seconds: float = 0.3,
 ) -> float:
-    """Images a second from bytes to logits, `batch` at a time, in float32.
+    """Measure images per second from bytes to logits, `batch` at a time, in float32.
 
     Args:
-        model: is put into evaluation mode.
-        examples: the first of them make the batch; where there are fewer, it is smaller.
-        normalization: the network's.
-        batch: images at a time.
-        seconds: to measure for, after a warm-up a third as long.
+        model: put into evaluation mode.
+        examples: the first of them are the batch; with fewer examples it is smaller.
+        normalization: mean and standard deviation that the network was trained with.
+        batch: number of images at a time.
+        seconds: duration of the measurement, after a warm-up of a third of it.
     """
     model.eval()
     images = examples.images[:batch]

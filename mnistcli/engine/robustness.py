@@ -1,4 +1,4 @@
-"""Images made harder, by a strength: what a network still makes of them."""
+"""Distorted images, by kind and strength, on which a network's robustness is measured."""
 
 from typing import Literal, get_args
 
@@ -30,14 +30,14 @@ UNITS: dict[Distortion, str] = {
 def distort(
     images: Tensor, kind: Distortion, strength: float, generator: torch.Generator
 ) -> Tensor:
-    """Distorts every image as much, in directions that take turns.
+    """Distort every image by the same strength, in directions that alternate.
 
     Args:
         images: uint8 (n, 1, h, w).
-        kind: what is done: turned left and right, shifted to four sides, scaled about the centre,
-            Gaussian noise, or a Gaussian blur.
-        strength: in the unit of `UNITS`.
-        generator: of the noise.
+        kind: rotation to the left and right, a shift to one of four sides, scaling about the
+            centre, Gaussian noise, or a Gaussian blur.
+        strength: in the unit that `UNITS` names.
+        generator: draws the noise; not used by the other kinds.
 
     Returns:
         uint8, of the same shape.

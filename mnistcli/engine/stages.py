@@ -1,4 +1,4 @@
-"""The parts of work beside training: each announced, timed and remembered."""
+"""Announce and time the parts of the work outside training."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from mnistcli.engine.events import Emit, StageFinished, StageStarted
 
 
 class Stages:
-    """Seconds by stage, in the order in which they were begun."""
+    """Seconds by stage, in the order in which the stages started."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -16,7 +16,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, stage: str, detail: str = "") -> Iterator[None]:
-        """Times what is inside the `with` block; `detail` is only shown."""
+        """Time the `with` block as `stage`; `detail` is only shown."""
         name = f"{stage}: {detail}" if detail else stage
         self._emit(StageStarted(name))
         begin = time.perf_counter()

@@ -1,8 +1,8 @@
-"""Layer specs → network, and the network's description layer by layer.
+"""Build a network from layer specs, and describe it layer by layer.
 
-Shapes and counts are not computed from formulas: the network is built, one image is pushed through,
-and what comes out is read off. (On the meta device that would cost no memory, but a second of
-imports; sizes that nobody can mean are refused before a layer is built.)
+Shapes and counts are not computed from formulas: the network is built, one image is passed through
+it, and they are read from the outputs. (The meta device would need no memory, but a second of
+imports; networks far beyond this purpose are refused before a layer is built.)
 """
 
 from collections import OrderedDict
@@ -32,17 +32,17 @@ MAC_LIMIT = 5_000_000_000
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """One layer as built: what it puts out for one image, and what it costs."""
+    """One layer as built: its output shape for one image, and its costs."""
 
     name: str
     kind: str
     output_shape: tuple[int, ...]
-    """Without the batch: (channels, height, width) or (features,)."""
+    """Shape without the batch: (channels, height, width) or (features,)."""
     parameters: int
     macs: int
-    """Multiply-adds for one image, of convolutions and linear layers."""
+    """Multiply-accumulates (MACs) for one image, in convolutions and linear layers."""
     receptive_field: int
-    """Side, in pixels of the input, of the square that one output value depends on."""
+    """Side, in input pixels, of the square that one output value depends on."""
 
 
 def build_model(layers: Sequence[spec.Layer], generator: torch.Generator) -> nn.Sequential:
@@ -62,7 +62,7 @@ def build_described(
     Raises:
         PresetError: a layer does not fit the output of the layers before it, or is too large.
     """
-    # PyTorch's own initializers take no generator: they get a seed, and the global one is put back.
+    # PyTorch's initializers take no generator: seed the global one, and restore it afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())
         model, descriptions = _trace(layers)
@@ -80,12 +80,12 @@ def describe_model(layers: Sequence[spec.Layer]) -> list[LayerDescription]:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """The trained values of the network, a shared one counted once."""
+    """Return the number of trainable parameters, a shared one counted once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:
-    """Lets every dropout of the network draw from `generator`."""
+    """Make every dropout of the network draw from `generator`."""
     for module in model.modules():
         if isinstance(module, SeededDropout):
             module.generator = generator
@@ -93,7 +93,7 @@ def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def _trace(layers: Sequence[spec.Layer]) -> tuple[nn.Sequential, list[LayerDescription]]:
-    """The network, initialized from the global random generator, and its description."""
+    """Build the network, initialized from the global random generator, and describe it."""
     model = nn.Sequential()
     descriptions: list[LayerDescription] = []
     values = torch.zeros(1, 1, SIDE, SIDE)
@@ -127,10 +127,10 @@ def _trace(layers: Sequence[spec.Layer]) -> tuple[nn.Sequential, list[LayerDescr
 
 
 def _pool_early(model: nn.Sequential) -> nn.Sequential:
-    """Puts a pooling before the ReLU and the dropout of channels that it follows.
+    """Move a max pooling before the ReLU and the channel dropout that it follows.
 
-    The largest value stays the largest under both, so the network is the same; but they have a
-    quarter of the values to work on. Modules keep the names they have in the preset's order.
+    Both keep the order of the values in a channel, so the outputs are the same, but they process
+    a quarter of the values. Modules keep the names that they have in the preset's order.
     """
     order = list(model.named_children())
     for place in range(len(order)):
@@ -150,7 +150,7 @@ def _keeps_order(module: nn.Module) -> bool:
 
 
 def _push(layer: spec.Layer, values: Tensor) -> tuple[nn.Module, Tensor]:
-    """The layer's module for an input like `values`, and what it puts out."""
+    """Build the layer's module for an input like `values`; return it with its output."""
     _check_input(layer, values)
     module = _build_layer(layer, values.shape[1]).eval()
     return module, module(values.clone())
@@ -168,16 +168,16 @@ def _check_input(layer: spec.Layer, values: Tensor) -> None:
             | spec.GlobalAveragePool()
             | spec.GlobalMaxPool()
         ) if values.dim() != 4:
-            raise PresetError("the input has no height and width any more")
+            raise PresetError("the input has no height and width")
     weights, positions, outputs = _size_bound(layer, values)
     if weights > PARAMETER_LIMIT:
         raise PresetError(f"more than {PARAMETER_LIMIT:,} parameters")
     if outputs > ACTIVATION_LIMIT or weights * positions > MAC_LIMIT:
-        raise PresetError("too large: no network for 28 by 28 pixels needs this")
+        raise PresetError("too large for a network on 28 × 28 pixels")
 
 
 def _size_bound(layer: spec.Layer, values: Tensor) -> tuple[int, int, int]:
-    """Weights, positions and values of the output: never less than there will be."""
+    """Return upper bounds of the layer's weights, output positions and output values."""
     match layer:
         case spec.Linear():
             return values.shape[1] * layer.out_features, 1, layer.out_features
@@ -229,14 +229,14 @@ def _padding(layer: spec.Conv) -> int:
 
 
 def _count_macs(module: nn.Module, output: Tensor) -> int:
-    """Every weight of a convolution is used once at every position of the output."""
+    """Count multiply-accumulates: every weight is used once at every position of the output."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         return module.weight.numel() * prod(output.shape[2:])
     return 0
 
 
 def _reach(layer: spec.Layer, values: Tensor) -> tuple[int, int]:
-    """Kernel and stride, as the receptive field sees them (Araujo et al. 2019, equation 2)."""
+    """Return kernel and stride for the receptive field (Araujo et al. 2019, equation 2)."""
     match layer:
         case spec.Conv():
             return layer.kernel_size, layer.stride

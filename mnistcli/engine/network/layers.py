@@ -1,4 +1,4 @@
-"""The modules that PyTorch lacks, or that cost more there than they have to."""
+"""Modules that PyTorch lacks, or that are faster here than there."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ WORTH_FOLDING = 1 << 17
 
 
 class SeededDropout(nn.Module):
-    """Dropout whose mask comes from a generator of its own, not from the global one.
+    """Dropout that draws its mask from its own generator instead of the global one.
 
     Zeroes values, or whole channels of (n, c, h, w) if `channels`, with `probability` in
     training, and scales the others by 1 / (1 - probability). Source: Srivastava et al. 2014;
     whole channels: Tompson et al. 2015.
 
-    On a CPU a value is kept if 16 random bits say so: a draw of 64 bits decides four of them, which
-    takes a fifth of the time that bernoulli_ does, and the probability is exact to 1 / 65,536.
+    On a CPU, 16 random bits decide whether a value is kept: one draw of 64 bits serves four values,
+    which takes a fifth of the time of bernoulli_. The probability is exact to 1 / 65,536.
     """
 
     def __init__(self, probability: float, *, channels: bool) -> None:
@@ -31,7 +31,7 @@ class SeededDropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, values: Tensor) -> Tensor:
-        """Float (n, ...) to the same shape."""
+        """Apply dropout to float (n, ...)."""
         if not self.training or self.keep == 1:
             return values
         like = values[:, :, :1, :1] if self.channels and values.dim() == 4 else values
@@ -42,21 +42,21 @@ class SeededDropout(nn.Module):
         draws = torch.empty((like.numel() + 3) // 4, dtype=torch.int64)
         bits = draws.random_(-(2**63), None, generator=self.generator).view(torch.int16)
         kept = bits[: like.numel()] < round(self.keep * 65_536) - 32_768
-        # In the order of the memory, whichever that is: what is random has no other order.
+        # In memory order, whatever the layout: random bits need no other order.
         torch.mul(kept, 1 / self.keep, out=mask.as_strided((like.numel(),), (1,)))
         return values * mask
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """nn.BatchNorm2d, several times as fast where few channels lie beside each other in memory.
+    """nn.BatchNorm2d with a faster kernel for few channels in channels-last memory.
 
-    With channels last, PyTorch's kernel works along the channels: with 8 of them most of a vector
-    register stays empty. Here neighbouring pixels are taken for further channels, up to 64, and
-    their statistics are put together afterwards: the same mean and variance, in another order.
+    PyTorch's channels-last kernel is vectorized along the channels: 8 of them leave most of a
+    vector register empty. Here neighbouring pixels count as further channels, up to 64, and their
+    statistics are combined afterwards: the same mean and variance, summed in another order.
     """
 
     def forward(self, values: Tensor) -> Tensor:
-        """Float (n, c, h, w) to the same shape."""
+        """Normalize float (n, c, h, w) by channel."""
         if self.training and _can_fold(values):
             output: Tensor = _FoldedBatchNorm.apply(values, self.weight, self.bias, self)
             return output
@@ -76,17 +76,17 @@ def _can_fold(values: Tensor) -> bool:
 
 
 def _fold(values: Tensor) -> Tensor:
-    """(n, c, h, w) with channels last, seen as (m, 64, 1, 1): 64 / c pixels side by side."""
+    """View channels-last (n, c, h, w) as (m, 64, 1, 1): 64 / c pixels side by side."""
     return values.as_strided((values.numel() // LANES, LANES, 1, 1), (LANES, 1, LANES, LANES))
 
 
 def _spread(by_channel: Tensor) -> Tensor:
-    """(c,) to (64,): the same for every pixel that was taken for further channels."""
+    """Repeat (c,) to (64,), once for every pixel that counts as further channels."""
     return by_channel.expand(LANES // len(by_channel), -1).flatten().contiguous()
 
 
 class _FoldedBatchNorm(torch.autograd.Function):
-    """Source: Ioffe & Szegedy 2015; the gradient is theirs, written as a sum of two terms."""
+    """Batch normalization by Ioffe & Szegedy 2015, its gradient written as a sum of two terms."""
 
     @staticmethod
     def forward(
@@ -112,14 +112,14 @@ class _FoldedBatchNorm(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         values, weight, mean, variance = context.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        # What the gradient would be if mean and variance were constants …
+        # The gradient as if mean and variance were constants …
         direct, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
             _fold(gradient), _fold(values), _spread(weight), _spread(mean), _spread(variance),
             None, None, False, context.epsilon, [True, True, True],
         )  # fmt: skip
         by_weight = by_weight.view(-1, len(weight)).sum(dim=0)
         by_bias = by_bias.view(-1, len(weight)).sum(dim=0)
-        # … and what comes from their depending on the values: linear in the normalized value.
+        # … and the part through mean and variance: linear in the normalized value.
         share = weight * torch.rsqrt(variance + context.epsilon)
         share *= -len(weight) / values.numel()
         through_statistics = _normalize(
@@ -132,7 +132,7 @@ class _FoldedBatchNorm(torch.autograd.Function):
 def _normalize(
     values: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float
 ) -> Tensor:
-    """(values - mean) / sqrt(variance + epsilon) · weight + bias, a channel each."""
+    """Return (values - mean) / sqrt(variance + epsilon) · weight + bias for each channel."""
     by_channel = (_spread(each) for each in (weight, bias, mean, variance))
     output, unused = torch.empty_like(values), torch.empty(0)
     torch.ops.aten.native_batch_norm.out(
@@ -143,14 +143,14 @@ def _normalize(
 
 
 class Flatten(nn.Module):
-    """nn.Flatten, whose gradient comes back with channels last where the values had them so.
+    """nn.Flatten with a channels-last gradient for channels-last values.
 
-    Otherwise it has another order in memory than the values before it, which every layer there
-    pays for: 4 % of a step of `sprint`.
+    PyTorch's gradient has another memory order than the values, which slows every layer before it
+    down: by 4 % of a step of `sprint`.
     """
 
     def forward(self, values: Tensor) -> Tensor:
-        """(n, c, h, w) to (n, c · h · w), channel by channel."""
+        """Reshape (n, c, h, w) to (n, c · h · w), channel by channel."""
         if values.requires_grad and values.dim() == 4:
             values.register_hook(_put_channels_last)  # type: ignore[no-untyped-call]
         return values.flatten(1)
@@ -164,7 +164,7 @@ class GlobalAveragePool(nn.Module):
     """The mean over height and width: (n, c, h, w) to (n, c)."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Float (n, c, h, w) to (n, c)."""
+        """Return the mean of float (n, c, h, w) as (n, c)."""
         return values.mean(dim=(2, 3))
 
 
@@ -172,5 +172,5 @@ class GlobalMaxPool(nn.Module):
     """The maximum over height and width: (n, c, h, w) to (n, c)."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Float (n, c, h, w) to (n, c)."""
+        """Return the maximum of float (n, c, h, w) as (n, c)."""
         return values.amax(dim=(2, 3))
