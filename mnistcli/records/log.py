@@ -11,15 +11,6 @@ from mnistcli.records.files import OutputFile
 from mnistcli.records.store import EVENTS
 
 
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """Return the events that a run has logged so far, without a torn last line."""
-    try:
-        lines = (folder / EVENTS).read_bytes().split(b"\n")[:-1]
-        return [json.loads(line) for line in lines]
-    except (OSError, ValueError):
-        return []
-
-
 class EventLog:
     """A listener that logs events, which are frozen dataclasses, as they come."""
 
