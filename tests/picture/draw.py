@@ -72,7 +72,8 @@ FORMAT = """\
 </clipPath>
 {lines}
 </defs>
-<rect width="100%" height="100%" rx="8" fill="BACKGROUND" stroke="#8b949e" stroke-width="2"/>
+<rect x="1" y="1" rx="8" fill="BACKGROUND" stroke="#8b949e"
+ style="width: calc(100% - 2px); height: calc(100% - 2px)"/>
 <circle cx="24" cy="21" r="6" fill="#8b949e"/>
 <circle cx="44" cy="21" r="6" fill="#8b949e"/>
 <circle cx="64" cy="21" r="6" fill="#8b949e"/>
