@@ -1,4 +1,4 @@
-"""How this process uses memory and threads, and what it does when it is told to stop."""
+"""Memory and threads of this process, and the signals that stop it."""
 
 import ctypes
 import os
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-# mallopt's names in glibc's malloc.h, and its greatest threshold.
+# Parameters of mallopt in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 MEBIBYTE = 1 << 20
 
 
 class Stopped(BaseException):
-    """SIGINT or SIGTERM, raised where the program was, so that all is left in order.
+    """SIGINT or SIGTERM, raised where the program was, so that everything is left in order.
 
     Not KeyboardInterrupt: raised inside exec(), as imports do, that one lets CPython 3.11 kill
     itself with SIGINT at exit even though it was caught.
@@ -26,7 +26,7 @@ class Stopped(BaseException):
         super().__init__(number, advice)
         self.number = number
         self.advice = advice
-        """How to go on."""
+        """How to resume."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ _signals = _Signals()
 
 
 def handle_signals() -> None:
-    """Makes SIGINT and SIGTERM raise `Stopped`, here or where `defer_signals` lets them."""
+    """Make SIGINT and SIGTERM raise `Stopped`, at once or where `defer_signals` allows it."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
@@ -47,9 +47,9 @@ def handle_signals() -> None:
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], None]]:
-    """Inside the `with` block the first signal waits until the function it gives is called.
+    """Hold the first signal back until the function that is yielded is called.
 
-    That one raises `Stopped` if a signal came. A second signal does not wait.
+    That function raises `Stopped` if a signal has come. A second signal is not held back.
     """
     _signals.deferred, _signals.waiting = True, None
     try:
@@ -60,7 +60,7 @@ def defer_signals() -> Iterator[Callable[[], None]]:
 
 
 def is_stopping() -> bool:
-    """Whether a signal waits."""
+    """Return whether a signal is held back."""
     return _signals.waiting is not None
 
 
@@ -78,12 +78,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def tune_process() -> None:
-    """Keeps freed memory and short waits, which training on a CPU lives on.
+    """Keep freed memory, and let waiting threads sleep early.
 
-    glibc gives every large block back to the system and faults it in again, page by page, at the
-    next step: without that, the networks here train 1.1 to 1.9 times as fast. A thread that waits
-    for the others spins for some 30 µs before it sleeps, not for milliseconds, so that a core that
-    is busy elsewhere does not hold the other one up.
+    By default glibc returns every large block to the system and faults it in again, page by page,
+    at the next step: without that, the networks here train 1.1 to 1.9 times as fast. A thread that
+    waits for the others spins for about 30 µs before it sleeps, not for milliseconds, so that a
+    core that is busy elsewhere does not hold the other one up.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
