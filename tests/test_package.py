@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mnistcli import __version__
+from mnistcli.cli.guide import TOPICS
 from mnistcli.datasets.idx import FILES
 from mnistcli.preset.loading import list_presets
 
@@ -72,6 +73,12 @@ def test_an_installed_wheel_has_all_it_needs(built: Path, tmp_path: Path) -> Non
             run("-m", "mnistcli", "presets", "show", name)
             == (ROOT / "presets" / f"{name}.toml").read_text()
         )
+    assert set(list_presets()) == {
+        row["name"]
+        for row in json.loads(run("-m", "mnistcli", "presets", "list", "--json"))["presets"]
+    }
+    for topic in TOPICS:
+        assert run("-m", "mnistcli", "guide", topic).startswith(topic.capitalize())
     one_batch = ["--set", "train.epochs=1", "--set", "train.validation_examples=59000"]
     out = run("-m", "mnistcli", "train", *one_batch, "--no-fail", "--json")
     assert '"mnistcli.run/2"' in out
@@ -86,8 +93,11 @@ def test_sdist_and_wheel_hold_data_presets_and_licences(built: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
     assert data | {f"mnistcli/_presets/{name}.toml" for name in list_presets()} <= names
+    guides = {f"mnistcli/guides/{topic}.md" for topic in TOPICS}
+    assert guides <= names
     assert {"mnistcli/py.typed", "mnistcli/mnist/README.md"} <= names
     assert not [name for name in names if name.startswith("tests")]
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert guides | {"presets/README.md", "presets/ledger.svg"} <= names
     assert data | {"LICENSE", "README.md", "presets/sprint.toml", "tests/conftest.py"} <= names

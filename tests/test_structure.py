@@ -97,6 +97,8 @@ def test_what_needs_no_torch_does_not_import_it() -> None:
         ["presets", "list"],
         ["presets", "show", "sprint"],
         ["train", "--dry-run"],
+        ["guide"],
+        ["guide", "presets"],
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
