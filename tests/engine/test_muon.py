@@ -97,5 +97,5 @@ def test_its_state_can_be_taken_over_in_mid_training() -> None:
 
 
 def test_a_network_without_such_kernels_is_refused() -> None:
-    with pytest.raises(PresetError, match="use adamw"):
+    with pytest.raises(PresetError, match="Use adamw"):
         build_optimizer(MUON, nn.Linear(3, 4).parameters())
