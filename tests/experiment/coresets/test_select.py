@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mnistcli.datasets.examples import Examples
+from mnistcli.datasets.idx import load_examples
+from mnistcli.engine.events import Event, StageStarted
+from mnistcli.engine.stages import Stages
+from mnistcli.errors import FileError, PresetError
+from mnistcli.experiment.coresets.select import (
+    SelectionInputs,
+    cover,
+    read_coreset,
+    select_coreset,
+)
+from mnistcli.experiment.machine import Machine
+from mnistcli.preset.coreset import Coreset
+
+CPU = Machine(torch.device("cpu"), torch.float32, 1)
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_data: Path) -> Examples:
+    return load_examples("train", tiny_data)
+
+
+def settings_of(kind: str, **others: object) -> Coreset:
+    return Coreset.model_validate({"size": 100, "selector": {"kind": kind}, **others})
+
+
+def started(events: list[Event]) -> list[str]:
+    return [event.stage for event in events if isinstance(event, StageStarted)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "others", "stages"),
+    [
+        ("random", {}, []),
+        ("kmeans", {"features": "pixels"}, ["pixels"]),
+        ("kmeans", {"features": "pca"}, ["pixels", "principal components"]),
+    ],
+)
+def test_only_what_a_method_needs_is_computed_and_once(
+    examples: Examples, kind: str, others: dict, stages: list[str]
+) -> None:
+    events: list[Event] = []
+    inputs = SelectionInputs(examples, 0, CPU, Stages(events.append))
+    settings = settings_of(kind, **others)
+    assert len(inputs.values(settings)) == len(examples)
+    inputs.values(settings)
+    assert started(events) == stages
+    assert (inputs.cost(settings) > 0) == bool(stages)
+
+
+def test_the_seed_decides_the_choice(examples: Examples) -> None:
+    def choose(seed: int) -> np.ndarray:
+        stages = Stages(lambda event: None)
+        inputs = SelectionInputs(examples, seed, CPU, stages)
+        return select_coreset(settings_of("random"), examples, seed, inputs, stages).indices
+
+    assert np.array_equal(choose(1), choose(1))
+    assert not np.array_equal(choose(1), choose(2))
+    assert np.all(np.diff(choose(1)) > 0)
+
+
+def test_an_impossible_size_is_refused_before_anything_is_computed(examples: Examples) -> None:
+    events: list[Event] = []
+    stages = Stages(events.append)
+    inputs = SelectionInputs(examples, 0, CPU, stages)
+    with pytest.raises(PresetError, match="700 of 600"):
+        select_coreset(settings_of("kmeans", size=700), examples, 0, inputs, stages)
+    assert not events
+
+
+def test_a_saved_choice_is_read_back_for_the_same_images_only(
+    examples: Examples, tmp_path: Path
+) -> None:
+    stages = Stages(lambda event: None)
+    inputs = SelectionInputs(examples, 0, CPU, stages)
+    settings = settings_of("random")
+    chosen = select_coreset(settings, examples, 0, inputs, stages)
+    saved = chosen.save(tmp_path, settings)
+    again = read_coreset(Path(saved.indices_file), examples)
+    assert again.sha256 == saved.indices_sha256 == chosen.sha256
+    assert again.class_counts == saved.class_counts == (10,) * 10
+    others = Examples(255 - examples.images, examples.labels)
+    with pytest.raises(FileError, match="other images"):
+        read_coreset(Path(saved.indices_file), others)
+
+
+def test_coverage_is_the_distance_to_the_nearest_chosen_image() -> None:
+    points = np.array([[0, 0], [3, 4], [6, 8], [0, 1]], dtype=np.float32)
+    found = cover(points, np.array([0, 2]))
+    assert found.max == pytest.approx(5)
+    assert found.mean == pytest.approx((0 + 5 + 0 + 1) / 4)
