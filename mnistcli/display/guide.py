@@ -81,12 +81,13 @@ class _Table(TableElement):
 
 
 def _share_width(columns: Sequence[Sequence[Text]], available: int) -> list[int]:
-    """Return the width of every column: its longest word, then the narrowest columns first."""
+    """Return the width of every column: its longest word, and more to the narrowest ones."""
     wanted = [max(text.cell_len for text in column) for column in columns]
-    widths = [
+    words = (
         max(cell_len(word) for text in column for word in text.plain.split() or [""])
         for column in columns
-    ]
+    )
+    widths = [min(word, max(1, available // 2)) for word in words]
     for _ in range(min(available, sum(wanted)) - sum(widths)):
         narrow = [number for number, width in enumerate(widths) if width < wanted[number]]
         widths[min(narrow, key=widths.__getitem__)] += 1
