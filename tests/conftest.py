@@ -16,6 +16,9 @@ import torch
 
 from mnistcli.cli.app import main
 
+posix_only = pytest.mark.skipif(
+    os.name != "posix", reason="needs signals, terminals, pipes or error messages of POSIX"
+)
 Counts = Counter[str]
 COUNTS: Counts = Counter()
 
@@ -79,7 +82,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Hide the user's terminal and settings; train in one thread.
+    """Hide the user's terminal and settings; train on the CPU in one thread.
 
     The networks here are so small that a second thread makes their training slower, and ten times
     slower where another process wants the same core.
@@ -90,6 +93,7 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         for name in [name for name in os.environ if name.startswith("MNISTCLI_")]:
             environment.delenv(name)
         environment.setenv("MNISTCLI_THREADS", "1")
+        environment.setenv("MNISTCLI_DEVICE", "cpu")
         environment.setenv("MNISTCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

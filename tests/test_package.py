@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tarfile
@@ -14,6 +13,7 @@ from mnistcli import __version__
 from mnistcli.cli.guide import TOPICS
 from mnistcli.datasets.idx import FILES
 from mnistcli.preset.loading import list_presets
+from tests.conftest import posix_only
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,8 +24,11 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert found[1] == __version__
 
 
+@posix_only
 def test_help_answers_within_0_3_seconds() -> None:
     """Of a processor's time: that a process waits for one is not this program's doing."""
+
+    import resource
 
     def measure() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -45,18 +45,19 @@ TORCH_FREE = (
     "records/log.py",
     "records/store.py",
 )
-FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
-TREES = {place: ast.parse(path.read_text()) for place, path in FILES.items()}
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {place: ast.parse(path.read_text(encoding="utf-8")) for place, path in FILES.items()}
+
+
+def names_of(node: ast.AST) -> set[str]:
+    """Return the modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    return {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
 
 
 def imports(place: str) -> set[str]:
-    names = set()
-    for node in ast.walk(TREES[place]):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
-    return names
+    return {name for node in ast.walk(TREES[place]) for name in names_of(node)}
 
 
 def is_allowed(place: str, name: str) -> bool:
@@ -113,6 +114,19 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
+def test_no_module_of_posix_alone_is_imported_at_once() -> None:
+    posix = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+    files = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    assert not [
+        str(path.relative_to(ROOT))
+        for path in files
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if names_of(node) & posix
+    ]
+
+
 def test_no_module_has_more_than_300_lines() -> None:
-    lines = {place: len(path.read_text().splitlines()) for place, path in FILES.items()}
+    lines = {
+        place: len(path.read_text(encoding="utf-8").splitlines()) for place, path in FILES.items()
+    }
     assert not {place: count for place, count in lines.items() if count > 300}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnistcli.cli.guide import FOLDER, TOPICS, read_guide
+from tests.conftest import posix_only
 
 
 def test_topics_are_listed_with_their_titles(cli) -> None:
@@ -46,6 +47,7 @@ def test_an_unknown_topic_is_one_line(cli) -> None:
     assert answer.err == 'mnistcli: no guide is named "corsets"; did you mean "coresets"?\n'
 
 
+@posix_only
 def test_a_reader_may_leave_early(tmp_path: Path) -> None:
     command = f"'{sys.executable}' -m mnistcli guide coresets | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -1,7 +1,6 @@
 import contextlib
 import io
 import os
-import pty
 
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from mnistcli.engine.events import (
     StepFinished,
     TrainingStarted,
 )
+from tests.conftest import posix_only
 
 EVENTS = (
     TrainingStarted((600, 600), (2, 2)),
@@ -65,8 +65,9 @@ def test_quiet_is_silent() -> None:
     assert not file.getvalue()
 
 
+@posix_only
 def test_on_a_terminal_there_are_bars_and_a_growing_table() -> None:
-    master, slave = pty.openpty()
+    master, slave = os.openpty()
     with os.fdopen(slave, "w") as terminal:
         console = Console(file=terminal, width=80, force_terminal=True, _environ={"TERM": "xterm"})
         assert is_live(console)
@@ -77,8 +78,9 @@ def test_on_a_terminal_there_are_bars_and_a_growing_table() -> None:
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is shown again"
 
 
+@posix_only
 def test_a_dumb_terminal_gets_plain_lines() -> None:
-    master, slave = pty.openpty()
+    master, slave = os.openpty()
     with os.fdopen(slave, "w") as terminal:
         shown(Console(file=terminal, _environ={"TERM": "dumb"}))
     text = drain(master)
@@ -111,8 +113,9 @@ def test_stages_phases_and_runs_are_lines_too() -> None:
     assert file.getvalue().splitlines() == LINES
 
 
+@posix_only
 def test_on_a_terminal_a_bar_of_runs_counts_no_images() -> None:
-    master, slave = pty.openpty()
+    master, slave = os.openpty()
     with os.fdopen(slave, "w") as terminal:
         console = Console(file=terminal, width=80, force_terminal=True, _environ={"TERM": "xterm"})
         with show_progress(console, quiet=False) as emit:

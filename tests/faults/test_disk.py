@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,8 @@ def test_on_a_full_disk_the_last_state_stays(
     limit: int, tiny_data: Path, tiny_preset: Path, tmp_path: Path, counts: Counts
 ) -> None:
     """No file may grow beyond the limit, as if that were all there is."""
+    import resource
+
     command = [
         sys.executable, "-m", "mnistcli", "train", tiny_preset, "--data", tiny_data,
         "--out", tmp_path / "runs", "--threads", "1", "-q", "--no-fail", "--set", "train.epochs=40",

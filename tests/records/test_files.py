@@ -9,6 +9,7 @@ import pytest
 from mnistcli.errors import FileError
 from mnistcli.records import files
 from mnistcli.records.files import OutputFile, write_atomically
+from tests.conftest import posix_only
 
 PACKAGE = Path(files.__file__).parent.parent
 LAYER = Path(files.__file__)
@@ -89,6 +90,7 @@ def test_whichever_operation_fails_the_file_is_whole(
     assert os.listdir(tmp_path) == ["x"]
 
 
+@posix_only
 def test_a_pipe_is_written_to_and_stays_one() -> None:
     code = (
         "from pathlib import Path\nfrom mnistcli.records.files import write_atomically\n"
