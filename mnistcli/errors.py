@@ -16,7 +16,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process answers to whoever started it."""
+    """Exit codes of the process."""
 
     OK = 0
     INTERNAL = 1
@@ -29,44 +29,44 @@ class ExitCode(IntEnum):
 
 
 class MnistcliError(Exception):
-    """Anything that ends a command with one clear line."""
+    """An error that ends a command with one line."""
 
     exit_code = ExitCode.INTERNAL
 
 
 class UsageError(MnistcliError):
-    """The command line or an option asks for something that is not there."""
+    """A wrong command line or option."""
 
     exit_code = ExitCode.USAGE
 
 
 class PresetError(UsageError):
-    """A preset does not say what a preset must say, or asks for an impossible network."""
+    """An invalid preset, or one whose network cannot be built."""
 
 
 class FileError(MnistcliError):
-    """Data, a run or weights are missing, damaged, or cannot be written."""
+    """A file of data, a run or weights that is missing, damaged, or cannot be written."""
 
     exit_code = ExitCode.UNREADABLE
 
 
 class WriteError(FileError):
-    """A file cannot be written: the disk is full, or the folder is gone or not one's own."""
+    """A file that cannot be written: the disk is full, or the folder is missing or protected."""
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """The batch whose loss is not finite; epoch and step count from 1."""
+    """The first batch with a loss that is not finite; epoch and step count from 1."""
 
     epoch: int
     step: int
     learning_rate: float
     batch: tuple[int, ...]
-    """Indices of its images among those that may be learned from."""
+    """Indices of its images among the training images."""
 
 
 class DivergedError(MnistcliError):
-    """Training reached a loss that is not finite."""
+    """A training with a loss that is not finite."""
 
     exit_code = ExitCode.DIVERGED
 
@@ -75,19 +75,19 @@ class DivergedError(MnistcliError):
         self.divergence = divergence
 
     def __str__(self) -> str:
-        """Where, and what helps."""
+        """Return where it happened, and what helps."""
         place = self.divergence
         return (
-            f"the loss of epoch {place.epoch}, step {place.step} is not finite; lower "
-            "train.optimizer.learning_rate or the schedule's max_learning_rate, or set "
-            "train.clip_gradient_norm"
+            f"the loss is not finite: epoch {place.epoch}, step {place.step}. Lower "
+            "train.optimizer.learning_rate or train.schedule.max_learning_rate, or set "
+            "train.clip_gradient_norm."
         )
 
 
 def suggest(name: str, known: list[str]) -> str:
-    """Says `did you mean "…"?` for the known name nearest to `name`, or lists what there is."""
+    """Return a sentence with the known name nearest to `name`, or with all known names."""
     near = get_close_matches(name, known, n=1)
-    return f'did you mean "{near[0]}"?' if near else f"there is: {', '.join(known)}"
+    return f'Did you mean "{near[0]}"?' if near else f"Choose from {', '.join(known)}."
 
 
 def reason_of(error: BaseException) -> str:

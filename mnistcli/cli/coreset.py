@@ -194,4 +194,4 @@ def read_method(name: str) -> "Method":
     for method in METHODS:
         if method == wanted:
             return method
-    raise UsageError(f'unknown method: "{name}"; {suggest(wanted, list(METHODS))}')
+    raise UsageError(f'unknown method: "{name}". {suggest(wanted, list(METHODS))}')

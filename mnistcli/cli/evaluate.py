@@ -76,10 +76,10 @@ def predict_images(run: str, images: list[Path], options: "Options", *, as_json:
     """Show the digits that a run's network sees in pictures."""
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import predictions_view
-    from mnistcli.experiment.evaluate import read_images
+    from mnistcli.experiment.evaluate import predict_pictures
     from mnistcli.records.folders import find_run
 
-    result = read_images(find_run(run), images, options)
+    result = predict_pictures(find_run(run), images, options)
     show(result.document, predictions_view(result.document, result.images), as_json=as_json)
 
 
@@ -118,14 +118,14 @@ def evaluate_all(
     from mnistcli.cli.output import show
     from mnistcli.display.evaluation import evaluations_view
     from mnistcli.display.pictures import draw_mistakes
-    from mnistcli.experiment.evaluate import evaluate_run, join
+    from mnistcli.experiment.evaluate import evaluate_ensemble, evaluate_run
     from mnistcli.records.folders import find_run
 
     found, faults = read_each(
         runs, lambda run: evaluate_run(find_run(run), split, options, distorted=distorted)
     )
     if found:
-        ensemble = join(found, split, options)
+        ensemble = evaluate_ensemble(found, split, options)
         if sheet:
             title = f"ensemble of {len(found)} runs"
             draw_mistakes(sheet, title, ensemble.document.ensemble.mistakes, ensemble.worst)

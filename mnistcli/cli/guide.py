@@ -53,7 +53,7 @@ def read_guide(topic: str) -> str:
         UsageError: there is no such page.
     """
     if topic not in TOPICS:
-        raise UsageError(f'no guide is named "{topic}"; {suggest(topic, list(TOPICS))}')
+        raise UsageError(f'unknown guide: "{topic}". {suggest(topic, list(TOPICS))}')
     return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
 
 

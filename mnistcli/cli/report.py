@@ -80,12 +80,12 @@ def write_report(
 
     from mnistcli.cli.output import show
     from mnistcli.display.report import render_report
-    from mnistcli.experiment.report import gather
+    from mnistcli.experiment.report import collect_report
     from mnistcli.records.files import write_atomically
     from mnistcli.records.folders import find_run
     from mnistcli.records.reports import ReportDocument
 
-    found, faults = read_each(references, lambda reference: gather(find_run(reference), options))
+    found, faults = read_each(references, lambda run: collect_report(find_run(run), options))
     if found:
         path = out or find_run(references[0]) / "report.html"
         content = render_report(found).encode()

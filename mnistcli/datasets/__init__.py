@@ -1,1 +1,1 @@
-"""Images in: files in MNIST's format and pictures become examples."""
+"""Data sets and pictures → examples."""

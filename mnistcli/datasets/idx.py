@@ -1,4 +1,4 @@
-"""IDX files → uint8 images and int64 labels, checked byte for byte; the embedded MNIST."""
+"""IDX files → examples, with every byte checked; the embedded MNIST."""
 
 import gzip
 import hashlib
@@ -29,16 +29,16 @@ MNIST_SHA256 = {
 
 
 def load_examples(split: Split, folder: Path | None = None) -> Examples:
-    """Reads one split of the embedded MNIST, or of a folder of IDX files in MNIST's format.
+    """Read one split of a folder of IDX files in MNIST's format, or of the embedded MNIST.
 
     The embedded files must have the SHA-256 of the canonical MNIST.
 
     Args:
         split: "train" or "test".
-        folder: holds the four files, gzip-compressed or not, or has them in `raw` or `MNIST/raw`.
+        folder: holds the four files, gzip-compressed or not, itself or in `raw` or `MNIST/raw`.
 
     Raises:
-        FileError: a file is missing or is not what it must be.
+        FileError: a file is missing or invalid.
     """
     image_file, label_file = (_find(folder, name) for name in FILES[split])
     images = _read_idx(image_file, IMAGE_MAGIC, (SIDE, SIDE))
@@ -49,12 +49,12 @@ def load_examples(split: Split, folder: Path | None = None) -> Examples:
     labels = labels[8:].long()
     if len(images) != len(labels):
         raise FileError(
-            f'"{image_file}" has {len(images):,} images but "{label_file}" {len(labels):,} labels'
+            f'"{image_file}" has {len(images):,} images, but "{label_file}" {len(labels):,} labels'
         )
     if not len(images):
         raise FileError(f'"{image_file}" has no images')
     if labels.max() >= CLASSES:
-        raise FileError(f'"{label_file}" has the label {int(labels.max())}; labels go from 0 to 9')
+        raise FileError(f'"{label_file}" has a label that is not a digit: {int(labels.max())}')
     return Examples(images, labels)
 
 
@@ -69,11 +69,11 @@ def _find(folder: Path | None, name: str) -> Path:
                     return path
             except (OSError, ValueError) as error:
                 raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
-    raise FileError(f'"{folder}" has no {name} or {name}.gz; it must hold the four MNIST files')
+    raise FileError(f'"{folder}" has no {name} or {name}.gz. It must hold the four MNIST files.')
 
 
 def _read_idx(path: Path, magic: int, item_shape: tuple[int, ...]) -> Tensor:
-    """The whole content of an IDX file, header and all, as uint8 (bytes,)."""
+    """Return the content of an IDX file, with its header, as uint8 (bytes,)."""
     dimensions = 1 + len(item_shape)
     header_size = 4 + 4 * dimensions
     opener = gzip.open if path.suffix == ".gz" else open
@@ -81,27 +81,27 @@ def _read_idx(path: Path, magic: int, item_shape: tuple[int, ...]) -> Tensor:
         with opener(path, "rb") as file:
             header = file.read(header_size)
             size = _check_header(path, header, magic, item_shape)
-            # One byte more than there may be: so nothing larger is ever unpacked.
+            # One byte more than allowed tells a longer file without unpacking it.
             body = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
     if len(body) != size:
-        what = "is truncated" if len(body) < size else "goes on after its last item"
-        raise FileError(f'"{path}" {what}: its header announces {size:,} bytes')
+        what = "is truncated" if len(body) < size else "is too long"
+        raise FileError(f'"{path}" {what}: its header says {size:,} bytes')
     return torch.frombuffer(bytearray(header + body), dtype=torch.uint8)
 
 
 def _check_header(path: Path, header: bytes, magic: int, item_shape: tuple[int, ...]) -> int:
-    """The number of bytes that must follow the header."""
+    """Check the header of an IDX file and return the number of bytes that must follow it."""
     numbers = [int.from_bytes(header[i : i + 4]) for i in range(0, len(header), 4)]
     if len(header) < 8 + 4 * len(item_shape):
-        raise FileError(f'"{path}" is truncated: it has no whole IDX header')
+        raise FileError(f'"{path}" is truncated: its header is incomplete')
     if numbers[0] != magic:
-        raise FileError(f'"{path}" is not the IDX file it should be: magic number {numbers[0]}')
+        raise FileError(f'"{path}" is not the expected IDX file: magic number {numbers[0]}')
     if tuple(numbers[2:]) != item_shape:
-        raise FileError(f'"{path}" has images of {numbers[2:]} pixels; they must be 28 by 28')
+        raise FileError(f'"{path}" has images of {numbers[2:]} pixels, not 28 by 28')
     if numbers[1] > COUNT_LIMIT:
-        raise FileError(f'"{path}" announces {numbers[1]:,} items; the limit is {COUNT_LIMIT:,}')
+        raise FileError(f'"{path}" has {numbers[1]:,} items. The limit is {COUNT_LIMIT:,}.')
     size = numbers[1]
     for extent in item_shape:
         size *= extent
@@ -111,4 +111,4 @@ def _check_header(path: Path, header: bytes, magic: int, item_shape: tuple[int, 
 def _check_canonical(names: tuple[str, str], contents: tuple[Tensor, Tensor]) -> None:
     for name, content in zip(names, contents, strict=True):
         if hashlib.sha256(content.numpy().data).hexdigest() != MNIST_SHA256[name]:
-            raise FileError(f"the embedded {name} is damaged; install mnistcli again")
+            raise FileError(f"the embedded {name} is damaged. Install mnistcli again.")

@@ -1,4 +1,4 @@
-"""A user's own pictures → images made the way those of MNIST were."""
+"""PNG and JPEG images → images in the style of MNIST."""
 
 import warnings
 from pathlib import Path
@@ -17,16 +17,16 @@ FAINT = 0.25
 
 
 def read_pictures(paths: list[Path]) -> Tensor:
-    """One digit a picture: uint8 (n, 1, 28, 28), white on black.
+    """Read images of one digit each: uint8 (n, 1, 28, 28), white on black.
 
     Raises:
-        FileError: a file is no PNG or JPEG, is too large, or shows nothing.
+        FileError: a file is not a readable PNG or JPEG image, is too large, or is blank.
     """
     return torch.stack([torch.from_numpy(_center(_read(path), path))[None] for path in paths])
 
 
 def _read(path: Path) -> NDArray[np.float64]:
-    """The picture's ink, (h, w) in [0, 1]: 0 is paper, whichever of the two is dark."""
+    """Return the ink of a picture, (h, w) in [0, 1]: 0 is paper, dark or light."""
     from PIL import Image
 
     try:
@@ -36,12 +36,12 @@ def _read(path: Path) -> NDArray[np.float64]:
         ):
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise FileError(f'"{path}" has more than {PIXEL_LIMIT:,} pixels')
-            # What is transparent is paper.
+            # Transparent pixels are paper.
             flat = Image.new("RGBA", picture.size, "white")
             flat.alpha_composite(picture.convert("RGBA"))
             values = np.asarray(flat.convert("L"), dtype=np.float64) / 255
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FileError(f'cannot read "{path}": it is no whole PNG or JPEG picture') from error
+        raise FileError(f'cannot read "{path}": not a readable PNG or JPEG image') from error
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     paper = float(np.median(border))
     ink = np.abs(values - paper)
@@ -49,7 +49,7 @@ def _read(path: Path) -> NDArray[np.float64]:
 
 
 def _center(ink: NDArray[np.float64], path: Path) -> NDArray[np.uint8]:
-    """Cut out, fitted into 20 × 20, and put into 28 × 28 with its centre of mass in the middle.
+    """Crop the digit, scale it into 20 × 20, and put its centre of mass in the middle of 28 × 28.
 
     Source: LeCun et al. 1998, section III.A.
     """
@@ -57,7 +57,7 @@ def _center(ink: NDArray[np.float64], path: Path) -> NDArray[np.uint8]:
 
     rows, columns = np.nonzero(ink > FAINT)
     if not len(rows) or np.ptp(rows) + np.ptp(columns) == 0:
-        raise FileError(f'"{path}" shows nothing that stands out from its border')
+        raise FileError(f'"{path}" is blank: nothing stands out from its border')
     cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     scale = BOX / max(cut.shape)
     size = [max(1, round(extent * scale)) for extent in cut.shape]

@@ -10,8 +10,8 @@ from rich.text import Text
 from mnistcli.display.layout import new_table
 from mnistcli.display.text import VERDICT_STYLE, percent, size
 from mnistcli.records.evaluations import (
-    Answers,
     EvaluationDocument,
+    EvaluationMetrics,
     EvaluationsDocument,
     Mistake,
     PredictionsDocument,
@@ -41,7 +41,7 @@ def evaluation_view(
             f" speed {document.images_per_second:,.0f} images/s, "
             f"{document.milliseconds_per_image:.2f} ms for a single image"
         ),
-        *_answer_views(document, worst),
+        *_metric_views(document, worst),
     ]
     if document.robustness:
         parts += [Text(), *(_robustness_line(row) for row in document.robustness)]
@@ -62,7 +62,7 @@ def evaluations_view(
         table.add_row(Text(run.run_id), *_figures(run))
     ensemble = document.ensemble
     table.add_row(f"ensemble of {len(document.runs)}", *_figures(ensemble), style="bold")
-    parts: list[RenderableType] = [table, *_answer_views(ensemble, worst)]
+    parts: list[RenderableType] = [table, *_metric_views(ensemble, worst)]
     for run in document.runs:
         if run.robustness:
             parts += [Text(), Text(run.run_id), *(_robustness_line(row) for row in run.robustness)]
@@ -91,33 +91,35 @@ def title_mistake(mistake: Mistake) -> str:
     return f"#{mistake.index}: {mistake.digit} → {mistake.predicted}"
 
 
-def _figures(answers: Answers) -> list[str]:
-    low, high = answers.interval
+def _figures(metrics: EvaluationMetrics) -> list[str]:
+    low, high = metrics.interval
     return [
-        f"{answers.correct:,}",
-        percent(answers.accuracy),
+        f"{metrics.correct:,}",
+        percent(metrics.accuracy),
         f"{100 * low:.2f} – {100 * high:.2f}",
-        f"{answers.loss:.4f}",
-        percent(answers.calibration_error),
+        f"{metrics.loss:.4f}",
+        percent(metrics.calibration_error),
     ]
 
 
-def _answer_views(answers: Answers, worst: "Sequence[NDArray[np.uint8]]") -> list[RenderableType]:
-    parts: list[RenderableType] = [Text(), _confusion_table(answers), Text(), _reliability(answers)]
+def _metric_views(
+    metrics: EvaluationMetrics, worst: "Sequence[NDArray[np.uint8]]"
+) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(), _confusion_table(metrics), Text(), _reliability(metrics)]
     if worst:
         from mnistcli.display.halfblocks import draw_images  # imports numpy
 
-        titles = [title_mistake(mistake) for mistake in answers.mistakes[:DRAWN]]
-        heading = f" worst of {len(answers.mistakes):,} mistakes (true digit → prediction)"
+        titles = [title_mistake(mistake) for mistake in metrics.mistakes[:DRAWN]]
+        heading = f" worst of {len(metrics.mistakes):,} mistakes (true digit → prediction)"
         parts += [Text(), Text(heading), Text(draw_images(worst[:DRAWN], titles))]
     return parts
 
 
-def _reliability(answers: Answers) -> Table:
+def _reliability(metrics: EvaluationMetrics) -> Table:
     """Build the reliability table: a row for every confidence bin with images in it."""
     figures = ("confidence", "images", "mean confidence", "accuracy")
     table = new_table(*figures, right=figures)
-    for one in answers.calibration:
+    for one in metrics.calibration:
         if one.confidence is not None and one.accuracy is not None:
             table.add_row(
                 f"{100 * one.low:.0f} – {percent(one.high, 0)}",
@@ -134,18 +136,18 @@ def _robustness_line(row: Robustness) -> Text:
     return Text(f" {row.distortion:<9}{figures}  {row.unit}")
 
 
-def _confusion_table(answers: Answers) -> Table:
+def _confusion_table(metrics: EvaluationMetrics) -> Table:
     """Build the confusion matrix: rows are true digits, columns predictions."""
-    digits = [str(digit) for digit in range(len(answers.confusion))]
+    digits = [str(digit) for digit in range(len(metrics.confusion))]
     columns = ("true", *digits, "recall", "prec.")
     table = new_table(*columns, right=columns, gap=1)
-    for row in answers.per_class:
+    for row in metrics.per_class:
         cells = [
             Text(
                 str(count) if count else "·",  # without separators, to fit 80 columns
                 style="green" if column == row.digit else "red" if count else "dim",
             )
-            for column, count in enumerate(answers.confusion[row.digit])
+            for column, count in enumerate(metrics.confusion[row.digit])
         ]
         ends = [
             "–" if figure is None else f"{100 * figure:.1f}"

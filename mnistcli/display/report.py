@@ -96,10 +96,10 @@ def draw_charts(runs: Sequence[ReportedRun]) -> list[str]:
         draw_curves(f"Training loss{dashes}", ("epoch", "loss"), losses),
         draw_curves(f"Training accuracy{dashes}", ("epoch", "accuracy, %"), accuracies),
         draw_curves("Learning rate", ("step", "rate"), rates),
-        draw_reliability([(name, run.answers.calibration) for name, run in named]),
+        draw_reliability([(name, run.metrics.calibration) for name, run in named]),
     ]
     if len(runs) > 1:
-        tested = [(name, run.answers.accuracy, run.answers.interval) for name, run in named]
+        tested = [(name, run.metrics.accuracy, run.metrics.interval) for name, run in named]
         charts.append(draw_intervals(tested))
     return charts
 

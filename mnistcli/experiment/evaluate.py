@@ -1,9 +1,8 @@
-"""A run's record and weights → how right its network is, how sure, and how fast."""
+"""Run folders → accuracy, calibration, robustness and speed of their networks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +17,14 @@ from mnistcli.engine.evaluation import Evaluation, combine, evaluate
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.experiment.data import EMBEDDED_NAME
-from mnistcli.experiment.load_run import Rebuilt, rebuild
+from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.preset.choices import Split
 from mnistcli.records.evaluations import (
-    Answers,
     DigitResult,
     Ensemble,
     EvaluationDocument,
+    EvaluationMetrics,
     EvaluationsDocument,
     Mistake,
     Prediction,
@@ -42,56 +41,56 @@ WORST = 40
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What an evaluation found, and the images to show of it."""
+    """Evaluation of one run, with the worst mistakes as images."""
 
     document: EvaluationDocument
     worst: tuple[NDArray[np.uint8], ...]
-    """(28, 28) each: the first of the document's mistakes."""
+    """Images (28, 28) of the first mistakes in the document."""
     evaluation: Evaluation
 
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """What several runs' networks found, alone and together."""
+    """Evaluation of several runs and of their ensemble, with its worst mistakes as images."""
 
     document: EvaluationsDocument
     worst: tuple[NDArray[np.uint8], ...]
-    """(28, 28) each: the first of the ensemble's mistakes."""
+    """Images (28, 28) of the first mistakes of the ensemble."""
 
 
 @dataclass(frozen=True)
 class PredictionResult:
-    """What pictures were taken for, and how the network saw them."""
+    """Predictions for pictures, with the images that the network saw."""
 
     document: PredictionsDocument
     images: tuple[NDArray[np.uint8], ...]
-    """(28, 28) each."""
+    """Images (28, 28)."""
 
 
 def evaluate_run(
     folder: Path, split: Split, options: Options, *, distorted: bool = False
 ) -> EvaluationResult:
-    """Rebuilds a run's network, loads its weights and lets it answer to a split.
+    """Evaluate the trained network of a run.
 
     Args:
-        folder: the run's.
-        split: of the data that the options name.
-        options: where to compute, on which data.
-        distorted: whether to ask for distorted images too.
+        folder: run folder.
+        split: split to evaluate on.
+        options: device, threads and data.
+        distorted: whether to evaluate on distorted images too.
 
     Raises:
-        FileError: record, weights or data are unreadable or do not fit each other.
-        UsageError: there is no such device.
+        FileError: record, weights or data are unreadable, or do not belong together.
+        UsageError: the device is not available.
     """
-    rebuilt = rebuild(folder, options)
-    record, model = rebuilt.record, rebuilt.model
-    examples = load_examples(split, options.data).to(rebuilt.device)
+    run = load_run(folder, options)
+    record, model = run.record, run.model
+    examples = load_examples(split, options.data).to(run.device)
     same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
     normalization = record.preset.normalization
     result = evaluate(model, examples, normalization)
     speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
     document = EvaluationDocument(
-        **judge(result, examples.labels.cpu()),
+        **dict(compute_metrics(result, examples.labels.cpu())),
         run_id=record.run_id,
         preset=record.preset.name,
         split=split,
@@ -99,51 +98,54 @@ def evaluate_run(
         images_per_second=speeds[0],
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=(folder / WEIGHTS).stat().st_size,
-        robustness=_distort(rebuilt, examples) if distorted else (),
+        robustness=_measure_robustness(run, examples) if distorted else (),
         matches_record=result.correct == record.test.correct if same_images else None,
     )
-    return EvaluationResult(document, pick_worst(document, examples), result)
+    return EvaluationResult(document, select_worst(document, examples), result)
 
 
-def join(judgements: Sequence[EvaluationResult], split: Split, options: Options) -> EnsembleResult:
-    """Lets the networks of several runs answer together.
+def evaluate_ensemble(
+    results: Sequence[EvaluationResult], split: Split, options: Options
+) -> EnsembleResult:
+    """Evaluate the mean of the probabilities of several networks.
 
     Args:
-        judgements: of at least one run, all on the split of the data that the options name.
-        split: that one.
-        options: those of the judgements.
+        results: evaluations of at least one run, all on `split` with `options`.
+        split: split to evaluate on.
+        options: device, threads and data.
 
     Raises:
         FileError: data is unreadable.
     """
     examples = load_examples(split, options.data)
-    result = combine([one.evaluation for one in judgements], examples.labels)
-    documents = tuple(one.document for one in judgements)
+    combined = combine([result.evaluation for result in results], examples.labels)
+    documents = tuple(result.document for result in results)
     ensemble = Ensemble(
-        **judge(result, examples.labels), runs=tuple(document.run_id for document in documents)
+        **dict(compute_metrics(combined, examples.labels)),
+        runs=tuple(document.run_id for document in documents),
     )
     document = EvaluationsDocument(runs=documents, ensemble=ensemble)
-    return EnsembleResult(document, pick_worst(ensemble, examples))
+    return EnsembleResult(document, select_worst(ensemble, examples))
 
 
-def pick_worst(answers: Answers, examples: Examples) -> tuple[NDArray[np.uint8], ...]:
-    """The images of the first mistakes, (28, 28) each."""
-    places = [mistake.index for mistake in answers.mistakes[:WORST]]
+def select_worst(metrics: EvaluationMetrics, examples: Examples) -> tuple[NDArray[np.uint8], ...]:
+    """Return the images (28, 28) of the first mistakes."""
+    places = [mistake.index for mistake in metrics.mistakes[:WORST]]
     return tuple(examples.images[places, 0].cpu().numpy())
 
 
-def read_images(folder: Path, files: list[Path], options: Options) -> PredictionResult:
-    """Lets a run's network say which digits a user's pictures show.
+def predict_pictures(folder: Path, files: list[Path], options: Options) -> PredictionResult:
+    """Predict the digits that pictures show with the trained network of a run.
 
     Raises:
         FileError: record, weights or a picture are unreadable.
-        UsageError: there is no such device.
+        UsageError: the device is not available.
     """
-    rebuilt = rebuild(folder, options)
+    run = load_run(folder, options)
     images = read_pictures(files)
-    # Their labels are not known, and nothing reads them.
-    examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(rebuilt.device)
-    result = evaluate(rebuilt.model, examples, rebuilt.record.preset.normalization)
+    # The labels are unknown, and not used.
+    examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(run.device)
+    result = evaluate(run.model, examples, run.record.preset.normalization)
     predictions = tuple(
         Prediction(
             file=str(file),
@@ -153,29 +155,29 @@ def read_images(folder: Path, files: list[Path], options: Options) -> Prediction
         )
         for file, probabilities in zip(files, result.probabilities, strict=True)
     )
-    document = PredictionsDocument(run_id=rebuilt.record.run_id, predictions=predictions)
+    document = PredictionsDocument(run_id=run.record.run_id, predictions=predictions)
     return PredictionResult(document, tuple(images[:, 0].numpy()))
 
 
-def judge(result: Evaluation, labels: Tensor) -> dict[str, Any]:
-    """The fields of `Answers`."""
+def compute_metrics(result: Evaluation, labels: Tensor) -> EvaluationMetrics:
+    """Return the metrics of an evaluation on images with `labels`, int64 (n,)."""
     confidences = result.probabilities.amax(dim=1)
     bins = calibrate(confidences.tolist(), (result.predictions == labels).tolist())
-    return {
-        "accuracy": result.accuracy,
-        "correct": result.correct,
-        "total": result.total,
-        "loss": result.loss,
-        "interval": wilson_interval(result.correct, result.total),
-        "confusion": tuple(tuple(row) for row in result.confusion.tolist()),
-        "per_class": _judge_digits(result),
-        "calibration": bins,
-        "calibration_error": expected_calibration_error(bins),
-        "mistakes": _list_mistakes(result, labels),
-    }
+    return EvaluationMetrics(
+        accuracy=result.accuracy,
+        correct=result.correct,
+        total=result.total,
+        loss=result.loss,
+        interval=wilson_interval(result.correct, result.total),
+        confusion=tuple(tuple(row) for row in result.confusion.tolist()),
+        per_class=_compute_per_class(result.confusion.tolist()),
+        calibration=bins,
+        calibration_error=expected_calibration_error(bins),
+        mistakes=_list_mistakes(result, labels),
+    )
 
 
-def _distort(rebuilt: Rebuilt, examples: Examples) -> tuple[Robustness, ...]:
+def _measure_robustness(run: LoadedRun, examples: Examples) -> tuple[Robustness, ...]:
     rows = []
     for kind in DISTORTIONS:
         accuracies = []
@@ -183,7 +185,7 @@ def _distort(rebuilt: Rebuilt, examples: Examples) -> tuple[Robustness, ...]:
             generator = devices.make_generator(0, "robustness")
             images = distort(examples.images, kind, strength, generator)
             harder = Examples(images, examples.labels)
-            found = evaluate(rebuilt.model, harder, rebuilt.record.preset.normalization)
+            found = evaluate(run.model, harder, run.record.preset.normalization)
             accuracies.append(found.accuracy)
         rows.append(
             Robustness(
@@ -196,17 +198,16 @@ def _distort(rebuilt: Rebuilt, examples: Examples) -> tuple[Robustness, ...]:
     return tuple(rows)
 
 
-def _judge_digits(result: Evaluation) -> tuple[DigitResult, ...]:
-    taken = result.confusion.sum(dim=0).tolist()
+def _compute_per_class(confusion: list[list[int]]) -> tuple[DigitResult, ...]:
     rows = []
-    for digit, row in enumerate(result.confusion.tolist()):
-        total, correct = sum(row), row[digit]
+    for digit, row in enumerate(confusion):
+        total, correct, predicted = sum(row), row[digit], sum(row[digit] for row in confusion)
         rows.append(
             DigitResult(
                 digit=digit,
                 total=total,
                 correct=correct,
-                precision=correct / taken[digit] if taken[digit] else None,
+                precision=correct / predicted if predicted else None,
                 recall=correct / total if total else None,
             )
         )
@@ -214,7 +215,7 @@ def _judge_digits(result: Evaluation) -> tuple[DigitResult, ...]:
 
 
 def _list_mistakes(result: Evaluation, labels: Tensor) -> tuple[Mistake, ...]:
-    """All of them, the least probable true digit first."""
+    """Return all mistakes, the least probable true digit first."""
     true = result.probabilities.gather(1, labels[:, None])[:, 0]
     (wrong,) = torch.nonzero(result.predictions != labels, as_tuple=True)
     return tuple(

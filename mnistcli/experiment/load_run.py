@@ -1,4 +1,4 @@
-"""A run folder → its record, and its network with its weights."""
+"""Run folder → record and trained network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from mnistcli.records.store import read_record
 
 
 @dataclass(frozen=True)
-class Rebuilt:
-    """A run's network, as it was when its training had ended."""
+class LoadedRun:
+    """A finished run with its trained network, on `device`."""
 
     folder: Path
     record: RunRecord
@@ -24,16 +24,16 @@ class Rebuilt:
     device: torch.device
 
 
-def rebuild(folder: Path, options: Options) -> Rebuilt:
-    """Reads a run's record, builds its network and loads its weights.
+def load_run(folder: Path, options: Options) -> LoadedRun:
+    """Read the record of a run, build its network and load the weights.
 
     Raises:
-        FileError: record or weights are unreadable or do not fit each other.
-        UsageError: there is no such device.
+        FileError: record or weights are unreadable, or do not belong together.
+        UsageError: the device is not available.
     """
     record = read_record(folder)
     device = devices.choose_device(options.device)
     devices.choose_threads(options.threads)
     model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
     load_weights(model, folder)
-    return Rebuilt(folder, record, model.to(device), device)
+    return LoadedRun(folder, record, model.to(device), device)

@@ -1,1 +1,1 @@
-"""What is asked: presets, as TOML files and as frozen models. Nothing here imports torch."""
+"""Presets, as TOML files and as frozen models. Nothing here imports torch."""

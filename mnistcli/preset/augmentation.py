@@ -1,7 +1,7 @@
-"""The augmentations of the training images, applied in the order a preset lists them.
+"""Augmentations of the training images, applied in the order in which a preset lists them.
 
-Every image draws parameters of its own. All act on pixel values in [0, 1], before they are
-normalized; what comes in from outside the image is black.
+Parameters are drawn for every image. Pixel values are in [0, 1], before normalization; pixels from
+outside the image are black.
 """
 
 from typing import Annotated, Literal, Self
@@ -18,14 +18,14 @@ Range = tuple[Annotated[float, Field(gt=0, le=10)], Annotated[float, Field(gt=0,
 
 def _check_order(name: str, bounds: tuple[float, float]) -> None:
     if bounds[0] > bounds[1]:
-        raise ValueError(f"{name} must be [least, greatest]")
+        raise ValueError(f"{name} must be [min, max]")
 
 
 class Affine(StrictModel):
-    """Rotation, shift, scale and shear about the centre, in one resampling.
+    """A rotation, shift, scaling and shear about the centre, in one resampling.
 
-    Each is drawn uniformly: an angle from ±degrees, shifts along x and y from ±shift_pixels, a
-    factor from scale, a shear along x from ±shear_degrees.
+    Each is drawn uniformly: an angle in ±degrees, shifts along x and y in ±shift_pixels, a factor
+    in scale, a shear along x in ±shear_degrees.
     """
 
     kind: Literal["affine"]
@@ -42,7 +42,7 @@ class Affine(StrictModel):
 
 
 class CenterCropResize(StrictModel):
-    """With `probability`, the middle `size` × `size` pixels enlarged to the whole image."""
+    """The middle `size` × `size` pixels, enlarged to the whole image with `probability`."""
 
     kind: Literal["center_crop_resize"]
     size: Annotated[int, Field(ge=1, le=28)]
@@ -58,24 +58,24 @@ class ColorJitter(StrictModel):
 
 
 class HorizontalFlip(StrictModel):
-    """Mirrors left and right with `probability`."""
+    """A reflection that swaps left and right with `probability`."""
 
     kind: Literal["horizontal_flip"]
     probability: Probability = 0.5
 
 
 class VerticalFlip(StrictModel):
-    """Mirrors top and bottom with `probability`."""
+    """A reflection that swaps top and bottom with `probability`."""
 
     kind: Literal["vertical_flip"]
     probability: Probability = 0.5
 
 
 class RandomErasing(StrictModel):
-    """With `probability`, makes a rectangle black.
+    """A black rectangle with `probability`.
 
-    Its share of the image is drawn from `area`, its height over its width log-uniformly from
-    `aspect_ratio`.
+    Its fraction of the image is drawn uniformly from `area`, its height over its width
+    log-uniformly from `aspect_ratio`.
     """
 
     kind: Literal["random_erasing"]

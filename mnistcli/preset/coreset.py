@@ -1,4 +1,4 @@
-"""Which part of the training images a network learns from, and how that part is chosen."""
+"""Coresets: the fraction of the training images to learn from, and how it is selected."""
 
 from typing import Annotated, Literal, get_args
 
@@ -11,65 +11,66 @@ Score = Literal["loss", "margin", "entropy", "el2n", "grand", "forgetting"]
 
 
 class Random(StrictModel):
-    """By chance: what every other method has to beat."""
+    """Random selection: the baseline for all other methods."""
 
     kind: Literal["random"]
 
 
 class KMeans(StrictModel):
-    """The images nearest to the centres of k-means clusters, whichever cluster they are in."""
+    """The images nearest to a centre of any k-means cluster."""
 
     kind: Literal["kmeans"]
     clusters: Clusters = 10
-    """In every digit, or in all images where balance is free."""
+    """Number of clusters for each digit, or for all images if balance is free."""
 
 
 class KMeansSpread(StrictModel):
-    """Images from every k-means cluster, in proportion to its size."""
+    """Images of every k-means cluster, in proportion to its size."""
 
     kind: Literal["kmeans_spread"]
     clusters: Clusters | None = None
-    """By default as many as there are images to choose, each giving the one nearest its centre."""
+    """Number of clusters; by default one for each image to select, the nearest to its centre."""
 
 
 class KCenter(StrictModel):
-    """Again and again the image farthest from all chosen ones."""
+    """Greedy k-center: next, the image farthest from all selected ones."""
 
     kind: Literal["k_center"]
 
 
 class Herding(StrictModel):
-    """Again and again the image that brings the mean of the chosen nearest to the mean of all."""
+    """Herding: next, the image that brings the mean of the selected nearest to the mean of all."""
 
     kind: Literal["herding"]
 
 
 class FacilityLocation(StrictModel):
-    """Images such that every image has a similar one among them."""
+    """Facility location: images such that every image is similar to a selected one."""
 
     kind: Literal["facility_location"]
 
 
 class Moderate(StrictModel):
-    """Images whose distance to the mean of their digit is nearest to the median of it."""
+    """Images whose distance to the mean of their digit is nearest to the median distance."""
 
     kind: Literal["moderate"]
 
 
 class Hardest(StrictModel):
-    """The images with the greatest score of difficulty."""
+    """The images with the highest difficulty score."""
 
     kind: Literal["margin", "entropy", "el2n", "grand", "forgetting"]
 
 
 class CoverageCentric(StrictModel):
-    """Without the hardest images, equally many of every degree of difficulty."""
+    """Coverage-centric selection: equally many images of every difficulty, without the hardest."""
 
     kind: Literal["ccs"]
     score: Score = "el2n"
     cut: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the images, the hardest, that is left out."""
+    """Fraction of the images, the hardest, that is left out."""
     strata: Annotated[int, Field(ge=1, le=1_000)] = 50
+    """Number of intervals of the score."""
 
 
 Selector = Annotated[
@@ -103,18 +104,18 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Coreset(StrictModel):
-    """A part of the training images, chosen before training; the rest is never seen."""
+    """A subset of the training images, selected before training."""
 
     size: Annotated[int, Field(ge=1, le=1_000_000)]
     balance: Literal["equal", "proportional", "free"] = "equal"
-    """How many of each digit: equally many, as in the data, or whatever the method chooses."""
+    """Images of each digit: equally many, as in the data, or as the method selects."""
     features: Literal["pixels", "pca", "network"] = "pca"
-    """Where methods that go by distance measure it: in the pixels, their first 50 principal
-    components, or what the last layer of a small trained network sees."""
+    """Space in which distances are measured: pixels, their first 50 principal components, or the
+    inputs of the last layer of a small trained network."""
     selector: Selector = Random(kind="random")
 
 
 def default_selector(method: Method) -> Selector:
-    """The method with the parameters it has if a preset gives none."""
+    """Return the selector of a method with its default parameters."""
     selector: Selector = TypeAdapter(Selector).validate_python({"kind": method})
     return selector

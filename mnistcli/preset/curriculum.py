@@ -1,4 +1,4 @@
-"""In which order a network meets the training images."""
+"""Curricula: the order in which a network learns from the training images."""
 
 from collections import Counter
 from math import exp, log, sqrt
@@ -15,19 +15,19 @@ Name = Annotated[Printable, Field(min_length=1, max_length=20)]
 
 
 class Pacing(StrictModel):
-    """How the share of the images that is in use grows.
+    """The growth of the fraction of the images in use.
 
     Source: Wu et al. 2021, table 1; `start` is their b, `full_at` their a.
     """
 
     shape: Literal["linear", "root", "quadratic", "exponential", "logarithmic", "step"] = "linear"
     start: Unit = 0.2
-    """The share in use at the beginning."""
+    """Fraction of the images in use at the start."""
     full_at: Unit = 0.5
-    """The share of the training after which all images are in use."""
+    """Fraction of the training after which all images are in use."""
 
-    def share(self, progress: float) -> float:
-        """The share in use, in (0, 1], after `progress`, in [0, 1], of the training."""
+    def fraction(self, progress: float) -> float:
+        """Return the fraction of the images in use, in (0, 1], at `progress` in [0, 1]."""
         done = progress / self.full_at
         if done >= 1:
             return 1.0
@@ -43,19 +43,19 @@ class Pacing(StrictModel):
 
 
 class Groups(StrictModel):
-    """Phases by digits, each `train.epochs` passes over its images."""
+    """Phases by digits, each of `train.epochs` passes over its images."""
 
     kind: Literal["groups"]
     mode: Literal["disjoint", "cumulative", "replay"]
-    """A phase's images: of its own digits alone, of these and all earlier ones, or of its own and
-    `kept_per_digit` of each earlier one."""
+    """Images of a phase: those of its own digits, those of its own and all earlier digits, or its
+    own and `kept_per_digit` of each earlier digit."""
     groups: Annotated[tuple[tuple[Digit, ...], ...], Field(min_length=1, max_length=10)]
     names: tuple[Name, ...] = ()
     targets: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
-    """The accuracy that a phase must reach on its own digits, as soon as it has ended."""
+    """Min accuracy of each phase on its own digits, right after the phase."""
     kept_per_digit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     kept_repeats: Annotated[int, Field(ge=1, le=1_000)] = 1
-    """How often a kept image comes up in a pass, so that few can balance many."""
+    """How often a kept image occurs in a pass, to balance few kept images with many new ones."""
 
     @model_validator(mode="after")
     def _every_digit_in_one_group(self) -> Self:
@@ -64,7 +64,7 @@ class Groups(StrictModel):
                 raise ValueError(f"phase {number} has no digits")
         counts = Counter(digit for group in self.groups for digit in group)
         if twice := [digit for digit, count in counts.items() if count > 1]:
-            raise ValueError(f"the digit {twice[0]} is in two groups")
+            raise ValueError(f"the digit {twice[0]} is in more than one group")
         if missing := [digit for digit in range(10) if digit not in counts]:
             raise ValueError(f"the digit {missing[0]} is in no group")
         return self
@@ -76,32 +76,32 @@ class Groups(StrictModel):
             if given and given != len(self.groups):
                 raise ValueError(f"{given} {field} for {len(self.groups)} phases")
         if (self.mode == "replay") != (self.kept_per_digit is not None):
-            raise ValueError("kept_per_digit belongs to the mode replay, and only there")
+            raise ValueError("the mode replay needs kept_per_digit, and no other mode accepts it")
         if self.mode != "replay" and self.kept_repeats > 1:
-            raise ValueError("kept_repeats belongs to the mode replay")
+            raise ValueError("kept_repeats needs the mode replay")
         return self
 
 
 class _Paced(StrictModel):
-    """What all paced curricula have."""
+    """A curriculum in rounds with a growing fraction of the images."""
 
     pacing: Pacing = Pacing()
     rounds: Annotated[int, Field(ge=1, le=1_000)] = 10
-    """Equal parts of the training; the images in use change between them."""
+    """Number of equal parts of the training, each with its own images in use."""
 
     @model_validator(mode="after")
     def _reaches_all_images(self) -> Self:
-        if self.pacing.share((self.rounds - 1) / self.rounds) < 1:
+        if self.pacing.fraction((self.rounds - 1) / self.rounds) < 1:
             most = (self.rounds - 1) / self.rounds
             raise ValueError(
-                f"pacing never reaches all images in {self.rounds} rounds; "
-                + (f"set pacing.full_at to {most:g} or less" if most else "use more rounds")
+                f"pacing never reaches all images in {self.rounds} rounds. "
+                + (f"Set pacing.full_at to {most:g} or less." if most else "Use more rounds.")
             )
         return self
 
 
 class Paced(_Paced):
-    """A growing share of the images, in the order of a score of small networks."""
+    """A curriculum in the order of a difficulty score from small networks."""
 
     kind: Literal["paced"]
     score: Score = "el2n"
@@ -109,9 +109,9 @@ class Paced(_Paced):
 
 
 class SelfPaced(_Paced):
-    """A growing share of the images: those with the least loss of the network itself.
+    """A curriculum of the images with the lowest loss of the network itself.
 
-    Source: Kumar et al. 2010, with a share that is given instead of a threshold of the loss.
+    Source: Kumar et al. 2010, with a given fraction instead of a threshold of the loss.
     """
 
     kind: Literal["self_paced"]

@@ -1,4 +1,4 @@
-"""Turns pydantic's findings into one line: the field's path, what is wrong, what is allowed."""
+"""Validation errors of pydantic → one line: the field's path, what is wrong, what is allowed."""
 
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -12,7 +12,7 @@ TAG = "kind"
 
 
 def describe_fault(error: ValidationError, model: type[BaseModel], data: Any) -> str:
-    """One line for the first fault of `data` against `model`, with the number of further ones."""
+    """Return one line about the first error in `data`, and the number of further ones."""
     faults = error.errors(include_url=False)
     first = faults[0]
     text = f"{_path(first, data)}: {_reason(first, model)}".removeprefix(": ")
@@ -20,7 +20,7 @@ def describe_fault(error: ValidationError, model: type[BaseModel], data: Any) ->
 
 
 def _path(fault: ErrorDetails, data: Any) -> str:
-    """The path as its author wrote it: pydantic puts the chosen kind between a field's names."""
+    """Return the path as its author wrote it; pydantic puts the kind between a field's names."""
     keys: list[str] = []
     here = tagged = data
     for key in fault["loc"]:
@@ -41,16 +41,16 @@ def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
     got = fault["input"]
     match fault["type"]:
         case "extra_forbidden":
-            return f"unknown key; {suggest(str(fault['loc'][-1]), _allowed(fault, model))}"
+            return f"unknown key. {suggest(str(fault['loc'][-1]), _allowed(fault, model))}"
         case "missing":
-            return "this is required"
+            return "required, but missing"
         case "union_tag_invalid":
             kinds = [tag.strip().strip("'") for tag in context["expected_tags"].split(",")]
-            return f'unknown kind "{context["tag"]}"; {suggest(context["tag"], kinds)}'
+            return f'unknown kind: "{context["tag"]}". {suggest(context["tag"], kinds)}'
         case "union_tag_not_found":
-            return f'this needs a "{TAG}"'
+            return f'"{TAG}" is required, but missing'
         case "literal_error":
-            return f"{got!r} is not allowed; use {context['expected']}"
+            return f"{got!r} is not allowed. Use {context['expected']}."
         case "value_error":
             return str(context["error"])
     message = fault["msg"][0].lower() + fault["msg"][1:]
@@ -63,7 +63,7 @@ def _shorten(value: Any) -> str:
 
 
 def _allowed(fault: ErrorDetails, model: type[BaseModel]) -> list[str]:
-    """The names of the fields where the fault is."""
+    """Return the names of the fields where the error is."""
     here: Any = model
     for key in fault["loc"][:-1]:
         here = _enter(here, key)
@@ -71,7 +71,7 @@ def _allowed(fault: ErrorDetails, model: type[BaseModel]) -> list[str]:
 
 
 def _enter(annotation: Any, key: int | str) -> Any:
-    """The type below `annotation` at `key`: a field, a list's item, or a union's kind."""
+    """Return the type below `annotation` at `key`: of a field, a list's item, or a union's kind."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _strip(annotation.model_fields[str(key)].annotation)
     if get_origin(annotation) in (Union, UnionType):
@@ -84,7 +84,7 @@ def _tag_of(model: type[BaseModel]) -> Any:
 
 
 def _strip(annotation: Any) -> Any:
-    """Without `Annotated` and without `| None`."""
+    """Return the type without `Annotated` and `| None`."""
     if get_origin(annotation) is Annotated:
         return _strip(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""The layers a preset's network is made of, each named and spelled as its PyTorch module."""
+"""Layers of a network, with the names and parameters of their PyTorch modules."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ DropProbability = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Conv(StrictModel):
-    """A two-dimensional convolution; its input channels follow from the layer before."""
+    """A two-dimensional convolution; its input channels follow from the previous layer."""
 
     kind: Literal["conv"]
     out_channels: Width
@@ -29,38 +29,38 @@ class BatchNorm(StrictModel):
 
     kind: Literal["batch_norm"]
     momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """The weight of the newest batch in the running mean and variance."""
+    """Weight of the newest batch in the running mean and variance."""
 
 
 class ReLU(StrictModel):
-    """max(x, 0)."""
+    """The rectifier, max(x, 0)."""
 
     kind: Literal["relu"]
 
 
 class MaxPool(StrictModel):
-    """The greatest of every square of `kernel_size` pixels, without overlap."""
+    """The maximum of every square of `kernel_size` pixels, without overlap."""
 
     kind: Literal["max_pool"]
     kernel_size: Extent = 2
 
 
 class Dropout(StrictModel):
-    """Sets single values to zero during training."""
+    """Dropout of single values during training."""
 
     kind: Literal["dropout"]
     probability: DropProbability
 
 
 class Dropout2d(StrictModel):
-    """Sets whole channels of an image to zero during training."""
+    """Dropout of whole channels during training."""
 
     kind: Literal["dropout2d"]
     probability: DropProbability
 
 
 class Flatten(StrictModel):
-    """(n, c, h, w) to (n, c · h · w)."""
+    """A flattening, (n, c, h, w) to (n, c · h · w)."""
 
     kind: Literal["flatten"]
 
@@ -78,7 +78,7 @@ class GlobalMaxPool(StrictModel):
 
 
 class Linear(StrictModel):
-    """A fully connected layer; its input features follow from the layer before."""
+    """A fully connected layer; its input features follow from the previous layer."""
 
     kind: Literal["linear"]
     out_features: Width

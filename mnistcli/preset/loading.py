@@ -1,4 +1,4 @@
-"""Finds a preset by name or path, applies overrides, and says clearly what is wrong with it."""
+"""Find presets by name or path, read, override, validate and copy them."""
 
 import json
 import re
@@ -28,35 +28,35 @@ Json = dict[str, Any]
 
 
 def presets_folder() -> Path:
-    """Where the bundled presets are: inside an installed package, beside it in a checkout."""
+    """Return the folder of the bundled presets: in the package, or beside it in a checkout."""
     shipped = PACKAGE / "_presets"
     return shipped if shipped.is_dir() else PACKAGE.parent / "presets"
 
 
 def list_presets() -> list[str]:
-    """The names of the bundled presets, in order."""
+    """Return the sorted names of the bundled presets."""
     return sorted(path.stem for path in presets_folder().glob("*.toml"))
 
 
 def find_preset(reference: str) -> Path:
-    """The file of a bundled preset's name, or of a path: one with a separator or ending in .toml.
+    """Return the file of a bundled preset, or a path: with a separator or ending in .toml.
 
     Raises:
-        PresetError: there is no such preset.
+        PresetError: no bundled preset has that name.
     """
     if reference.endswith(".toml") or "/" in reference or "\\" in reference:
         return Path(reference)
     known = list_presets()
     if reference not in known:
-        raise PresetError(f'no preset is named "{reference}"; {suggest(reference, known)}')
+        raise PresetError(f'unknown preset: "{reference}". {suggest(reference, known)}')
     return presets_folder() / f"{reference}.toml"
 
 
 def read_preset_text(path: Path) -> str:
-    """The text of a preset's file.
+    """Return the text of a preset.
 
     Raises:
-        PresetError: it is missing, unreadable, too large, not UTF-8, or not only text.
+        PresetError: the file is unreadable, too large, not UTF-8, or has control characters.
     """
     try:
         with path.open("rb") as file:
@@ -75,15 +75,16 @@ def read_preset_text(path: Path) -> str:
 
 
 def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
-    """Reads, overrides and validates one preset.
+    """Read, override and validate a preset.
+
+    Overrides of the network or its training drop [published] and [reference].
 
     Args:
-        reference: a bundled name or the path of a TOML file.
-        overrides: `a.b=c` each, where c is written as in TOML; a bare word is taken as a string.
-            What was published and measured of the file's preset does not count for another one.
+        reference: name of a bundled preset, or path of a TOML file.
+        overrides: `a.b=c` each, with c as in TOML; a bare word is a string.
 
     Raises:
-        PresetError: naming the file, the field's path, and what is allowed there.
+        PresetError: the preset or an override is invalid.
     """
     path = find_preset(reference)
     data = _parse_toml(path, read_preset_text(path))
@@ -97,27 +98,27 @@ def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
 
 
 def validate_preset(data: Json, origin: str) -> Preset:
-    """The preset that `data` describes.
+    """Return the preset that `data` describes.
 
     Raises:
-        PresetError: naming `origin`, the field's path, and what is allowed there.
+        PresetError: `data` is invalid; the message names `origin` and the field.
     """
     try:
         return Preset.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        raise PresetError(f"preset {origin}: {describe_fault(error, Preset, data)}") from error
+        raise PresetError(
+            f'invalid preset "{origin}": {describe_fault(error, Preset, data)}'
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise PresetError(f"preset {origin}: {error}") from error
+        raise PresetError(f'invalid preset "{origin}": {error}') from error
 
 
 def copy_preset(reference: str, destination: Path) -> Path:
-    """Copies a preset's text to `destination`, or into it if it is a folder; never overwrites.
-
-    Without [published] and [reference], which are of that preset, not of what becomes of it.
+    """Copy a preset, without [published] and [reference], to a new file or into a folder.
 
     Raises:
-        PresetError: there is no such preset, or its two sections cannot be told from the rest.
-        FileError: the destination exists or cannot be written.
+        PresetError: there is no such preset, or it is not TOML.
+        FileError: the file exists or cannot be written.
     """
     source = find_preset(reference)
     text = _without_own_figures(source)
@@ -128,7 +129,9 @@ def copy_preset(reference: str, destination: Path) -> Path:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
-        raise FileError(f'"{target}" exists already; choose another name') from error
+        raise FileError(
+            f'cannot write "{target}": the file exists. Choose another name.'
+        ) from error
     except (OSError, ValueError) as error:
         raise FileError(f'cannot write "{target}": {reason_of(error)}') from error
     return target
@@ -173,7 +176,7 @@ def _apply_override(data: Json, override: str) -> None:
     path, separator, text = override.partition("=")
     keys = path.strip().split(".")
     if not separator or not all(keys):
-        raise PresetError(f'--set wants "a.b=c", as in train.epochs=5; got "{override}"')
+        raise PresetError(f'invalid --set: "{override}". Use "a.b=c", as in train.epochs=5.')
     target: Any = data
     for depth, key in enumerate(keys[:-1]):
         target = _descend(target, key, ".".join(keys[: depth + 1]))
@@ -189,13 +192,13 @@ def _descend(target: Any, key: str, path: str) -> Any:
     else:
         child = target.setdefault(key, {})
     if not isinstance(child, dict | list):
-        raise PresetError(f"--set {path}: this is a single value and has no fields")
+        raise PresetError(f"invalid --set: {path} is a single value and has no fields")
     return child
 
 
 def _list_index(target: list[Any], key: str, path: str) -> int:
     if not (key.isascii() and key.isdigit()) or int(key) >= len(target):
-        raise PresetError(f"--set {path}: give a number from 0 to {len(target) - 1}")
+        raise PresetError(f"invalid --set: {path} needs an index from 0 to {len(target) - 1}")
     return int(key)
 
 

@@ -1,4 +1,4 @@
-"""A preset: a network, how it is trained, the budget it must meet, and what others claim of it."""
+"""The schema of presets: network, training, budget, published claims and reference results."""
 
 from collections import Counter
 from statistics import mean, stdev
@@ -17,7 +17,7 @@ LIMIT = 10**15
 TOLERANCE = 1e-4
 
 Count = Annotated[int, Field(ge=0, le=LIMIT)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Loss = Annotated[float, Field(ge=0, le=LIMIT)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
@@ -26,32 +26,32 @@ Text = Annotated[Printable, Field(max_length=1_000)]
 
 
 class Budget(StrictModel):
-    """The limits a run is judged by; a limit that is not given is not checked.
+    """The limits that a run must meet; a limit that is not given is not checked.
 
-    `max_…` and `min_…` allow the limit itself, `…_below` does not.
+    `max_…` and `min_…` include the limit itself, `…_below` excludes it.
     """
 
     parameters_below: Count | None = None
     max_parameters: Count | None = None
-    min_test_accuracy: Share | None = None
+    min_test_accuracy: Fraction | None = None
     epochs_below: Count | None = None
     max_epochs: Count | None = None
     train_seconds_below: Seconds | None = None
     max_train_seconds: Seconds | None = None
-    max_train_fraction: Share | None = None
-    """Training images used, as a share of all the training images there are."""
+    max_train_fraction: Fraction | None = None
+    """Max fraction of the training images to learn from."""
 
     @model_validator(mode="after")
     def _one_limit_a_figure(self) -> Self:
         for figure in ("parameters", "epochs", "train_seconds"):
             pair = (f"{figure}_below", f"max_{figure}")
             if all(getattr(self, name) is not None for name in pair):
-                raise ValueError(f"give {pair[0]} or {pair[1]}, not both")
+                raise ValueError(f"{pair[0]} cannot be combined with {pair[1]}")
         return self
 
 
 class Claim(StrictModel):
-    """One published figure and where it stands, right or wrong."""
+    """A published figure, right or wrong, and where it was published."""
 
     figure: Literal[
         "parameters",
@@ -81,66 +81,66 @@ class Claim(StrictModel):
 
 
 class Published(StrictModel):
-    """What a document claims of this network: never taken for a fact."""
+    """Published claims about this network, never taken for facts."""
 
     claims: tuple[Claim, ...]
 
 
 class Model(StrictModel):
-    """The network, from an image of 1 × 28 × 28 to 10 logits."""
+    """A network from images of 1 × 28 × 28 to 10 logits."""
 
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=1_000)]
 
 
 class Normalization(StrictModel):
-    """Pixels in [0, 1] become (pixel - mean) / std; by default MNIST's own."""
+    """The normalization (pixel - mean) / std of pixels in [0, 1]; by default MNIST's."""
 
     mean: Annotated[float, Field(ge=0, le=1)] = 0.1307
     std: Annotated[float, Field(gt=0, le=1)] = 0.3081
 
 
 class Data(StrictModel):
-    """What is done to the data before anything else."""
+    """Changes to the data before training."""
 
     label_noise: Annotated[float, Field(ge=0, lt=1)] = 0
-    """Share of the training labels, drawn by the seed, that become another digit by chance;
-    held-out and test labels stay as they are."""
+    """Fraction of the training labels that are replaced by another random digit; validation and
+    test labels are not changed."""
 
 
 class Reference(StrictModel):
-    """What this project measured: a mean over seeds, on the test set, after the last epoch."""
+    """Results of this project over several seeds, on the test set after the last epoch."""
 
     command: Text = ""
-    """That trains these runs again."""
+    """Command that reproduces these runs."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     parameters: Count
     macs: Count
-    """Multiply-adds for one image."""
-    mean_test_accuracy: Share
-    sd_test_accuracy: Share
-    test_accuracies: tuple[Share, ...] = ()
-    """In the order of the seeds, as what follows is."""
+    """Multiply-accumulates (MACs) for one image."""
+    mean_test_accuracy: Fraction
+    sd_test_accuracy: Fraction
+    test_accuracies: tuple[Fraction, ...] = ()
+    """In the order of the seeds."""
     test_losses: tuple[Loss, ...] = ()
-    train_accuracies: tuple[Share, ...] = ()
-    """Of the last epoch, on images as they were trained on."""
+    train_accuracies: tuple[Fraction, ...] = ()
+    """Accuracies of the last epoch, on the augmented training images; in the order of the seeds."""
     train_losses: tuple[Loss, ...] = ()
-    """Likewise; with label smoothing, where the training has any."""
+    """Losses of the last epoch, likewise; with label smoothing if the training has it."""
     median_train_seconds: Seconds
     seconds_alone: Seconds | None = None
-    """Of one training with two threads on a machine that did nothing else."""
+    """Seconds of one training with two threads on an otherwise idle machine."""
     machine: Text
-    """The class of machine, the precision and the threads."""
+    """Kind of machine, precision and number of threads."""
     version: Text
-    """Of mnistcli."""
+    """Version of mnistcli."""
     date: Text
 
     @model_validator(mode="after")
     def _one_figure_a_seed(self) -> Self:
         if twice := [seed for seed, count in Counter(self.seeds).items() if count > 1]:
-            raise ValueError(f"seeds: {twice[0]} is there more than once")
+            raise ValueError(f"seeds: {twice[0]} occurs more than once")
         for name in ("test_accuracies", "test_losses", "train_accuracies", "train_losses"):
             if (figures := getattr(self, name)) and len(figures) != len(self.seeds):
-                raise ValueError(f"{name}: {len(figures)} figures of {len(self.seeds)} seeds")
+                raise ValueError(f"{name}: {len(figures)} values for {len(self.seeds)} seeds")
         return self
 
     @model_validator(mode="after")
@@ -150,18 +150,20 @@ class Reference(StrictModel):
             for name, found in (("mean_test_accuracy", mean(values)), ("sd_test_accuracy", spread)):
                 given = getattr(self, name)
                 if abs(given - found) > TOLERANCE:
-                    raise ValueError(f"{name} is {given:g}, but test_accuracies give {found:g}")
+                    raise ValueError(
+                        f"{name} is {given:g}, but {found:g} follows from test_accuracies"
+                    )
         return self
 
 
 class Preset(StrictModel):
-    """A network, its training, its budget, and the claims about it."""
+    """A network, its training, its budget, and claims and results about it."""
 
     name: Name = "unnamed"
-    """By default the file's name."""
+    """By default the name of the file."""
     title: Text
     source: Text = ""
-    """Where the network comes from."""
+    """Origin of the network."""
     published: Published | None = None
     budget: Budget = Budget()
     model: Model

@@ -1,4 +1,4 @@
-"""How a preset's network is trained: optimizer, learning-rate schedule, batches and epochs."""
+"""Training settings: optimizer, learning-rate schedule, batches and epochs."""
 
 from typing import Annotated, Literal, Self
 
@@ -30,7 +30,7 @@ class AdamW(StrictModel):
 
 
 class SGD(StrictModel):
-    """Stochastic gradient descent with momentum, Nesterov's if asked for."""
+    """Stochastic gradient descent with optional Nesterov momentum."""
 
     kind: Literal["sgd"]
     learning_rate: Rate
@@ -41,35 +41,35 @@ class SGD(StrictModel):
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Self:
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
+            raise ValueError("nesterov needs a momentum greater than 0")
         return self
 
 
 class Muon(StrictModel):
-    """Momentum made orthogonal for kernels over several channels, AdamW for all else.
+    """Orthogonalized momentum for kernels over several channels, AdamW for all other parameters.
 
     Source: Jordan et al. 2024.
     """
 
     kind: Literal["muon"]
     learning_rate: Rate
-    """Of the kernels."""
+    """Learning rate of the kernels."""
     momentum: Momentum = 0.95
     others: AdamW
-    """For every other parameter; under a one-cycle schedule its rate keeps its share of Muon's."""
+    """For all other parameters; a one-cycle schedule keeps the ratio of both learning rates."""
 
 
 Optimizer = Annotated[Adam | AdamW | SGD | Muon, Field(discriminator="kind")]
 
 
 class Constant(StrictModel):
-    """The optimizer's learning rate throughout."""
+    """A constant learning rate."""
 
     kind: Literal["constant"]
 
 
 class Step(StrictModel):
-    """The learning rate times `factor` after every `every_epochs` epochs."""
+    """A learning rate that is multiplied by `factor` after every `every_epochs` epochs."""
 
     kind: Literal["step"]
     every_epochs: Annotated[int, Field(ge=1, le=100_000)]
@@ -77,15 +77,15 @@ class Step(StrictModel):
 
 
 class Cosine(StrictModel):
-    """From the optimizer's learning rate to 0 along half a cosine, a step an epoch."""
+    """A learning rate that falls to 0 along half a cosine, updated every epoch."""
 
     kind: Literal["cosine"]
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Epochs until 0 is reached (T_max); by default all of the training."""
+    """Epochs until 0 is reached (T_max); by default the whole training."""
 
 
 class OneCycle(StrictModel):
-    """Warm-up to `max_learning_rate`, then down to nearly 0, a step a batch.
+    """A warm-up to `max_learning_rate`, then a fall to nearly 0, updated every batch.
 
     Source: Smith & Topin 2018.
     """
@@ -95,30 +95,30 @@ class OneCycle(StrictModel):
     warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
     anneal: Literal["cos", "linear"] = "cos"
     start_divisor: Annotated[float, Field(ge=1, le=1e6)] = 25.0
-    """max_learning_rate over the first learning rate."""
+    """Ratio of max_learning_rate to the first learning rate."""
     end_divisor: Annotated[float, Field(ge=1, le=1e12)] = 1e4
-    """The first learning rate over the last."""
+    """Ratio of the first learning rate to the last."""
     cycle_momentum: bool = True
-    """Whether Adam's first beta, or the momentum, goes from 0.95 to 0.85 and back meanwhile."""
+    """Whether Adam's first beta, or the momentum, goes from 0.95 to 0.85 and back."""
 
 
 Schedule = Annotated[Constant | Step | Cosine | OneCycle, Field(discriminator="kind")]
 
 
 class Train(StrictModel):
-    """One training: what is minimized is the cross entropy of the true digit."""
+    """A training that minimizes the cross-entropy loss."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=1, le=60_000)]
     drop_last: bool = False
-    """Leaves out the last batch of an epoch when it is not full."""
+    """Whether to leave out the last batch of an epoch if it is not full."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0
     clip_gradient_norm: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    """If given, gradients that together are longer (Euclidean norm) are scaled down to this."""
+    """Max Euclidean norm of all gradients together; larger ones are scaled down to it."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """If given, what is judged and kept is an exponential moving average of the weights, and
-    after every batch this is the share of the average that stays (Polyak & Juditsky 1992)."""
+    """Decay per batch of an exponential moving average of the weights, which is then evaluated and
+    saved instead of the weights (Polyak & Juditsky 1992)."""
     validation_examples: Annotated[int, Field(ge=0, le=59_990)] = 0
-    """Training images held out, equally often from every digit, and judged after every epoch."""
+    """Number of training images to hold out, in proportion to the digits, as a validation set."""
     optimizer: Optimizer
     schedule: Schedule = Constant(kind="constant")

@@ -25,7 +25,9 @@ def check_printable(text: str) -> str:
     """
     for character in text:
         if not character.isprintable():
-            raise ValueError(f"the character U+{ord(character):04X} is not printable; leave it out")
+            raise ValueError(
+                f"the character U+{ord(character):04X} is not printable. Leave it out."
+            )
     return text
 
 

@@ -1,1 +1,1 @@
-"""What a run leaves: the JSON documents, the run folder, the weights."""
+"""JSON documents, run folders and weights: everything that is written to disk."""

@@ -1,4 +1,4 @@
-"""Arrays in .npz files: a coreset's indices, and what can be computed again (the cache)."""
+"""Arrays in .npz files: the indices of coresets, and a cache."""
 
 import contextlib
 import os
@@ -23,10 +23,10 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Writes an .npz file; the same arrays always give the same bytes.
+    """Write an .npz file; the same arrays always give the same bytes.
 
     Raises:
-        FileError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     buffer = BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
@@ -34,10 +34,10 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """Reads an .npz file; pickled objects, and more than 256 MiB unpacked, are refused.
+    """Read an .npz file without pickled objects, of at most 256 MiB unpacked.
 
     Raises:
-        FileError: it is unreadable, or not such a file.
+        FileError: the file is unreadable, or not such a file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -52,45 +52,52 @@ def read_arrays(path: Path) -> Arrays:
 
 
 def write_indices(folder: Path, indices: NDArray[np.int64], data_sha256: str) -> Path:
-    """Writes indices.npz: which examples, and of which data."""
+    """Write indices.npz, the indices of a coreset with the fingerprint of its data."""
     path = folder / INDICES
     write_arrays(path, {"indices": indices, "data_sha256": np.array(data_sha256)})
     return path
 
 
 def read_indices(path: Path, data_sha256: str, total: int) -> NDArray[np.int64]:
-    """The indices of a coreset of the data with that fingerprint and so many examples.
+    """Read the indices of a coreset.
+
+    Args:
+        path: path of the file.
+        data_sha256: fingerprint of the data that the coreset must be from.
+        total: number of examples in the data.
 
     Raises:
-        FileError: the file is unreadable, of other data, or has indices that cannot be.
+        FileError: the file is unreadable, belongs to other data, or has invalid indices.
     """
     arrays = read_arrays(path)
     indices = arrays.get("indices")
     if indices is None or indices.ndim != 1 or indices.dtype.kind not in "iu" or not len(indices):
-        raise FileError(f'"{path}" has no array of whole numbers named "indices"')
+        raise FileError(f'"{path}" has no integer array "indices"')
     if str(arrays.get("data_sha256", "")) != data_sha256:
-        raise FileError(f'"{path}" was chosen from other images than these; choose again')
+        raise FileError(
+            f'"{path}" was selected from other images. Select a coreset of these images.'
+        )
     if indices.min() < 0 or indices.max() >= total or len(np.unique(indices)) != len(indices):
-        raise FileError(f'"{path}" has indices outside 0 … {total - 1}, or one of them twice')
+        raise FileError(f'"{path}" has an index outside 0 … {total - 1}, or the same index twice')
     return indices.astype(np.int64)
 
 
 class Cache:
-    """Arrays by the content that they were computed from; losing them costs nothing but time."""
+    """A cache of arrays, by the content that they were computed from."""
 
     def __init__(self) -> None:
         chosen = os.environ.get("MNISTCLI_CACHE")
         self.folder = Path(chosen) if chosen else platformdirs.user_cache_path("mnistcli")
 
     def read(self, content: str) -> Arrays | None:
-        """What was stored for `content`, if it is still there and whole."""
+        """Return the arrays that were stored for `content`, if they are readable."""
         try:
             return read_arrays(self._path(content))
         except FileError:
             return None
 
     def write(self, content: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Stores arrays, if that can be done."""
+        """Store arrays, if the cache can be written."""
         path = self._path(content)
         with contextlib.suppress(FileError, OSError):
             files.make_folder(path.parent, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Weights and states as safetensors: plain tensors, nothing that runs when they are opened."""
+"""Weights and states in safetensors files, which hold no code."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,13 +23,10 @@ FACTS = "facts"
 
 
 def save_weights(model: nn.Module, folder: Path) -> str:
-    """Writes weights.safetensors: parameters and running statistics.
-
-    Returns:
-        The file's SHA-256.
+    """Write weights.safetensors, parameters and running statistics, and return its SHA-256.
 
     Raises:
-        FileError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     content = safetensors.torch.save(state)
@@ -38,10 +35,10 @@ def save_weights(model: nn.Module, folder: Path) -> str:
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Reads weights.safetensors into the network it was saved from.
+    """Load weights.safetensors into the network that it was saved from.
 
     Raises:
-        FileError: it is unreadable, or its names, shapes or types are not the network's.
+        FileError: the file is unreadable, or belongs to another network.
     """
     path = folder / WEIGHTS
     own = model.state_dict()
@@ -53,15 +50,15 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         wrong = sorted(
             name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
         )
-        raise FileError(f'"{path}" is not of this network: "{wrong[0]}" does not fit')
+        raise FileError(f'"{path}" belongs to another network: "{wrong[0]}" does not fit')
     model.load_state_dict(state)
 
 
 def save_state(folder: Path, tensors: Mapping[str, Tensor], state: RunState) -> None:
-    """Writes state.safetensors; the one before stays until this one is whole.
+    """Write state.safetensors, replacing the previous state atomically.
 
     Raises:
-        FileError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     facts = np.frombuffer(state.model_dump_json().encode(), dtype=np.uint8)
     content = safetensors.torch.save({**tensors, FACTS: torch.from_numpy(facts.copy())})
@@ -69,10 +66,10 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], state: RunState) -> 
 
 
 def load_state(folder: Path) -> tuple[dict[str, Tensor], RunState]:
-    """Reads state.safetensors.
+    """Read state.safetensors.
 
     Raises:
-        FileError: it is unreadable, or not such a file.
+        FileError: the file is unreadable, or not the state of a run.
     """
     path = folder / STATE
     tensors = _read(path, STATE_LIMIT)

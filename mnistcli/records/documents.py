@@ -1,6 +1,6 @@
-"""The JSON contract: every document that a command writes or prints, as frozen models.
+"""JSON documents of runs, summaries and presets.
 
-Fractions are in [0, 1], times in seconds, sizes in bytes. A document says which it is in `schema`.
+Fractions are in [0, 1], times in seconds, sizes in bytes. `schema` names the kind and version.
 """
 
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 
 
 class Check(Document):
-    """One limit of a budget and the figure that was held against it."""
+    """A limit of a budget, checked against a measured value."""
 
     name: str
     comparison: Literal["<", "<=", ">="]
@@ -26,49 +26,51 @@ class Check(Document):
 
 
 class ClaimAudit(Document):
-    """A published figure beside the one of the built network, or of this project's own runs."""
+    """A published figure, compared with the built network or with measured runs."""
 
     figure: str
     claimed: int | float
     where: str
+    """Where the figure was published."""
     built: int | float | None
-    """Absent where only a training can tell."""
+    """Value of the built network; absent for results of training."""
     measured: float | None
-    """The mean of the runs, or of those of the [reference]; absent where there are none."""
+    """Mean over the runs, or over those of the [reference]; absent if there are none."""
     sd: float | None
     runs: int
-    """How many the mean is of."""
+    """Number of runs."""
     verdict: Literal["confirmed", "refuted", "undecided", "not measured"]
     test: Literal["count", "one-sample t"] | None
-    """A count must be the same. Of runs, the mean must be as good as claimed, or better."""
+    """Counts must be equal; a mean must be as good as claimed, or better."""
     p_value: float | None
-    """One-sided: how likely a mean so far on its side is, if the true one is the claimed."""
+    """One-sided p-value against the claimed value."""
 
 
 class LayerRow(Document):
-    """One layer of the built network, for one image."""
+    """A layer of the built network."""
 
     name: str
     kind: str
     output_shape: tuple[int, ...]
     parameters: int
     macs: int
+    """Multiply-accumulates (MACs) for one image."""
     receptive_field: int
-    """Side in pixels; 28 or more is the whole image."""
+    """Side of the receptive field in pixels; 28 or more covers the whole image."""
 
 
 class Memory(Document):
-    """Bytes in float32, for one image where it concerns images."""
+    """Memory in float32, in bytes, for a single image."""
 
     parameters: int
     forward: int
-    """Inference: the largest sum of one layer's input and output."""
+    """For inference: max over the layers of input plus output."""
     backward: int
-    """Training: every layer's output, kept for the gradient, and that output's gradient."""
+    """For training: output and gradient of every layer."""
 
 
 class Summary(Document):
-    """What `summary` prints."""
+    """Output of `summary`."""
 
     schema_: Annotated[Literal["mnistcli.summary/2"], Field(alias="schema")] = "mnistcli.summary/2"
     preset: Preset
@@ -82,7 +84,7 @@ class Summary(Document):
 
 
 class EpochRecord(Document):
-    """One epoch: means over its batches as they were trained on, augmented."""
+    """Results of one epoch; training loss and accuracy are means over its augmented batches."""
 
     epoch: int
     train_loss: float
@@ -97,7 +99,7 @@ class EpochRecord(Document):
 
 
 class TestResult(Document):
-    """How many of the test images were recognized, after the last epoch."""
+    """Results on the test set, after the last epoch."""
 
     __test__ = False
     accuracy: float
@@ -105,11 +107,11 @@ class TestResult(Document):
     total: int
     loss: float
     interval: Interval
-    """Wilson's, 95 %."""
+    """Wilson's 95 % confidence interval of the accuracy."""
 
 
 class DataSource(Document):
-    """Which images a run saw."""
+    """The images of a run."""
 
     source: str
     """Name of the data set, or the folder as it was given."""
@@ -120,71 +122,71 @@ class DataSource(Document):
 
 
 class Profile(Document):
-    """Where a run's time went, and how near its loop came to the network's own speed."""
+    """Time by stage, and the speed of the training loop compared with its ceiling."""
 
     stages: dict[str, float]
-    """Seconds: data, forward, backward, optimizer, other (together the training), evaluation."""
+    """Seconds by stage: data, forward, backward, optimizer, other, and evaluation."""
     images_per_second: float
     ceiling_images_per_second: float
-    """Of forward, backward and optimizer on one batch that is there already."""
+    """Speed of forward, backward and optimizer alone, on a prepared batch."""
     fraction_of_ceiling: float
 
 
 class CoresetRecord(Document):
-    """The part of the training images that a run learned from."""
+    """The coreset that a run learned from."""
 
     settings: Coreset | None
     """Absent if the indices were read from a file."""
     size: int
     total: int
-    """Images to choose from."""
+    """Number of images to select from."""
     class_counts: tuple[int, ...]
-    """Of the digits 0 to 9."""
+    """Images of the digits 0 to 9."""
     seconds: dict[str, float]
-    """By stage of the choice."""
+    """Seconds by stage of the selection."""
     indices_sha256: str
     indices_file: str
 
 
 class PhaseRecord(Document):
-    """One phase of a curriculum, judged as soon as it had ended."""
+    """Results of one phase of a curriculum, evaluated right after the phase."""
 
     phase: int
     name: str
     digits: tuple[int, ...]
     images: int
-    """In use."""
+    """Number of images in use."""
     steps: int
     seconds: float
     train_loss: float
     train_accuracy: float
-    """Of its last epoch."""
+    """In the last epoch of the phase."""
     own_accuracy: float | None
-    """On the phase's own digits."""
+    """Accuracy on the phase's own digits."""
     seen_accuracy: float | None
-    """On every digit of this and the phases before."""
+    """Accuracy on the digits of this and all earlier phases."""
     final_own_accuracy: float | None
-    """On the phase's own digits, after the last phase."""
+    """Accuracy on the phase's own digits after the last phase."""
     digit_accuracies: tuple[float | None, ...]
-    """Of the digits 0 to 9: a row of the retention matrix."""
+    """Accuracies on the digits 0 to 9: a row of the retention matrix."""
     target: float | None
 
 
 class Repetition(Document):
-    """A run that was to be the same as an earlier one."""
+    """The repetition of an earlier run."""
 
     run_id: str
-    """The earlier one's."""
+    """Id of the earlier run."""
     weights_sha256: str
-    """The earlier one's."""
+    """Fingerprint of its weights."""
     differences: tuple[str, ...]
-    """What was not the same: versions, machine, threads, device, precision, data."""
+    """Recorded differences: versions, machine, threads, device, precision, data."""
     matches: bool | None = None
-    """Whether the weights are the same to the last bit; unknown until it has ended."""
+    """Whether the weights are identical; absent for an unfinished run."""
 
 
 class RunRecord(Document):
-    """What `train` prints and a run folder keeps as record.json."""
+    """Output of `train`, also written to record.json in the run folder."""
 
     schema_: Annotated[Literal["mnistcli.run/2"], Field(alias="schema")] = "mnistcli.run/2"
     run_id: str
@@ -199,24 +201,25 @@ class RunRecord(Document):
     data: DataSource
     parameters: int
     macs: int
-    """Multiply-adds for one image."""
+    """Multiply-accumulates (MACs) for one image."""
     train_examples: int
-    """Images learned from; the share of all of them is what max_train_fraction limits."""
+    """Number of images to learn from."""
     train_fraction: float
+    """Fraction of all training images; limited by max_train_fraction."""
     validation_examples: int
     coreset: CoresetRecord | None
     epochs: tuple[EpochRecord, ...]
     passes: float
-    """Images learned from, counted as often as they came up, over how many there are: the epochs
+    """Images learned from, counted as often as they occurred, divided by train_examples; the epochs
     that a budget limits."""
     phases: tuple[PhaseRecord, ...]
-    """Of a curriculum, if there is one."""
+    """Phases of the curriculum, if there is one."""
     phases_evaluated_on: str | None
     train_seconds: float
     test: TestResult
     weights_sha256: str
     peak_memory: int | None
-    """The largest resident size of the process so far, where the system tells it."""
+    """Peak resident memory of the process, if the system reports it."""
     profile: Profile | None
     repeats: Repetition | None = None
     checks: tuple[Check, ...]
@@ -236,14 +239,14 @@ class RunRecord(Document):
 
 
 class PresetDocument(Document):
-    """What `--dry-run` and `presets show --json` print."""
+    """Output of `--dry-run` and `presets show --json`."""
 
     schema_: Annotated[Literal["mnistcli.preset/1"], Field(alias="schema")] = "mnistcli.preset/1"
     preset: Preset
 
 
 class PresetRow(Document):
-    """One bundled preset."""
+    """A bundled preset."""
 
     name: str
     title: str
@@ -251,7 +254,7 @@ class PresetRow(Document):
 
 
 class PresetList(Document):
-    """What `presets list` prints."""
+    """Output of `presets list`."""
 
     schema_: Annotated[Literal["mnistcli.presets/1"], Field(alias="schema")] = "mnistcli.presets/1"
     presets: tuple[PresetRow, ...]

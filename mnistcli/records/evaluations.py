@@ -9,52 +9,53 @@ from mnistcli.records.documents import Interval
 
 
 class DigitResult(Document):
-    """One true digit."""
+    """Results for one true digit."""
 
     digit: int
     total: int
     correct: int
     precision: float | None
-    """Of the images taken for this digit, the share that are; absent where there are none."""
+    """Fraction of the images predicted as this digit that show it; absent if there are none."""
     recall: float | None
-    """Of the images of this digit, the share taken for it; absent where there are none."""
+    """Fraction of the images of this digit that are predicted as it; absent if there are none."""
 
 
 class CalibrationBin(Document):
-    """The images whose most probable digit has a probability between two limits."""
+    """The images with a confidence between two limits."""
 
     low: float
     high: float
     total: int
     confidence: float | None
-    """The mean of these probabilities; absent where there are no images."""
+    """Mean confidence; absent if there are no images."""
     accuracy: float | None
 
 
 class Mistake(Document):
-    """One image that was taken for another digit."""
+    """A wrong prediction."""
 
     index: int
-    """In the split."""
+    """Index of the image in the split."""
     digit: int
     predicted: int
     confidence: float
-    """The probability that the network gave to what it took it for."""
+    """Probability of the predicted digit."""
     true_probability: float
+    """Probability of the true digit."""
 
 
 class Robustness(Document):
-    """The accuracy on images that were made harder, all of them as much."""
+    """Accuracies on images distorted with increasing strength."""
 
     distortion: Literal["rotation", "shift", "scale", "noise", "blur"]
     unit: str
-    """Of the strengths."""
+    """Unit of the strengths."""
     strengths: tuple[float, ...]
     accuracies: tuple[float, ...]
 
 
-class Answers(Document):
-    """How right a network, or several together, are about a split."""
+class EvaluationMetrics(Document):
+    """Metrics of a network, or of an ensemble, on a split."""
 
     accuracy: float
     correct: int
@@ -62,17 +63,17 @@ class Answers(Document):
     loss: float
     interval: Interval
     confusion: tuple[tuple[int, ...], ...]
-    """Rows are true digits, columns predicted ones."""
+    """Rows are true digits, columns are predicted digits."""
     per_class: tuple[DigitResult, ...]
     calibration: tuple[CalibrationBin, ...]
     calibration_error: float
-    """Expected calibration error: how far confidence is from accuracy, weighted by images."""
+    """Expected calibration error: mean distance of confidence and accuracy over the images."""
     mistakes: tuple[Mistake, ...]
-    """All of them, the one with the least probable true digit first."""
+    """All mistakes, the least probable true digit first."""
 
 
-class EvaluationDocument(Answers):
-    """What `evaluate` prints of one run."""
+class EvaluationDocument(EvaluationMetrics):
+    """Output of `evaluate` for one run."""
 
     schema_: Annotated[Literal["mnistcli.evaluation/1"], Field(alias="schema")] = (
         "mnistcli.evaluation/1"
@@ -81,27 +82,28 @@ class EvaluationDocument(Answers):
     preset: str
     split: Literal["train", "test"]
     data: str
+    """Name of the data set, or its folder."""
     images_per_second: float
-    """From bytes to logits, 512 images at a time, in float32."""
+    """Speed from bytes to logits, in batches of 512 images, in float32."""
     milliseconds_per_image: float
-    """One image at a time."""
+    """Latency of a single image."""
     weights_bytes: int
-    """Size of the file."""
+    """Size of weights.safetensors."""
     robustness: tuple[Robustness, ...]
-    """By distortion, if it was asked for."""
+    """Present with `--robustness`."""
     matches_record: bool | None
-    """Whether as many test images are right as the record says; absent on other images."""
+    """Whether as many images are correct as in the run record; absent for other images."""
 
 
-class Ensemble(Answers):
-    """Several networks that answer together, by the mean of their probabilities."""
+class Ensemble(EvaluationMetrics):
+    """Metrics of an ensemble, which averages the probabilities of its networks."""
 
     runs: tuple[str, ...]
     """Run ids."""
 
 
 class EvaluationsDocument(Document):
-    """What `evaluate` prints of several runs."""
+    """Output of `evaluate` for several runs."""
 
     schema_: Annotated[Literal["mnistcli.evaluations/1"], Field(alias="schema")] = (
         "mnistcli.evaluations/1"
@@ -111,18 +113,18 @@ class EvaluationsDocument(Document):
 
 
 class Prediction(Document):
-    """What a network takes one picture for."""
+    """Prediction for one picture."""
 
     file: str
     predicted: int
     confidence: float
-    """The probability of that digit."""
+    """Probability of the predicted digit."""
     probabilities: tuple[float, ...]
-    """Of the digits 0 to 9."""
+    """Probabilities of the digits 0 to 9."""
 
 
 class PredictionsDocument(Document):
-    """What `evaluate --images` prints."""
+    """Output of `evaluate --images`."""
 
     schema_: Annotated[Literal["mnistcli.predictions/1"], Field(alias="schema")] = (
         "mnistcli.predictions/1"

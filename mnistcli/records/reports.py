@@ -1,4 +1,4 @@
-"""What a report is made of, and what `report` prints."""
+"""Contents of a report, and the JSON output of `report`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from pydantic import Field
 
 from mnistcli.records.base import Document
 from mnistcli.records.documents import LayerRow, RunRecord
-from mnistcli.records.evaluations import Answers
+from mnistcli.records.evaluations import EvaluationMetrics
 
 Images = NDArray[np.uint8]
-"""(k, 28, 28)."""
+"""Images (k, 28, 28)."""
 
 
 class ReportDocument(Document):
-    """What `report` prints."""
+    """Output of `report`."""
 
     schema_: Annotated[Literal["mnistcli.report/1"], Field(alias="schema")] = "mnistcli.report/1"
     path: str
@@ -28,18 +28,18 @@ class ReportDocument(Document):
 
 @dataclass(frozen=True)
 class SheetRow:
-    """Images of one digit from the easiest to the hardest, evenly over all there are."""
+    """Examples of one digit, selected or dropped, from the easiest to the hardest."""
 
     digit: int
     kept: bool
     count: int
-    """Of which these are examples."""
+    """Number of images that these are examples of."""
     images: Images
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One test image and the answer to it."""
+    """A test image with its prediction."""
 
     index: int
     digit: int
@@ -49,19 +49,19 @@ class Sample:
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """One run: what it left, and what was measured for the report."""
+    """A run with everything that its report shows."""
 
     record: RunRecord
     layers: Sequence[LayerRow]
     learning_rates: Sequence[float]
-    """Of every step, of the optimizer's first group."""
-    answers: Answers
-    """To the test images."""
+    """Learning rate of every step, of the first group of parameters."""
+    metrics: EvaluationMetrics
+    """Metrics on the test set."""
     samples: Sequence[Sample]
     sample_images: Images
     worst_images: Images
-    """Of the first of the answers' mistakes."""
+    """Images of the first mistakes."""
     filters: NDArray[np.float32]
-    """(k, height, width): what the first layer with weights multiplies the image with."""
+    """First-layer filters, (k, height, width)."""
     sheet: Sequence[SheetRow]
-    """Of a coreset, if the run learned from one."""
+    """Selected and dropped images, if the run has a coreset."""

@@ -143,7 +143,9 @@ def _plan_rounds(
 ) -> PlannedCourse:
     """Plan equal rounds, each over the fraction of the images that the pacing allows."""
     steps = split_steps(epochs * recipe.count_steps(len(indices)), settings.rounds)
-    shares = [settings.pacing.share(number / settings.rounds) for number in range(settings.rounds)]
+    shares = [
+        settings.pacing.fraction(number / settings.rounds) for number in range(settings.rounds)
+    ]
     sizes = [count * recipe.batch_size for count in steps]
 
     def choose(epoch: int) -> Tensor:

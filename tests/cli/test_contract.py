@@ -42,7 +42,7 @@ def test_version_and_help(cli: Callable) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["train", "sprnt"], 2, 'did you mean "sprint"'),
+        (["train", "sprnt"], 2, 'Did you mean "sprint"'),
         (["train", "--set", "train.epohcs=1"], 2, "train.epohcs"),
         (["train", "--set", "train.epochs=-1"], 2, "train.epochs"),
         (["train", "--set", "model.layers.0.kernel_size='x'"], 2, "model.layers.0.kernel_size"),
@@ -57,7 +57,7 @@ def test_version_and_help(cli: Callable) -> None:
         (["nope"], 2, "nope"),
         (["summary"], 2, "PRESET"),
         (["summary", "[/bold]\x1b[31m"], 2, "[/bold]"),
-        (["summary", "x" * 5_000], 2, "no preset"),
+        (["summary", "x" * 5_000], 2, "unknown preset"),
         (["evaluate", "nowhere"], 4, "nowhere"),
         (["presets", "validate", "missing.toml"], 2, "missing.toml"),
         *(pytest.param(*case, marks=posix_only) for case in POSIX_MISTAKES),

@@ -90,7 +90,7 @@ def test_a_contact_sheet_is_a_picture(choose: Callable, tmp_path: Path, tiny_dat
         (["-n", 0], 2, "coreset.size"),
         (["-n", 610], 2, "610 of 600 training images"),
         (["-n", 99], 2, "cannot be divided equally"),
-        (["-m", "k-centre", "-n", 100], 2, 'did you mean "k_center"'),
+        (["-m", "k-centre", "-n", 100], 2, 'Did you mean "k_center"'),
         (["-m", "kmeans"], 2, "coreset.size"),
         ([], 2, "no [coreset]"),
         (["-n", 20, "--set", "coreset.selector={kind='kmeans', clusters=90}"], 2, "90 clusters"),

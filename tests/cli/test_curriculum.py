@@ -157,16 +157,16 @@ def test_label_noise_makes_training_labels_wrong_and_no_others(teach: Callable) 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("groups=[[0, 1], [1, 2, 3, 4, 5, 6, 7, 8, 9]]", "the digit 1 is in two groups"),
+        ("groups=[[0, 1], [1, 2, 3, 4, 5, 6, 7, 8, 9]]", "the digit 1 is in more than one group"),
         ("groups=[[0, 1], [2, 3, 4, 5, 6, 7, 8]]", "the digit 9 is in no group"),
         ("groups=[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], []]", "phase 2 has no digits"),
         ("groups=[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]", "curriculum.groups.0.10"),
         ("targets=[0.9]", "1 targets for 3 phases"),
         ("names=['a', 'b', 'c', 'd']", "4 names for 3 phases"),
-        ("kept_per_digit=5", "kept_per_digit belongs to the mode replay"),
-        ("mode='replay'", "kept_per_digit belongs to the mode replay"),
+        ("kept_per_digit=5", "the mode replay needs kept_per_digit"),
+        ("mode='replay'", "the mode replay needs kept_per_digit"),
         ("mode='random'", "curriculum.mode"),
-        ("kind='pacd'", 'did you mean "paced"'),
+        ("kind='pacd'", 'Did you mean "paced"'),
     ],
 )
 def test_a_mistake_in_groups_is_one_line(teach: Callable, change: str, words: str) -> None:
@@ -179,8 +179,8 @@ def test_a_mistake_in_groups_is_one_line(teach: Callable, change: str, words: st
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("{kind='paced', rounds=1}", "use more rounds"),
-        ("{kind='paced', rounds=4, pacing={full_at=0.9}}", "set pacing.full_at to 0.75 or less"),
+        ("{kind='paced', rounds=1}", "Use more rounds."),
+        ("{kind='paced', rounds=4, pacing={full_at=0.9}}", "Set pacing.full_at to 0.75 or less."),
         ("{kind='paced', rounds=999}", "999 rounds of only 20 steps"),
         ("{kind='paced', pacing={full_at=1.5}}", "pacing.full_at"),
         ("{kind='paced', pacing={shape='wavy'}}", "pacing.shape"),

@@ -44,7 +44,7 @@ def test_an_unknown_topic_is_one_line(cli) -> None:
     answer = cli("guide", "corsets")
     assert answer.code == 2
     assert answer.out == ""
-    assert answer.err == 'mnistcli: no guide is named "corsets"; did you mean "coresets"?\n'
+    assert answer.err == 'mnistcli: unknown guide: "corsets". Did you mean "coresets"?\n'
 
 
 @posix_only

@@ -5,7 +5,12 @@ import pytest
 from PIL import Image
 
 from mnistcli.datasets.idx import load_examples
-from mnistcli.experiment.evaluate import evaluate_run, join, pick_worst, read_images
+from mnistcli.experiment.evaluate import (
+    evaluate_ensemble,
+    evaluate_run,
+    predict_pictures,
+    select_worst,
+)
 from mnistcli.experiment.machine import Options
 from mnistcli.records.store import read_record
 
@@ -18,7 +23,7 @@ def test_mistakes_begin_with_the_least_probable_true_digit(
     probabilities = [mistake.true_probability for mistake in document.mistakes]
     assert probabilities == sorted(probabilities)
     assert len(probabilities) == document.total - document.correct > 0
-    for mistake, image in zip(document.mistakes, pick_worst(document, examples), strict=False):
+    for mistake, image in zip(document.mistakes, select_worst(document, examples), strict=False):
         assert np.array_equal(image, examples.images[mistake.index, 0].numpy())
         assert mistake.digit == examples.labels[mistake.index] != mistake.predicted
     assert document.matches_record is None
@@ -35,7 +40,7 @@ def test_the_test_images_of_the_run_are_recognized(finished_run: Path, tiny_data
 def test_an_ensemble_of_one_network_is_that_network(finished_run: Path, tiny_data: Path) -> None:
     options = Options(threads=1, data=tiny_data)
     single = evaluate_run(finished_run, "test", options)
-    ensemble = join([single, single], "test", options).document.ensemble
+    ensemble = evaluate_ensemble([single, single], "test", options).document.ensemble
     assert ensemble.confusion == single.document.confusion
     assert ensemble.loss == pytest.approx(single.document.loss, abs=1e-6)
     assert ensemble.runs == (finished_run.name,) * 2
@@ -48,7 +53,7 @@ def test_pictures_are_read_in_their_order(finished_run: Path, tmp_path: Path) ->
         page[50:150, 60 : 60 + width] = 0
         Image.fromarray(page).save(path := tmp_path / f"{number}.png")
         paths.append(path)
-    found = read_images(finished_run, paths, Options(threads=1))
+    found = predict_pictures(finished_run, paths, Options(threads=1))
     assert [Path(one.file) for one in found.document.predictions] == paths
     for one in found.document.predictions:
         assert one.confidence == one.probabilities[one.predicted] == max(one.probabilities)

@@ -6,18 +6,18 @@ import safetensors.torch
 import torch
 
 from mnistcli.errors import FileError
-from mnistcli.experiment.load_run import rebuild
+from mnistcli.experiment.load_run import load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.records.store import WEIGHTS
 
 
 def test_a_run_has_its_own_weights_back(finished_run: Path) -> None:
-    rebuilt = rebuild(finished_run, Options(threads=1))
+    loaded = load_run(finished_run, Options(threads=1))
     kept = safetensors.torch.load_file(finished_run / WEIGHTS)
-    own = rebuilt.model.state_dict()
+    own = loaded.model.state_dict()
     assert own.keys() == kept.keys()
     assert all(torch.equal(own[name], kept[name]) for name in kept)
-    assert rebuilt.record.run_id == finished_run.name
+    assert loaded.record.run_id == finished_run.name
 
 
 def test_weights_of_another_network_are_refused(finished_run: Path, tmp_path: Path) -> None:
@@ -26,4 +26,4 @@ def test_weights_of_another_network_are_refused(finished_run: Path, tmp_path: Pa
     name = "0.weight"
     safetensors.torch.save_file({**weights, name: weights[name][:1].clone()}, folder / WEIGHTS)
     with pytest.raises(FileError, match=r"weights\.safetensors"):
-        rebuild(folder, Options(threads=1))
+        load_run(folder, Options(threads=1))

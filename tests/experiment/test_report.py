@@ -9,21 +9,21 @@ from torch import nn
 from mnistcli.datasets.idx import load_examples
 from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.report import SAMPLES, _find_filters, gather
+from mnistcli.experiment.report import SAMPLES, _find_filters, collect_report
 from mnistcli.records.reports import ReportedRun
 from mnistcli.records.store import EVENTS, read_record
 
 
 @pytest.fixture(scope="module")
 def gathered(finished_run: Path, tiny_data: Path) -> ReportedRun:
-    return gather(finished_run, Options(threads=1, data=tiny_data))
+    return collect_report(finished_run, Options(threads=1, data=tiny_data))
 
 
 def test_the_answers_are_those_of_the_record(finished_run: Path, gathered: ReportedRun) -> None:
     record = read_record(finished_run)
     assert gathered.record == record
-    assert gathered.answers.correct == record.test.correct
-    assert len(gathered.worst_images) == len(gathered.answers.mistakes)
+    assert gathered.metrics.correct == record.test.correct
+    assert len(gathered.worst_images) == len(gathered.metrics.mistakes)
 
 
 def test_the_schedule_is_the_one_that_was_trained_with(
@@ -39,7 +39,7 @@ def test_samples_are_the_first_test_images(gathered: ReportedRun, tiny_data: Pat
     test = load_examples("test", tiny_data)
     assert np.array_equal(gathered.sample_images, test.images[:SAMPLES, 0].numpy())
     assert [one.digit for one in gathered.samples] == test.labels[:SAMPLES].tolist()
-    wrong = {mistake.index: mistake.predicted for mistake in gathered.answers.mistakes}
+    wrong = {mistake.index: mistake.predicted for mistake in gathered.metrics.mistakes}
     for sample in gathered.samples:
         assert sample.predicted == wrong.get(sample.index, sample.digit)
         assert 0.1 <= sample.confidence <= 1
@@ -55,7 +55,7 @@ def test_a_coreset_shows_kept_and_dropped_images_of_every_digit(gathered: Report
 
 def test_the_data_of_another_run_is_refused(finished_run: Path) -> None:
     with pytest.raises(FileError, match="--data"):
-        gather(finished_run, Options(threads=1))
+        collect_report(finished_run, Options(threads=1))
 
 
 @pytest.mark.parametrize(

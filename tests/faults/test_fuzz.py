@@ -29,7 +29,7 @@ from mnistcli.datasets.pictures import read_pictures
 from mnistcli.display.compare import comparison_view
 from mnistcli.display.tables import run_view, summary_view
 from mnistcli.errors import MnistcliError
-from mnistcli.experiment.load_run import rebuild
+from mnistcli.experiment.load_run import load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.summary import summarize
 from mnistcli.experiment.training.run import run
@@ -240,7 +240,7 @@ def test_mutated_weights(copied: Callable, counts: Counts) -> None:
     for number in range(250):
         head = mutate(content[:600], chance) + content[600:]
         path.write_bytes(head if number % 2 else mutate(content, chance))
-        attempt(partial(rebuild, folder, Options(threads=1)), counts)
+        attempt(partial(load_run, folder, Options(threads=1)), counts)
 
 
 def test_weights_of_other_names_shapes_and_types(copied: Callable, counts: Counts) -> None:
@@ -255,13 +255,13 @@ def test_weights_of_other_names_shapes_and_types(copied: Callable, counts: Count
     ]  # fmt: skip
     for tensors in others:
         path.write_bytes(safetensors.torch.save(tensors))
-        assert not attempt(partial(rebuild, folder, Options(threads=1)), counts)
+        assert not attempt(partial(load_run, folder, Options(threads=1)), counts)
     header = b'{"' + b"x" * (20 << 20) + b'"'
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    assert not attempt(partial(rebuild, folder, Options(threads=1)), counts)
+    assert not attempt(partial(load_run, folder, Options(threads=1)), counts)
     path.unlink()
     path.mkdir()
-    assert not attempt(partial(rebuild, folder, Options(threads=1)), counts)
+    assert not attempt(partial(load_run, folder, Options(threads=1)), counts)
 
 
 def test_mutated_states(copied: Callable, counts: Counts) -> None:

@@ -46,7 +46,7 @@ def test_a_copy_is_a_preset_of_its_own(tmp_path: Path) -> None:
 
 def test_a_copy_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("precious")
-    with pytest.raises(FileError, match="exists already"):
+    with pytest.raises(FileError, match="the file exists"):
         copy_preset("sevenconv", tmp_path / "mine.toml")
     assert (tmp_path / "mine.toml").read_text() == "precious"
 
@@ -147,11 +147,11 @@ def test_what_was_claimed_and_measured_is_of_the_preset_as_it_is(
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("train.epohcs=5", ["train.epohcs", 'did you mean "epochs"']),
+        ("train.epohcs=5", ["train.epohcs", 'Did you mean "epochs"']),
         ("train.epochs=-1", ["train.epochs", "greater than or equal to 1", "-1"]),
         ("train.epochs=two", ["train.epochs", "integer", "two"]),
         ("train.epochs=true", ["train.epochs", "integer"]),
-        ("train.optimizer.kind=adm", ["train.optimizer", 'did you mean "adam"']),
+        ("train.optimizer.kind=adm", ["train.optimizer", 'Did you mean "adam"']),
         ("train.optimizer.lr=1", ["train.optimizer.lr", "learning_rate"]),
         ("train.optimizer.learning_rate=nan", ["train.optimizer.learning_rate", "finite"]),
         ("model.layers.0.out_chanels=3", ["model.layers.0.out_chanels", '"out_channels"']),
@@ -159,8 +159,8 @@ def test_what_was_claimed_and_measured_is_of_the_preset_as_it_is(
         ("model.layers=[]", ["model.layers", "at least 1"]),
         ("train.schedule={kind='step'}", ["train.schedule.every_epochs", "required"]),
         ("augment.0.interpolation=cubic", ["augment.0.interpolation", "'nearest'"]),
-        ("augment.0.scale=[1.2, 1.0]", ["augment.0", "[least, greatest]"]),
-        ("budget.max_parameters=5", ["budget", "not both"]),
+        ("augment.0.scale=[1.2, 1.0]", ["augment.0", "[min, max]"]),
+        ("budget.max_parameters=5", ["budget", "cannot be combined with"]),
         ("train.epochs.x=1", ["train.epochs", "no fields"]),
         ("name=../../x", ["name", "pattern"]),
         ("epochs", ["--set", "a.b=c"]),
@@ -174,7 +174,7 @@ def test_a_wrong_override_is_one_line_that_names_the_field(override: str, parts:
 
 
 def test_an_unknown_name_is_corrected_or_all_are_listed() -> None:
-    assert 'did you mean "sevenconv"?' in fault("sevencon")
+    assert 'Did you mean "sevenconv"?' in fault("sevencon")
     assert all(name in fault("zzz") for name in NAMES)
 
 

@@ -48,8 +48,8 @@ def claim(figure: str, value: object, where: str = "w") -> Json:
 )
 def test_no_text_has_what_a_terminal_would_obey(path: str, change: Any, text: str) -> None:
     first = next(character for character in text if not character.isprintable())
-    wanted = f"{path}: the character U+{ord(first):04X} is not printable; leave it out"
-    assert fault(**change(text)) == f"preset it: {wanted}"
+    wanted = f"{path}: the character U+{ord(first):04X} is not printable. Leave it out."
+    assert fault(**change(text)) == f'invalid preset "it": {wanted}'
     assert fault(**change("95 % · “ok”…")) == ""
 
 
@@ -101,18 +101,18 @@ def test_a_claim_is_a_figure_that_can_be(figure: str, value: object, words: str)
         ({"median_train_seconds": 1e16}, "median_train_seconds: input should be less than"),
         ({"seconds_alone": -1}, "seconds_alone: input should be greater than"),
         ({"seeds": [0, 1, 10**400]}, "seeds.2: input should be less than"),
-        ({"seeds": [0, 1, 1]}, "reference: seeds: 1 is there more than once"),
+        ({"seeds": [0, 1, 1]}, "reference: seeds: 1 occurs more than once"),
         (
             {"mean_test_accuracy": 0.9955},
-            "reference: mean_test_accuracy is 0.9955, but test_accuracies give 0.992033",
+            "reference: mean_test_accuracy is 0.9955, but 0.992033 follows from test_accuracies",
         ),
         (
             {"sd_test_accuracy": 0.1},
-            "reference: sd_test_accuracy is 0.1, but test_accuracies give 0.000305505",
+            "reference: sd_test_accuracy is 0.1, but 0.000305505 follows from test_accuracies",
         ),
         (
             {"seeds": [4], "test_accuracies": [0.99], "mean_test_accuracy": 0.99},
-            "reference: sd_test_accuracy is 0.00031, but test_accuracies give 0",
+            "reference: sd_test_accuracy is 0.00031, but 0 follows from test_accuracies",
         ),
     ],
 )

@@ -20,13 +20,13 @@ def test_indices_come_back_and_the_same_give_the_same_bytes(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [
-        ({"indices": np.array([1, 1])}, "one of them twice"),
+        ({"indices": np.array([1, 1])}, "the same index twice"),
         ({"indices": np.array([-1, 1])}, "outside 0 … 9"),
         ({"indices": np.array([1, 10])}, "outside 0 … 9"),
-        ({"indices": np.array([0.5])}, "whole numbers"),
-        ({"indices": np.array([[1], [2]])}, "whole numbers"),
-        ({"indices": np.array([], dtype=np.int64)}, "whole numbers"),
-        ({"other": np.array([1])}, "whole numbers"),
+        ({"indices": np.array([0.5])}, "no integer array"),
+        ({"indices": np.array([[1], [2]])}, "no integer array"),
+        ({"indices": np.array([], dtype=np.int64)}, "no integer array"),
+        ({"other": np.array([1])}, "no integer array"),
         ({"indices": np.array([1]), "data_sha256": np.array("cd" * 32)}, "other images"),
     ],
 )

@@ -102,15 +102,15 @@ SHAPES = ["linear", "root", "quadratic", "exponential", "logarithmic", "step"]
 @given(start=st.floats(0.01, 1), full_at=st.floats(0.05, 1))
 def test_pacing_rises_from_its_start_to_all(shape: str, start: float, full_at: float) -> None:
     pacing = Pacing(shape=shape, start=start, full_at=full_at)
-    shares = [pacing.share(i / 100) for i in range(101)]
+    shares = [pacing.fraction(i / 100) for i in range(101)]
     assert shares == sorted(shares)
     assert shares[0] == pytest.approx(start, abs=1e-4)
     assert all(0 < share <= 1 for share in shares)
-    assert pacing.share(full_at) == 1
+    assert pacing.fraction(full_at) == 1
 
 
 def test_the_shapes_are_those_of_the_paper() -> None:
-    halfway = {shape: Pacing(shape=shape, start=0.2, full_at=1.0).share(0.5) for shape in SHAPES}
+    halfway = {shape: Pacing(shape=shape, start=0.2, full_at=1.0).fraction(0.5) for shape in SHAPES}
     assert halfway["step"] == pytest.approx(0.2)
     assert halfway["quadratic"] == pytest.approx(0.4)
     assert halfway["linear"] == pytest.approx(0.6)

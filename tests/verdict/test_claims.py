@@ -74,5 +74,5 @@ def test_every_claim_says_what_was_measured_and_by_which_test() -> None:
 
 
 def test_a_reference_has_a_figure_a_seed() -> None:
-    with pytest.raises(ValueError, match="4 figures of 5 seeds"):
+    with pytest.raises(ValueError, match="4 values for 5 seeds"):
         preset_with([], {"test_accuracies": RUNS[:4]})
