@@ -1,4 +1,4 @@
-"""Several runs at once → one live table with a row a run, or a plain line an epoch."""
+"""Several runs at once → one live table with a row per run, or a plain line per epoch."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,9 +29,9 @@ def show_batch(console: Console, names: Iterable[str], *, quiet: bool) -> Iterat
     """Show the progress of runs until the end of the `with` block.
 
     Args:
-        console: console of the progress.
+        console: where to show it.
         names: names of the runs.
-        quiet: show nothing.
+        quiet: whether to show nothing.
     """
     if quiet:
         yield lambda event: None
@@ -49,7 +49,7 @@ def show_batch(console: Console, names: Iterable[str], *, quiet: bool) -> Iterat
 
 
 class PlainBatch:
-    """One line an epoch of any run, and one a finished run, for logs."""
+    """One line for every epoch of any run, and one for every finished run, for logs."""
 
     def __init__(self, console: Console) -> None:
         self._file, self._progress = console.file, PlainProgress(console)
@@ -83,7 +83,7 @@ class _Row:
 
 
 class LiveTable:
-    """A row a run: its epoch, loss, training accuracy, time and, in the end, test accuracy."""
+    """A row per run: its epoch, loss, training accuracy, time and, in the end, test accuracy."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._rows = {name: _Row() for name in names}

@@ -48,7 +48,7 @@ def evaluation_view(
     if document.matches_record is not None:
         note = "agrees with" if document.matches_record else "differs from"
         style = "" if document.matches_record else VERDICT_STYLE["fail"]
-        parts += [Text(f" {note} the run's record", style=style)]
+        parts += [Text(), Text(f" {note} the run's record", style=style)]
     return Group(*parts)
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mnistcli.display.layout import new_table
 from mnistcli.display.studies import DIFFERENCE_COLUMNS, PAIRED_NOTE, difference_cells
-from mnistcli.display.text import digit_names, percent, percent_or_dash, seconds, verdict
+from mnistcli.display.text import digit_names, percent_or_dash, verdict
 from mnistcli.records.comparisons import CurriculumComparison
 from mnistcli.records.documents import PhaseRecord, RunRecord
 
@@ -36,14 +36,14 @@ def phase_views(record: RunRecord) -> list[RenderableType]:
 
 def orders_view(comparison: CurriculumComparison) -> RenderableType:
     """Build the table of a curriculum and its controls."""
-    figures = ("images", "time", "mean", "sd", *DIFFERENCE_COLUMNS)
+    figures = ("images", "time", "mean %", "sd", *DIFFERENCE_COLUMNS)
     table = new_table("order", *figures, "verdict", right=figures, gap=1)
     for arm in comparison.arms:
         table.add_row(
             arm.name,
             f"{arm.images:,}",
-            seconds(arm.train_seconds),
-            percent(arm.mean_accuracy),
+            f"{arm.train_seconds:,.0f} s",
+            f"{100 * arm.mean_accuracy:.2f}",
             f"{100 * arm.sd:.2f}",
             *difference_cells(arm.difference),
         )
