@@ -37,7 +37,7 @@ def phase_views(record: RunRecord) -> list[RenderableType]:
 def orders_view(comparison: CurriculumComparison) -> RenderableType:
     """Build the table of a curriculum and its controls."""
     figures = ("images", "time", "mean %", "sd", *DIFFERENCE_COLUMNS)
-    table = new_table("order", *figures, "verdict", right=figures, gap=1)
+    table = new_table("order", *figures, "verdict", right=figures, gap=0)
     for arm in comparison.arms:
         table.add_row(
             arm.name,

@@ -107,7 +107,7 @@ def _layer_table(summary: Summary) -> Table:
         table.add_row(
             layer.name,
             layer.kind,
-            " × ".join(str(extent) for extent in layer.output_shape),
+            "×".join(str(extent) for extent in layer.output_shape),
             f"{layer.parameters:,}" if layer.parameters else "",
             f"{layer.macs:,}" if layer.macs else "",
             str(layer.receptive_field),

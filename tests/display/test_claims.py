@@ -35,7 +35,7 @@ def test_one_run_has_no_spread_and_a_loss_has_four_digits() -> None:
     one = make_claim(figure="test_loss", claimed=0.0152, measured=0.0139, sd=0.0, runs=1)
     assert " ".join(cells(one)).split() == ["test", "loss", "0.0152", "0.0139", "refuted"]
     several = one.model_copy(update={"sd": 0.00104, "runs": 5})
-    assert "0.0010" in cells(several)
+    assert " 0.0010" in cells(several)
 
 
 def test_every_verdict_has_a_style() -> None:

@@ -35,7 +35,7 @@ def make_document(**changes: object) -> EvaluationDocument:
 
 
 def test_one_run_has_accuracy_speed_matrix_calibration_and_mistakes() -> None:
-    lines = drawn(evaluation_view(make_document(), make_images(2)))
+    lines = drawn(evaluation_view(make_document(), list(make_images(2))))
     assert lines[0] == "sprint-20260101-000000-s0 · test · MNIST"
     text = "\n".join(lines)
     assert "99.98 %   9,998 of 10,000 correct   95 % interval 99.27 – 99.57 %" in text

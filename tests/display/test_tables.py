@@ -35,7 +35,7 @@ def make_summary(**changes: object) -> Summary:
 
 def test_a_summary_has_layers_totals_claims_reference_and_checks() -> None:
     lines = drawn(summary_view(make_summary()))
-    assert row(lines, "10") == ["global_average_pool", "64", "×", "28", "×", "28", "28"]
+    assert row(lines, "10") == ["global_average_pool", "64×28×28", "28"]
     assert row(lines, "11") == ["linear", "10", "12,345,678", "123,456,789", "28"]
     text = "\n".join(lines)
     assert "12,345,678 parameters   123,456,789 multiply-accumulates (MACs) per image" in text
