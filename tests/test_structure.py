@@ -92,6 +92,7 @@ def test_what_needs_no_torch_does_not_import_it() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        [],
         ["--help"],
         ["--version"],
         ["train", "--help"],

@@ -33,7 +33,7 @@ class Bars:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            ShareColumn(),
+            PercentageColumn(),
             ImageRateColumn(),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -93,7 +93,7 @@ class Bars:
         )
 
 
-class ShareColumn(ProgressColumn):
+class PercentageColumn(ProgressColumn):
     """How much is done, where the total is known."""
 
     def render(self, task: Task) -> Text:

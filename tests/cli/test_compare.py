@@ -75,7 +75,8 @@ def test_a_batch_stands_for_its_runs_and_no_run_counts_twice(cli: Callable, fold
     "options",
     [
         ("--journal", "--fail-on", "worse"), ("--journal", "--format", "csv"),
-        ("--json", "--format", "markdown"), ("--journal",),
+        ("--json", "--format", "markdown"), ("--journal",), ("--format", "json"),
+        ("--fail-on", "improved"),
     ],
 )  # fmt: skip
 def test_what_would_do_nothing_is_refused(cli: Callable, options: tuple) -> None:

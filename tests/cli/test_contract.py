@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from mnistcli import __version__
+from mnistcli.cli.app import app
 from tests.conftest import posix_only
 
 COMMAND = [sys.executable, "-m", "mnistcli"]
@@ -37,6 +39,34 @@ def test_version_and_help(cli: Callable) -> None:
         answer = cli(command, "--help")
         assert answer.code == 0
         assert "Usage" in answer.out
+
+
+def test_alone_it_names_three_commands_to_try_and_then_its_help(cli: Callable) -> None:
+    answer = cli()
+    assert answer.code == 0
+    first, *tries = answer.out.splitlines()[:4]
+    assert first == "Try:"
+    commands = [line.strip().split("  ")[0] for line in tries]
+    assert commands == ["mnistcli train", "mnistcli summary sprint", "mnistcli guide"]
+    assert cli("--help").out.strip() in answer.out
+    for command in commands:
+        assert cli(*command.split()[1:], "--help").code == 0
+
+
+def test_every_help_text_is_a_sentence_and_fits_on_a_line() -> None:
+    root = typer.main.get_command(app)
+    groups = [root, root.commands["presets"]]
+    commands = [command for group in groups for command in group.commands.values()]
+    for command in commands:
+        first = command.help.splitlines()[0]
+        assert len(first) <= 67, first
+        assert first.endswith("."), first
+        for parameter in command.params:
+            text = parameter.help
+            assert text, (command.name, parameter.name)
+            assert len(text) <= 50, (command.name, text)
+            assert text[0].isupper(), text
+            assert text.endswith("."), text
 
 
 @pytest.mark.parametrize(
