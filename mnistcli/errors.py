@@ -1,13 +1,13 @@
 """Exit codes, and the exceptions that end a command with one of them.
 
-    MnistcliError            1  internal fault
-    ├── UsageError           2  the command line, a preset or an option is wrong
-    │   └── PresetError         … and it is the preset
-    ├── FileError            4  data, a run or weights cannot be read or written
-    │   └── WriteError          … and it was to be written
-    └── DivergedError        5  training reached a loss that is not finite
+    MnistcliError          1  internal fault
+    ├── UsageError         2  wrong command line or option
+    │   └── PresetError    2  invalid preset
+    ├── FileError          4  unreadable data, run or weights
+    │   └── WriteError     4  file that cannot be written
+    └── DivergedError      5  loss that is not finite
 
-A message is one line: what is wrong, then what to do about it.
+A message is one line: `what is wrong: which value. What to do.`
 """
 
 from dataclasses import dataclass

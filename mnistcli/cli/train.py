@@ -174,14 +174,14 @@ def resume_training(
     """Resume a run or a batch; of a finished run, show the result."""
     from mnistcli.experiment.training.seeds import read_batch
     from mnistcli.experiment.training.setup import reopen
-    from mnistcli.records.folders import find_begun_run
+    from mnistcli.records.folders import find_started_run
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, read_record
 
     if reference.endswith(BATCH_SUFFIX):
         train_batch(read_batch(Path(reference)), read_workers(jobs, cluster), data, shown)
         return
     refuse_workers(jobs, cluster, "a .batch.json")
-    folder = find_begun_run(reference)
+    folder = find_started_run(reference)
     if (folder / RECORD).exists():
         show_run(read_record(folder), shown)
     else:

@@ -90,7 +90,7 @@ def find_run(reference: str) -> Path:
     return folder
 
 
-def find_begun_run(reference: str) -> Path:
+def find_started_run(reference: str) -> Path:
     """Return the folder of a run, finished or not, named by itself or by a file in it.
 
     Raises:

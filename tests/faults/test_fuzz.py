@@ -208,6 +208,12 @@ def begun(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def older() -> Path:
+    """A run of mnistcli 0.1."""
+    return Path(__file__).parents[1] / "records" / "v1" / "finished" / "phases"
+
+
+@pytest.fixture
 def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Path]:
     def copy(name: str) -> Path:
         return Path(shutil.copytree(request.getfixturevalue(name), tmp_path / name))
@@ -215,8 +221,9 @@ def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Pa
     return copy
 
 
-def test_mutated_records(copied: Callable, counts: Counts) -> None:
-    folder, chance = copied("ended"), random.Random(1)
+@pytest.mark.parametrize("source", ["ended", "older"])
+def test_mutated_records(source: str, copied: Callable, counts: Counts) -> None:
+    folder, chance = copied(source), random.Random(1)
     path = folder / "record.json"
     content = path.read_bytes()
 

@@ -1,6 +1,5 @@
 import dataclasses
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -8,31 +7,8 @@ import pytest
 
 from mnistcli.engine import events
 from mnistcli.errors import FileError
-from mnistcli.records.folders import create_run_folder, find_run
+from mnistcli.records.folders import find_run
 from mnistcli.records.store import read_record
-
-NOW = datetime(2026, 11, 21, 21, 45, 2, tzinfo=UTC)
-
-
-def test_run_folders_never_collide(tmp_path: Path) -> None:
-    folders = [create_run_folder(tmp_path / "runs", "sprint", 0, NOW) for _ in range(3)]
-    assert [folder.name for folder in folders] == [
-        "sprint-20261121-214502-s0",
-        "sprint-20261121-214502-s0-2",
-        "sprint-20261121-214502-s0-3",
-    ]
-
-
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match="cannot write runs"):
-        create_run_folder(tmp_path / "file", "sprint", 0, NOW)
-
-
-@pytest.mark.parametrize("reference", ["", "nowhere", "a\0b", "x" * 5_000, "record.json"])
-def test_what_is_no_run_is_said(tmp_path: Path, reference: str) -> None:
-    with pytest.raises(FileError, match="is not a run"):
-        find_run(str(tmp_path / reference) if reference == "nowhere" else reference)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "other"}', "null", "[" * 9_999])
