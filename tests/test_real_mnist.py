@@ -93,7 +93,7 @@ def test_choosing_takes_seconds(cli: Callable, tmp_path: Path, method: str, seco
         cli("coreset", "sprint", "-n", 12_000, "-m", method, "--out", tmp_path, "--json").out
     )
     spent = printed["seconds"]
-    assert spent["pixels"] + spent["principal components"] + spent["choice"] < seconds
+    assert spent["pixels"] + spent["principal components"] + spent["selection"] < seconds
 
 
 def test_the_best_fifth_beats_the_published_one(

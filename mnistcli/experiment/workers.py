@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -111,9 +112,15 @@ class Workers:
         with self._start(threads, emit) as run_job:
             running = Parallel(self.at_once, return_as="generator_unordered", batch_size=1)
             tasks = (delayed(run_job)(number, job) for number, job in enumerate(jobs))
-            for done, (number, result) in enumerate(running(tasks), start=1):
-                emit(RunFinished(done, len(jobs), jobs[number].name, result.accuracy))
-                yield jobs[number], result
+            finished = running(tasks)
+            try:
+                for done, (number, result) in enumerate(finished, start=1):
+                    emit(RunFinished(done, len(jobs), jobs[number].name, result.accuracy))
+                    yield jobs[number], result
+            finally:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # joblib warns of the jobs that this cancels
+                    finished.close()
 
     @contextmanager
     def _start(self, threads: int, emit: Emit) -> Iterator[Any]:

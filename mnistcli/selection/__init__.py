@@ -1,1 +1,1 @@
-"""Which examples, and when: features or scores and a size go in, indices come out."""
+"""Coresets and courses: features or scores in, indices of images out."""

@@ -40,12 +40,12 @@ def divide_by_digits(settings: Groups, labels: Tensor, generator: torch.Generato
 def _keep(
     settings: Groups, labels: Tensor, digits: tuple[int, ...], generator: torch.Generator
 ) -> Tensor:
-    chosen = []
+    kept = []
     for digit in digits:
         members = torch.nonzero(labels == digit)[:, 0]
         order = torch.randperm(len(members), generator=generator)
-        chosen.append(members[order[: settings.kept_per_digit]])
-    return torch.cat(chosen)
+        kept.append(members[order[: settings.kept_per_digit]])
+    return torch.cat(kept)
 
 
 def order_evenly(scores: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:

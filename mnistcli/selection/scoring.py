@@ -1,4 +1,4 @@
-"""How hard is each example: what small networks answer while they learn → scores."""
+"""Predictions of small networks while they learn → scores of difficulty."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,49 +14,51 @@ from mnistcli.preset.schema import Normalization
 from mnistcli.selection.coreset.groups import Floats
 
 
-class Answers(NamedTuple):
-    """What one network answered to all examples after one epoch."""
+class Predictions(NamedTuple):
+    """Predictions of one network for all examples after one epoch."""
 
     features: Tensor
-    """Float32 (n, d): what its last layer sees."""
+    """Input of the last layer, float32 (n, d)."""
     probabilities: Tensor
     """Float32 (n, 10)."""
 
 
 class Collector:
-    """Listens to one training, and asks the network after every epoch for all of its answers."""
+    """A listener that lets the network predict all examples after every epoch."""
 
     def __init__(
         self, model: nn.Sequential, examples: Examples, normalization: Normalization
     ) -> None:
         self._model, self._examples, self._normalization = model, examples, normalization
-        self.answers: list[Answers] = []
+        self.predictions: list[Predictions] = []
 
     def __call__(self, event: Event) -> None:
-        """Collects, if the event is the end of an epoch."""
+        """Collect predictions if an epoch has finished."""
         if isinstance(event, EpochFinished):
             features, logits = respond(self._model, self._examples, self._normalization)
-            self.answers.append(Answers(features.cpu(), logits.softmax(dim=1).cpu()))
+            self.predictions.append(Predictions(features.cpu(), logits.softmax(dim=1).cpu()))
 
 
-def score(trainings: Sequence[Sequence[Answers]], labels: Tensor) -> dict[str, Floats]:
-    """All scores, float32 (n,), means over the trainings; greater is harder.
+def score(trainings: Sequence[Sequence[Predictions]], labels: Tensor) -> dict[str, Floats]:
+    """Return all scores, float32 (n,), as means over the trainings; greater is harder.
 
     Args:
-        trainings: the answers after every epoch of each.
+        trainings: predictions after every epoch of each.
         labels: int64 (n,), on the CPU.
     """
-    made = [_score_training(answers, labels) for answers in trainings]
-    return {name: torch.stack([one[name] for one in made]).mean(dim=0).numpy() for name in made[0]}
+    scored = [_score_training(predictions, labels) for predictions in trainings]
+    return {
+        name: torch.stack([each[name] for each in scored]).mean(dim=0).numpy() for name in scored[0]
+    }
 
 
-def _score_training(answers: Sequence[Answers], labels: Tensor) -> dict[str, Tensor]:
-    """Loss, margin and entropy at the end, EL2N and GraNd in the middle, forgetting throughout.
+def _score_training(predictions: Sequence[Predictions], labels: Tensor) -> dict[str, Tensor]:
+    """Compute loss, margin and entropy at the end, EL2N and GraNd midway, forgetting throughout.
 
-    Source: EL2N, the error's norm, Paul et al. 2021, definition 2; margin, the lead of the first
-    answer over the second, as in Scheffer et al. 2001.
+    Source: EL2N, the norm of the error, Paul et al. 2021, definition 2; margin, the lead of the
+    most likely class over the second, as in Scheffer et al. 2001.
     """
-    middle, last = answers[(len(answers) - 1) // 2], answers[-1].probabilities
+    middle, last = predictions[(len(predictions) - 1) // 2], predictions[-1].probabilities
     error = middle.probabilities - functional.one_hot(labels, CLASSES)
     first, second = last.topk(2, dim=1).values.unbind(dim=1)
     return {
@@ -65,15 +67,15 @@ def _score_training(answers: Sequence[Answers], labels: Tensor) -> dict[str, Ten
         "entropy": torch.special.entr(last).sum(dim=1),
         "el2n": torch.linalg.vector_norm(error, dim=1),
         "grand": _last_layer_gradient(error, middle.features),
-        "forgetting": _count_forgetting([each.probabilities for each in answers], labels),
+        "forgetting": _count_forgetting([each.probabilities for each in predictions], labels),
     }
 
 
 def _last_layer_gradient(error: Tensor, features: Tensor) -> Tensor:
-    """The norm of the loss's gradient by the last layer's weights and biases.
+    """Return the norm of the loss's gradient with respect to the last layer.
 
-    Source: GraNd (Paul et al. 2021, equation 3), which takes the gradient by all weights, at the
-    beginning; that by the last layer costs no backward pass, and is taken in mid-training.
+    Source: GraNd (Paul et al. 2021, equation 3), which takes the gradient with respect to all
+    weights at initialization; that of the last layer needs no backward pass, and is taken midway.
     """
     gradient: Tensor = torch.linalg.vector_norm(error, dim=1)
     gradient *= (features.square().sum(dim=1) + 1).sqrt()
@@ -81,14 +83,14 @@ def _last_layer_gradient(error: Tensor, features: Tensor) -> Tensor:
 
 
 def _count_forgetting(probabilities: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """How often an example was right after one epoch and wrong after the next.
+    """Count how often an example was correct after one epoch and wrong after the next.
 
-    One that never was right counts as forgotten in every epoch.
+    One that was never correct counts as forgotten in every epoch.
 
-    Source: Toneva et al. 2019, algorithm 1, which looks at every example when it is trained on;
-    here all are looked at after every epoch, with the same weights.
+    Source: Toneva et al. 2019, algorithm 1, which checks an example when it is trained on; here
+    all are checked after every epoch, with the same weights.
     """
-    right = torch.stack([each.argmax(dim=1) == labels for each in probabilities])
-    forgotten = (right[:-1] & ~right[1:]).sum(dim=0).float()
-    forgotten[~right.any(dim=0)] = len(right)
+    correct = torch.stack([each.argmax(dim=1) == labels for each in probabilities])
+    forgotten = (correct[:-1] & ~correct[1:]).sum(dim=0).float()
+    forgotten[~correct.any(dim=0)] = len(correct)
     return forgotten

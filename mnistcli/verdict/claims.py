@@ -1,4 +1,4 @@
-"""Published claims × what was built and measured → an audit."""
+"""Published claims × the built network and measured figures → an audit."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -11,11 +11,11 @@ from mnistcli.verdict.stats import LEVEL, one_sample_p, standard_deviation
 Verdict = Literal["confirmed", "refuted", "undecided"]
 
 Measured = Mapping[str, Sequence[float]]
-"""A value a seed of every figure that is the same on any machine."""
+"""Values of every figure that does not depend on the machine, one for each seed."""
 
 
 def audit_claims(preset: Preset, parameters: int, measured: Measured) -> tuple[ClaimAudit, ...]:
-    """Every published claim beside the built network's count, or the mean of what was measured."""
+    """Compare every published claim with the built network's count or the measured mean."""
     claims = preset.published.claims if preset.published else ()
     return tuple(
         _audit_count(claim, parameters)
@@ -26,7 +26,7 @@ def audit_claims(preset: Preset, parameters: int, measured: Measured) -> tuple[C
 
 
 def measured_by_reference(reference: Reference | None) -> Measured:
-    """What a preset's [reference] says of its seeds."""
+    """Return the figures of a preset's [reference]."""
     if reference is None:
         return {}
     return {
@@ -38,7 +38,7 @@ def measured_by_reference(reference: Reference | None) -> Measured:
 
 
 def measured_by_runs(runs: Sequence[RunRecord]) -> Measured:
-    """The same of runs: on the test images, and in the last epoch."""
+    """Return the figures of runs: on the test images, and in the last epoch."""
     last = [run.epochs[-1] for run in runs if run.epochs]
     return {
         "test_accuracy": [run.test.accuracy for run in runs],
@@ -51,9 +51,9 @@ def measured_by_runs(runs: Sequence[RunRecord]) -> Measured:
 def check_claim(
     figure: str, claimed: float, values: Sequence[float]
 ) -> tuple[Verdict, float | None]:
-    """Is the mean as good as claimed? The verdict at the 5 % level, and the p-value behind it.
+    """Test whether the mean is as good as claimed; return the verdict at the 5 % level and its p.
 
-    Equal values have no spread to test by. Where they are what was claimed, that holds.
+    Equal values have no spread to test by. If they equal the claim, it is confirmed.
     """
     if len(values) > 1 and set(values) == {claimed}:
         return "confirmed", None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("distributed")
 needs_cluster = pytest.mark.slow
@@ -30,14 +31,22 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def start(*arguments: object) -> subprocess.Popen:
+def start(*arguments: object, **environment: str) -> subprocess.Popen:
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [sys.executable, "-m", "distributed.cli." + str(arguments[0])]
-    return subprocess.Popen([*command, *map(str, arguments[1:])], **silent)
+    return subprocess.Popen(
+        [*command, *map(str, arguments[1:])], env=os.environ | environment, **silent
+    )
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def capabilities() -> tuple[str, str]:
+    """The CPU capability that each worker's PyTorch uses: the best there is, if empty."""
+    return ("", "")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, capabilities: tuple[str, str]) -> Iterator[Cluster]:
     address = f"tcp://127.0.0.1:{free_port()}"
     port = address.rpartition(":")[2]
     quiet = ("--no-dashboard", "--host", "127.0.0.1")
@@ -46,8 +55,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         start(
             "dask_worker", address, "--nthreads", 1, "--no-nanny", *quiet,
             "--local-directory", tmp_path / f"worker{number}",
+            **({"ATEN_CPU_CAPABILITY": capability} if capability else {}),
         )
-        for number in range(2)
+        for number, capability in enumerate(capabilities)
     ]  # fmt: skip
     wait_for_workers(address, 2)
     yield Cluster(address, scheduler, workers)
@@ -100,6 +110,50 @@ def test_a_cluster_gives_the_same_runs_as_this_machine(
             path.name for path in Path(here["runs"][0]["path"]).iterdir()
         }
         assert json.loads((folder / "record.json").read_text()) == run
+
+
+@pytest.fixture
+def compare(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Callable:
+    def run(*options: object) -> tuple:
+        answer = cli(
+            "coreset", tiny_preset, "--data", tiny_data, "--out", tmp_path / "runs", "--json",
+            "--compare", "--sizes", "100", "--seeds", "0-2", "--methods", "random", "--threads", 1,
+            *options,
+        )  # fmt: skip
+        return answer, json.loads(answer.out) if answer.out else None
+
+    return run
+
+
+@needs_cluster
+def test_a_comparison_says_where_its_workers_trained(compare: Callable, cluster: Cluster) -> None:
+    """One precision for all: that of the workers, which here are on this machine."""
+    answer, there = compare("--cluster", cluster.address)
+    assert answer.code == 0, answer.err
+    _, here = compare("--jobs", 1)
+    for name in ("device", "precision", "threads", "cpu"):
+        assert there[name] == here[name]
+    assert there["threads"] == 1
+    for row in ("everything", "results"):
+        accuracies = [
+            [each["accuracies"] for each in (one[row] if row == "results" else [one[row]])]
+            for one in (there, here)
+        ]
+        assert accuracies[0] == accuracies[1]
+
+
+@needs_cluster
+@pytest.mark.parametrize("capabilities", [("", "default")])
+def test_trials_on_different_processors_are_not_paired(compare: Callable, cluster: Cluster) -> None:
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        pytest.skip("this processor has nothing to leave out")
+    answer, _ = compare("--cluster", cluster.address)
+    assert answer.code == 2
+    assert answer.out == ""
+    last = answer.err.splitlines()[-1]
+    assert last.startswith("mnistcli: workers differ, and their trials cannot be paired: ")
+    assert ", DEFAULT" in last
+    assert "Traceback" not in answer.err
 
 
 @needs_cluster

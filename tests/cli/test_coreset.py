@@ -41,7 +41,7 @@ def test_every_method_chooses_equally_and_the_same_for_the_same_seed(
     other = choose("--method", method, "--size", 100, "--seed", 3)[1]
     assert other["indices_sha256"] == one["indices_sha256"]
     assert one["coverage"]["mean"] <= one["coverage"]["max"]
-    assert f"choice: 100 by {method}  " in answer.err
+    assert f"selection: 100 by {method}  " in answer.err
 
 
 @pytest.mark.parametrize("features", ["pixels", "pca", "network"])
@@ -217,3 +217,32 @@ def test_indices_of_other_images_are_refused(
     assert "other images" in answer.err
     assert train("--coreset", tmp_path / "none.npz")[0].code == 4
     assert not list(tmp_path.glob("runs/tiny-2*"))
+
+
+@pytest.fixture
+def _no_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(pixels: np.ndarray) -> None:
+        raise AssertionError("principal components were computed")
+
+    monkeypatch.setattr("mnistcli.experiment.coresets.select.project", fail)
+
+
+@pytest.mark.usefixtures("_no_components")
+@pytest.mark.parametrize("method", ["random", "el2n", "entropy", "ccs"])
+def test_a_training_computes_no_components_that_its_method_does_not_use(
+    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setenv("MNISTCLI_CACHE", str(tmp_path / "cache"))
+    selector = f"coreset.selector={{kind='{method}'}}"
+    answer, record = train("--set", "coreset.size=100", "--set", selector)
+    assert answer.code == 0, answer.err
+    assert "principal components" not in record["coreset"]["seconds"]
+
+
+@pytest.mark.usefixtures("_no_components")
+def test_comparing_scores_computes_no_components(choose: Callable) -> None:
+    answer, printed = choose(
+        "--compare", "--sizes", "100", "--seeds", "0-1", "--methods", "el2n,margin", "--jobs", 1
+    )
+    assert answer.code == 0, answer.err
+    assert {row["method"] for row in printed["results"]} == {"random", "el2n", "margin"}

@@ -11,8 +11,8 @@ from mnistcli.errors import PresetError
 from mnistcli.preset import coreset as spec
 from mnistcli.preset.coreset import METHODS, default_selector
 from mnistcli.selection.coreset import difficulty, geometry
-from mnistcli.selection.coreset.choose import choose
 from mnistcli.selection.coreset.groups import Group, divide
+from mnistcli.selection.coreset.select import select
 
 BY_SCORE = {"margin", "entropy", "el2n", "grand", "forgetting", "ccs"}
 
@@ -37,10 +37,10 @@ def test_every_method_gives_the_exact_size_without_repetition(method: str, data)
         selector = spec.KMeans(kind="kmeans", clusters=min(3, total))
     groups = [Group(np.arange(total) * 3, count)]
     values = np.repeat(values, 3, axis=0)
-    chosen = choose(selector, groups, values, np.random.default_rng(seed))
+    chosen = select(selector, groups, values, np.random.default_rng(seed))
     assert len(chosen) == len(np.unique(chosen)) == count
     assert set(chosen) <= set(range(0, 3 * total, 3))
-    assert np.array_equal(chosen, choose(selector, groups, values, np.random.default_rng(seed)))
+    assert np.array_equal(chosen, select(selector, groups, values, np.random.default_rng(seed)))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_every_method_gives_the_exact_size_without_repetition(method: str, data)
 def test_what_is_left_to_chance_depends_on_the_seed(selector: spec.Selector) -> None:
     groups = [Group(np.arange(200), 20)]
     values = inputs("kmeans", 200)
-    one, other = (choose(selector, groups, values, np.random.default_rng(s)) for s in (1, 2))
+    one, other = (select(selector, groups, values, np.random.default_rng(s)) for s in (1, 2))
     assert not np.array_equal(one, other)
 
 
@@ -172,7 +172,7 @@ def test_more_clusters_than_images_are_refused() -> None:
 
 
 def test_too_many_images_to_compare_each_with_each_are_refused() -> None:
-    with pytest.raises(PresetError, match="facility_location compares each image with each"):
+    with pytest.raises(PresetError, match="facility_location compares every pair of images"):
         geometry.facility_location(np.zeros((12_001, 1), dtype=np.float32), 5)
 
 

@@ -1,4 +1,4 @@
-"""The `coreset` command's work: a choice, how well it covers the images, and a contact sheet."""
+"""The `coreset` command: a selection, its coverage of the images, and a contact sheet."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -6,57 +6,60 @@ from datetime import UTC, datetime
 from mnistcli.engine.events import Emit
 from mnistcli.engine.stages import Stages
 from mnistcli.errors import PresetError
-from mnistcli.experiment.coresets.select import SelectionInputs, cover, select_coreset
+from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.preset.coreset import default_selector
 from mnistcli.preset.schema import Preset
-from mnistcli.records.comparisons import CoresetDocument
+from mnistcli.records.comparisons import CoresetDocument, CoverageResult
 from mnistcli.records.folders import create_run_folder
 from mnistcli.records.reports import SheetRow
 from mnistcli.records.store import write_document
+from mnistcli.selection.features import measure_coverage
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A choice, and the pictures asked for."""
+    """A selected coreset, and the images of its contact sheet."""
 
     document: CoresetDocument
     sheet: tuple[SheetRow, ...]
 
 
 def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) -> Selection:
-    """Chooses the preset's coreset and leaves indices and document in a folder of its own.
+    """Select the preset's coreset, and write its indices and document to a new folder.
 
     Args:
         preset: has a [coreset].
-        options: where, on which data, from which seed.
+        options: device, data, seed and output folder.
         emit: told of every stage.
-        with_sheet: whether to find images for a contact sheet too.
+        with_sheet: whether to collect the images of a contact sheet.
 
     Raises:
         PresetError: there is no [coreset], or it does not fit the data.
         UsageError: there is no such device.
-        FileError: data cannot be read or results not be written.
+        FileError: data cannot be read or results cannot be written.
     """
     settings = preset.coreset
     if settings is None:
-        raise PresetError(f"preset {preset.name} has no [coreset]; say --size N")
+        raise PresetError(f"preset {preset.name} has no [coreset]; add --size N")
     machine = choose_machine(options)
     examples = load_data(preset, options, machine).train
     stages = Stages(emit)
     inputs = SelectionInputs(examples, options.seed, machine, stages)
-    choice = select_coreset(settings, examples, options.seed, inputs, stages)
-    chance = settings.model_copy(update={"selector": default_selector("random")})
-    by_chance = select_coreset(chance, examples, options.seed, inputs, Stages(lambda event: None))
+    selected = select_coreset(settings, examples, options.seed, inputs, stages)
+    random = settings.model_copy(update={"selector": default_selector("random")})
+    baseline = select_coreset(random, examples, options.seed, inputs, Stages(lambda event: None))
     components = inputs.components
     with stages("coverage"):
-        covers = [cover(components, each.indices) for each in (choice, by_chance)]
-    sheet = lay_out(examples, choice, inputs.difficulty.scores["el2n"]) if with_sheet else ()
+        coverage, random_coverage = (
+            measure_coverage(components, each.indices) for each in (selected, baseline)
+        )
+    sheet = lay_out(examples, selected, inputs.score("el2n")) if with_sheet else ()
     name = f"{preset.name}-{settings.selector.kind}"
     folder = create_run_folder(options.out, name, options.seed, datetime.now(UTC))
-    saved = replace(choice, seconds=dict(stages.seconds)).save(folder, settings)
+    saved = replace(selected, seconds=dict(stages.seconds)).save(folder, settings)
     document = CoresetDocument(
         preset=preset.name,
         seed=options.seed,
@@ -66,8 +69,8 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
         class_counts=saved.class_counts,
         settings=settings,
         seconds=saved.seconds,
-        coverage=covers[0],
-        random_coverage=covers[1],
+        coverage=CoverageResult(**coverage._asdict()),
+        random_coverage=CoverageResult(**random_coverage._asdict()),
         indices_file=saved.indices_file,
         indices_sha256=saved.indices_sha256,
     )

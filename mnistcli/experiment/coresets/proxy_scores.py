@@ -1,4 +1,4 @@
-"""Examples → scores and features, from small networks trained on them for that purpose."""
+"""Examples → scores of difficulty and features, from small networks trained on them."""
 
 import json
 import time
@@ -28,21 +28,21 @@ PARTS = 4
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What the small networks make of every example."""
+    """Scores and features of every example."""
 
     scores: dict[str, Floats]
-    """By name, float32 (n,) each: greater is harder."""
+    """Scores by name, float32 (n,) each: greater is harder."""
     features: Floats
-    """Float32 (n, d): what the last layer of the first of them sees."""
+    """Input of the last layer of the first network, float32 (n, d)."""
     seconds: float
-    """That training and asking them took."""
+    """Time that training and evaluating the networks took."""
 
 
 def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: Stages) -> Difficulty:
-    """Trains the preset `proxy` from three seeds, or reads what that gave the last time.
+    """Train the preset `proxy` from three seeds, or read its scores from the cache.
 
-    It is asked for its answers after every quarter of an epoch. They are kept under a hash of all
-    that decides them: preset, data, seed, precision, threads and versions.
+    The networks predict all examples after every quarter of an epoch. The cache key is a hash of
+    preset, data, seed, device, precision, threads and versions.
     """
     preset = load_preset(PRESET)
     content = json.dumps(
@@ -69,7 +69,7 @@ def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: St
             state = LoopState(make_learner(preset, network, plan.sizes, recipe))
             collector = Collector(network.model, examples, preset.normalization)
             train(state, examples, plan, recipe, None, collector)
-            trainings.append(collector.answers)
+            trainings.append(collector.predictions)
     scores = score(trainings, examples.labels.cpu())
     features = trainings[0][-1].features.numpy()
     seconds = time.perf_counter() - begin

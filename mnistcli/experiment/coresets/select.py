@@ -1,4 +1,4 @@
-"""A preset's [coreset] → indices, their coverage, and the `coreset` command's document."""
+"""A preset's [coreset] → the indices of the selected images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +19,15 @@ from mnistcli.experiment.machine import Machine
 from mnistcli.preset import coreset as spec
 from mnistcli.preset.coreset import Coreset
 from mnistcli.records.arrays import read_indices, write_indices
-from mnistcli.records.comparisons import CoverageResult
 from mnistcli.records.documents import CoresetRecord
-from mnistcli.selection.coreset.choose import choose, score_of
 from mnistcli.selection.coreset.groups import Floats, Indices, divide
-from mnistcli.selection.features import measure_coverage, project, take_pixels
+from mnistcli.selection.coreset.select import score_of, select
+from mnistcli.selection.features import project, take_pixels
 
 
 @dataclass(frozen=True)
 class SelectedCoreset:
-    """Which of the training images, and what the choice took."""
+    """Selected training images, and the time that selecting them took."""
 
     indices: Indices
     """int64 (size,), ascending."""
@@ -36,19 +35,15 @@ class SelectedCoreset:
     total: int
     data_sha256: str
     seconds: dict[str, float]
+    """Time by stage of the selection."""
 
     @property
     def tensor(self) -> Tensor:
-        """The indices as a plan wants them."""
+        """The indices as a tensor."""
         return torch.from_numpy(self.indices)
 
-    @property
-    def sha256(self) -> str:
-        """Of the indices' bytes."""
-        return sha256(self.indices.data).hexdigest()
-
     def save(self, folder: Path, settings: Coreset | None) -> CoresetRecord:
-        """Writes the indices to `folder`.
+        """Write the indices to `folder`, and return their record.
 
         Raises:
             FileError: they cannot be written.
@@ -60,13 +55,13 @@ class SelectedCoreset:
             total=self.total,
             class_counts=self.class_counts,
             seconds=self.seconds,
-            indices_sha256=self.sha256,
+            indices_sha256=sha256(self.indices.data).hexdigest(),
             indices_file=str(file),
         )
 
 
 class SelectionInputs:
-    """What methods choose by, each part computed, as a stage, when it is first asked for."""
+    """Features and scores that methods select by, each computed once, when it is needed."""
 
     def __init__(self, examples: Examples, seed: int, machine: Machine, stages: Stages) -> None:
         self._examples, self._seed, self._machine = examples, seed, machine
@@ -74,31 +69,31 @@ class SelectionInputs:
 
     @contextmanager
     def threads(self) -> Iterator[None]:
-        """Lets numpy and scikit-learn use as many threads as PyTorch does.
+        """Limit numpy and scikit-learn to as many threads as PyTorch uses.
 
-        The last bits of what they compute depend on it, and the choice on these bits.
+        The last bits of their results depend on it, and the selected images on these bits.
         """
-        from threadpoolctl import threadpool_limits  # a part of scikit-learn's own second
+        from threadpoolctl import threadpool_limits  # imports much of scikit-learn
 
         with threadpool_limits(self._machine.threads):
             yield
 
     @cached_property
     def pixels(self) -> Floats:
-        """Float32 (n, 784) in [0, 1]."""
+        """Pixels, float32 (n, 784) in [0, 1]."""
         with self._stages("pixels"):
             return take_pixels(self._examples)
 
     @cached_property
     def components(self) -> Floats:
-        """Float32 (n, 50): the pixels' principal components."""
+        """Principal components of the pixels, float32 (n, 50)."""
         pixels = self.pixels
         with self._stages("principal components"), self.threads():
             return project(pixels)
 
     @cached_property
     def difficulty(self) -> Difficulty:
-        """What small networks make of the images."""
+        """Scores and features from small networks."""
         return score_difficulty(self._examples, self._seed, self._machine, self._stages)
 
     def score(self, name: spec.Score) -> Floats:
@@ -106,7 +101,7 @@ class SelectionInputs:
         return self.difficulty.scores[name]
 
     def cost(self, settings: Coreset) -> float:
-        """Seconds that computing it took, now or, for what is cached, then."""
+        """Return the seconds that computing the values took, now or before they were cached."""
         match settings.selector:
             case spec.Random():
                 return 0.0
@@ -119,7 +114,7 @@ class SelectionInputs:
                 return sum(self._stages.seconds[stage] for stage in stages)
 
     def values(self, settings: Coreset) -> Floats:
-        """What the method goes by: points (n, d), or scores (n,), which for chance are all 0."""
+        """Return what the method selects by: points (n, d), or scores (n,), all 0 for random."""
         match settings.selector:
             case spec.Random():
                 return np.zeros(len(self._examples), dtype=np.float32)
@@ -138,34 +133,28 @@ class SelectionInputs:
 def select_coreset(
     settings: Coreset, examples: Examples, seed: int, inputs: SelectionInputs, stages: Stages
 ) -> SelectedCoreset:
-    """Chooses; only training images, their labels and the seed have a part in it.
+    """Select a coreset by the training images, their labels and the seed alone.
 
     Raises:
         PresetError: size, balance or method do not fit the data.
     """
     rng = np.random.default_rng(derive_seed(seed, "selection"))
     labels = examples.labels.cpu().numpy()
-    groups = divide(labels, settings.size, settings.balance)  # what is impossible is said at once
+    groups = divide(labels, settings.size, settings.balance)  # fails before anything is computed
     values = inputs.values(settings)
-    with stages("choice", f"{settings.size:,} by {settings.selector.kind}"), inputs.threads():
-        indices = choose(settings.selector, groups, values, rng)
+    with stages("selection", f"{settings.size:,} by {settings.selector.kind}"), inputs.threads():
+        indices = select(settings.selector, groups, values, rng)
     return _describe(indices, examples, dict(stages.seconds))
 
 
 def read_coreset(path: Path, examples: Examples) -> SelectedCoreset:
-    """A choice that was made before, from the same images.
+    """Read a coreset that was selected before from the same images.
 
     Raises:
-        FileError: the file is unreadable, of other images, or has impossible indices.
+        FileError: the file is unreadable, about other images, or has invalid indices.
     """
     indices = np.sort(read_indices(path, fingerprint(examples), len(examples)))
     return _describe(indices, examples, {})
-
-
-def cover(points: Floats, indices: Indices) -> CoverageResult:
-    """How far the images are from the chosen ones."""
-    found = measure_coverage(points, indices)
-    return CoverageResult(mean=found.mean, max=found.max)
 
 
 def _describe(indices: Indices, examples: Examples, seconds: dict[str, float]) -> SelectedCoreset:

@@ -13,18 +13,18 @@ SHEET_COLUMNS = 24
 
 
 def lay_out(
-    examples: Examples, choice: SelectedCoreset, scores: NDArray[np.floating[Any]]
+    examples: Examples, selected: SelectedCoreset, scores: NDArray[np.floating[Any]]
 ) -> tuple[SheetRow, ...]:
-    """Kept and dropped images of every digit, evenly from the lowest score to the highest.
+    """Collect kept and dropped images of every digit, evenly from the lowest score to the highest.
 
     Args:
-        examples: all there were to choose from.
-        choice: which were kept.
-        scores: how hard each of them is, float (n,).
+        examples: all images to select from.
+        selected: the kept ones.
+        scores: difficulty of every image, float (n,).
     """
     labels = examples.labels.cpu().numpy()
     kept = np.zeros(len(labels), dtype=bool)
-    kept[choice.indices] = True
+    kept[selected.indices] = True
     rows = []
     for digit in np.unique(labels):
         for is_kept in (True, False):

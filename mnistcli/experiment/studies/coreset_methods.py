@@ -171,9 +171,9 @@ class _Selection:
         if selector.kind != method:
             selector = default_selector(method)
         settings = settings.model_copy(update={"size": size, "selector": selector})
-        choice = select_coreset(settings, loaded.examples, seed, loaded.inputs, loaded.stages)
-        seconds = loaded.inputs.cost(settings) + loaded.stages.seconds["choice"]
-        plan = CoresetPlan(choice.indices, loaded.steps)
+        selected = select_coreset(settings, loaded.examples, seed, loaded.inputs, loaded.stages)
+        seconds = loaded.inputs.cost(settings) + loaded.stages.seconds["selection"]
+        plan = CoresetPlan(selected.indices, loaded.steps)
         return TrialJob(_name(method, size), self._preset, loaded.options, plan, seconds)
 
     def prepare_everything(self, seed: int) -> TrialJob:

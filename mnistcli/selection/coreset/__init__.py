@@ -1,1 +1,1 @@
-"""Coresets: one file a family of methods."""
+"""Methods of selecting a coreset, one module for each family."""

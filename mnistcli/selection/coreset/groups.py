@@ -1,4 +1,4 @@
-"""How a coreset's size is divided among the digits."""
+"""Divide the size of a coreset among the digits."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Group:
-    """Examples among which a method chooses, and how many of them."""
+    """Examples to select from, and how many of them."""
 
     members: Indices
     count: int
@@ -23,17 +23,18 @@ class Group:
 def divide(
     labels: Indices, size: int, balance: Literal["equal", "proportional", "free"]
 ) -> list[Group]:
-    """The groups to choose from: one a digit that occurs, or a single one if `balance` is free.
+    """Return the groups to select from: one for each digit, or a single one if `balance` is free.
 
-    Shares in proportion are rounded by the largest remainder, so that they add up to `size`.
+    Proportional counts are rounded by the largest remainder, so that they add up to `size`.
 
     Args:
         labels: (n,).
-        size: how many to choose in all.
+        size: number of images to select in all.
         balance: as in the preset.
 
     Raises:
-        PresetError: there are too few examples, in all or of a digit, or digits cannot be equal.
+        PresetError: there are too few examples, in all or of a digit, or `size` cannot be divided
+            equally.
     """
     if not 0 < size <= len(labels):
         raise PresetError(f"coreset.size: {size:,} of {len(labels):,} training images")
@@ -53,9 +54,9 @@ def divide(
                 f"there are only {short:,}; change it or set coreset.balance=proportional"
             )
     else:
-        shares = size * totals / len(labels)
-        counts = np.floor(shares).astype(np.int64)
-        largest = np.argsort(counts - shares, kind="stable")[: size - counts.sum()]
+        exact = size * totals / len(labels)
+        counts = np.floor(exact).astype(np.int64)
+        largest = np.argsort(counts - exact, kind="stable")[: size - counts.sum()]
         counts[largest] += 1
     return [
         Group(np.flatnonzero(labels == digit), int(count))

@@ -11,38 +11,37 @@ from mnistcli.selection.coreset import difficulty, geometry
 from mnistcli.selection.coreset.groups import Floats, Group, Indices
 
 
-def choose(
+def select(
     selector: spec.Selector, groups: Sequence[Group], values: Floats, rng: Generator
 ) -> Indices:
-    """Lets the method choose within every group.
+    """Select images by the method within every group.
 
     Args:
         selector: the method.
-        groups: what to choose from, and how many.
-        values: points, float32 (n, d), for a method that goes by distance; scores, float32 (n,),
-            greater for harder images, for one that goes by difficulty; for chance only its
-            length counts.
-        rng: decides what is left to chance.
+        groups: images to select from, and how many of them.
+        values: points, float32 (n, d), for a method by distance; scores, float32 (n,), greater for
+            harder images, for a method by difficulty; for random only the length counts.
+        rng: random generator of the method.
 
     Returns:
         int64 (size,), ascending, without repetition.
 
     Raises:
-        PresetError: the method cannot choose from so many images.
+        PresetError: there are too many or too few images for the method.
     """
-    chosen = [
-        group.members[_choose_one(selector, values[group.members], group.count, rng)]
+    selected = [
+        group.members[_select_one(selector, values[group.members], group.count, rng)]
         for group in groups
     ]
-    return np.sort(np.concatenate(chosen))
+    return np.sort(np.concatenate(selected))
 
 
 def score_of(selector: spec.Hardest | spec.CoverageCentric) -> spec.Score:
-    """The score that a method by difficulty goes by."""
+    """Return the score that a method by difficulty selects by."""
     return selector.kind if isinstance(selector, spec.Hardest) else selector.score
 
 
-def _choose_one(selector: spec.Selector, values: Floats, count: int, rng: Generator) -> Indices:
+def _select_one(selector: spec.Selector, values: Floats, count: int, rng: Generator) -> Indices:
     match selector:
         case spec.Random():
             return rng.choice(len(values), count, replace=False)
