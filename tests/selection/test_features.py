@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from mnistcli.datasets.examples import Examples
@@ -14,6 +15,13 @@ def test_coverage_is_the_distance_to_the_nearest_chosen() -> None:
     assert abs(found.mean - distances.mean()) < 1e-4
     assert abs(found.max - distances.max()) < 1e-4
     assert measure_coverage(points, np.arange(2_500)) == (0, 0)
+
+
+def test_coverage_of_a_few_points() -> None:
+    points = np.array([[0, 0], [3, 4], [6, 8], [0, 1]], dtype=np.float32)
+    found = measure_coverage(points, np.array([0, 2]))
+    assert found.max == pytest.approx(5)
+    assert found.mean == pytest.approx((0 + 5 + 0 + 1) / 4)
 
 
 def test_principal_components_keep_what_varies_most() -> None:
