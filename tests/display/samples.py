@@ -10,7 +10,7 @@ from mnistcli.display.layout import Page
 from mnistcli.preset.loading import load_preset
 from mnistcli.records.comparisons import PairedDifference
 from mnistcli.records.documents import Check, ClaimAudit, EpochRecord, PhaseRecord, RunRecord
-from mnistcli.records.evaluations import Answers, CalibrationBin, DigitResult, Mistake
+from mnistcli.records.evaluations import CalibrationBin, DigitResult, EvaluationMetrics, Mistake
 
 SPRINT = load_preset("sprint")
 
@@ -94,8 +94,8 @@ def make_difference(mean: float = -0.0123, **changes: object) -> PairedDifferenc
     return PairedDifference.model_validate(fields | changes)
 
 
-def answer_fields(total: int = 10_000) -> dict[str, object]:
-    """Fields of answers with two mistakes: 4 → 9 and 7 → 1."""
+def metric_fields(total: int = 10_000) -> dict[str, object]:
+    """Fields of metrics with two mistakes: 4 → 9 and 7 → 1."""
     confusion = np.diag([total // 10] * 10)
     for digit, predicted in ((4, 9), (7, 1)):
         confusion[digit, digit] -= 1
@@ -124,8 +124,8 @@ def answer_fields(total: int = 10_000) -> dict[str, object]:
     }  # fmt: skip
 
 
-def make_answers() -> Answers:
-    return Answers.model_validate(answer_fields())
+def make_metrics() -> EvaluationMetrics:
+    return EvaluationMetrics.model_validate(metric_fields())
 
 
 def make_images(count: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from mnistcli.display.charts import SERIES, draw_curves, draw_intervals, draw_reliability
-from tests.display.samples import make_answers
+from tests.display.samples import make_metrics
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,7 +49,7 @@ def test_a_title_is_text_whatever_it_says() -> None:
 
 
 def test_reliability_leaves_out_empty_bins() -> None:
-    svg = draw_reliability([("run", make_answers().calibration)])
+    svg = draw_reliability([("run", make_metrics().calibration)])
     assert {"Reliability diagram", "confidence, %", "accuracy, %"} <= set(words(svg))
     assert svg.count(f"stroke: {SERIES[0]}") > 0
 

@@ -15,7 +15,7 @@ from mnistcli.records.evaluations import (
     PredictionsDocument,
     Robustness,
 )
-from tests.display.samples import answer_fields, drawn, make_images, row
+from tests.display.samples import drawn, make_images, metric_fields, row
 
 ROBUSTNESS = (
     Robustness(
@@ -31,7 +31,7 @@ def make_document(**changes: object) -> EvaluationDocument:
         "data": "MNIST", "images_per_second": 123_456.0, "milliseconds_per_image": 0.123,
         "weights_bytes": 80_000, "robustness": (), "matches_record": None,
     }  # fmt: skip
-    return EvaluationDocument.model_validate(answer_fields() | fields | changes)
+    return EvaluationDocument.model_validate(metric_fields() | fields | changes)
 
 
 def test_one_run_has_accuracy_speed_matrix_calibration_and_mistakes() -> None:
@@ -64,7 +64,7 @@ def test_robustness_has_a_line_a_distortion() -> None:
 
 def test_several_runs_have_a_row_each_and_the_ensemble() -> None:
     runs = (make_document(), make_document(run_id="other", robustness=ROBUSTNESS))
-    ensemble = Ensemble.model_validate(answer_fields() | {"runs": ("a", "b")})
+    ensemble = Ensemble.model_validate(metric_fields() | {"runs": ("a", "b")})
     lines = drawn(evaluations_view(EvaluationsDocument(runs=runs, ensemble=ensemble)))
     figures = ["9,998", "99.98", "%", "99.27", "–", "99.57", "0.0213", "1.48", "%"]
     assert row(lines, "other") == figures

@@ -7,7 +7,7 @@ from PIL import Image
 from mnistcli.display.pictures import draw_mistakes, draw_sheet
 from mnistcli.errors import FileError
 from mnistcli.records.reports import SheetRow
-from tests.display.samples import make_answers, make_images
+from tests.display.samples import make_images, make_metrics
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -29,7 +29,7 @@ def test_a_sheet_shows_the_images_it_is_given(tmp_path: Path) -> None:
 
 def test_a_gallery_grows_by_rows_of_eight(tmp_path: Path) -> None:
     path = tmp_path / "mistakes.png"
-    mistakes = make_answers().mistakes * 6
+    mistakes = make_metrics().mistakes * 6
     heights = []
     for count in (1, 8, 9):
         draw_mistakes(path, "run", mistakes[:count], make_images(count))

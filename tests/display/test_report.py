@@ -12,7 +12,7 @@ from PIL import Image
 from mnistcli.display.report import draw_charts, encode_png, render_report, scale_filter
 from mnistcli.records.documents import CoresetRecord, LayerRow
 from mnistcli.records.reports import ReportedRun, Sample, SheetRow
-from tests.display.samples import make_answers, make_check, make_epoch, make_phase, make_run
+from tests.display.samples import make_check, make_epoch, make_metrics, make_phase, make_run
 
 
 def make_reported(seed: int = 0, **changes: object) -> ReportedRun:
@@ -23,7 +23,7 @@ def make_reported(seed: int = 0, **changes: object) -> ReportedRun:
     sheet = changes.pop("sheet", ())
     return ReportedRun(
         record=make_run(seed, **changes), layers=(layer,), learning_rates=[0.1] * 1_000,
-        answers=make_answers(), samples=[Sample(0, 7, 7, 0.99), Sample(1, 2, 3, 0.5)],
+        metrics=make_metrics(), samples=[Sample(0, 7, 7, 0.99), Sample(1, 2, 3, 0.5)],
         sample_images=make_images_of(2), worst_images=make_images_of(2),
         filters=np.ones((3, 5, 5), dtype=np.float32), sheet=sheet,
     )  # fmt: skip
