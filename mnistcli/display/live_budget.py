@@ -37,7 +37,7 @@ class RunHeader:
 
 
 class LiveBudget:
-    """Follows the events of one training."""
+    """The figures and verdicts of one training, as its events give them."""
 
     def __init__(self, header: RunHeader) -> None:
         self._header = header
