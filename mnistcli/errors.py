@@ -61,12 +61,12 @@ class Divergence:
     epoch: int
     step: int
     learning_rate: float
-    batch: tuple[int, ...]
-    """Indices of its images among the training images."""
+    batch: tuple[int, ...] = ()
+    """Indices of its images among the training images; none if found after the step."""
 
 
 class DivergedError(MnistcliError):
-    """A training with a loss that is not finite."""
+    """A loss or the outputs of a network in training are not finite."""
 
     exit_code = ExitCode.DIVERGED
 
@@ -77,8 +77,9 @@ class DivergedError(MnistcliError):
     def __str__(self) -> str:
         """Return where it happened, and what helps."""
         place = self.divergence
+        what = "the loss is" if place.batch else "the network's outputs are"
         return (
-            f"the loss is not finite: epoch {place.epoch}, step {place.step}. Lower "
+            f"{what} not finite: epoch {place.epoch}, step {place.step}. Lower "
             "train.optimizer.learning_rate or train.schedule.max_learning_rate, or set "
             "train.clip_gradient_norm."
         )

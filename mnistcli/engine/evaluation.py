@@ -1,5 +1,6 @@
 """Evaluate a network on examples."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ from torch.nn import functional
 from mnistcli.datasets.examples import CLASSES, Examples
 
 BATCH = 1_000
+PROBED = 100
 TINY = 1e-30
 
 
@@ -108,6 +110,9 @@ def evaluate(model: nn.Module, examples: Examples, normalization: Normalization)
     """Evaluate the network on all examples, in float32 whatever it was trained in.
 
     So a record can be checked, to the last image, on a machine without bfloat16.
+
+    Raises:
+        FloatingPointError: the outputs are not finite.
     """
     model.eval()
     outputs, loss = [], 0.0
@@ -117,8 +122,19 @@ def evaluate(model: nn.Module, examples: Examples, normalization: Normalization)
         logits = model(normalize(to_inputs(images), normalization))
         loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
         outputs.append(logits)
+    if not math.isfinite(loss):
+        raise FloatingPointError("the outputs are not finite")
     logits = torch.cat(outputs).cpu()
     return _summarize(logits.softmax(dim=1), examples.labels.cpu(), loss / len(logits))
+
+
+@torch.inference_mode()
+def has_finite_outputs(model: nn.Module, examples: Examples, normalization: Normalization) -> bool:
+    """Return whether the network's outputs on the first images are finite; keep its mode."""
+    is_training = model.training
+    outputs = model.eval()(normalize(to_inputs(examples.images[:PROBED]), normalization))
+    model.train(is_training)
+    return bool(torch.isfinite(outputs).all())
 
 
 def combine(evaluations: Sequence[Evaluation], labels: Tensor) -> Evaluation:

@@ -52,6 +52,7 @@ def train(
 
     Raises:
         DivergedError: a batch's loss is not finite; the learner is as it was before that batch.
+        FloatingPointError: the outputs on the held-out images are not finite.
     """
     while epoch := state.epoch or _begin_epoch(state, examples.images.device, course, recipe):
         metrics = _train_epoch(state, epoch, examples, recipe, emit)
@@ -112,6 +113,8 @@ def _train_epoch(
         with clock.stopped():
             emit(StepFinished(state.number, epoch.step, len(batch)))
         clock.lap("other")
+    if not math.isfinite(epoch.loss_sum):
+        raise DivergedError(Divergence(state.number, epoch.step, epoch.rate))
     if schedule.every == "epoch":
         schedule.scheduler.step()
     return epoch.finish(state.number)

@@ -100,9 +100,9 @@ def restore_snapshot(
         raise ValueError(f"it belongs to another network or training: unexpected {min(left)}")
 
 
-def is_finite(learner: Learner) -> bool:
-    """Return whether all weights and running statistics are finite."""
-    return all(bool(torch.isfinite(value).all()) for value in learner.model.state_dict().values())
+def is_finite(tensors: Tensors) -> bool:
+    """Return whether all values of a snapshot are finite."""
+    return all(bool(torch.isfinite(value).all()) for value in tensors.values())
 
 
 def _parameters(learner: Learner) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import torch
 from torch import Tensor, nn, optim
@@ -12,6 +13,7 @@ from mnistcli.engine.clock import Clock
 from mnistcli.engine.evaluation import Normalization
 from mnistcli.engine.events import EpochFinished
 from mnistcli.engine.optim import Schedule
+from mnistcli.errors import Divergence
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,11 @@ class LoopState:
     def number(self) -> int:
         """Number of the open or next epoch, from 1."""
         return len(self.history) + 1
+
+    def divergence(self, recipe: Recipe) -> Divergence:
+        """Return the last step taken, after which the outputs are not finite."""
+        if epoch := self.epoch:
+            return Divergence(self.number, epoch.step, epoch.rate)
+        last = self.history[-1]
+        steps = ceil(last.images / recipe.batch_size)
+        return Divergence(last.epoch, steps, last.learning_rate)

@@ -12,6 +12,7 @@ from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import train
 from mnistcli.engine.state import LoopState, Recipe
+from mnistcli.errors import DivergedError
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_learner, make_recipe
@@ -91,9 +92,12 @@ class TrialJob:
         network = build_network(preset, seed, machine)
         course = self.plan(TrialSetting(data, machine, recipe, network.model))
         state = LoopState(make_learner(preset, network, course.sizes, recipe))
-        train(state, data.train, course, recipe, None, emit)
         images = data.validation or data.test
-        evaluated = evaluate(state.learner.result, images, preset.normalization)
+        try:
+            train(state, data.train, course, recipe, None, emit)
+            evaluated = evaluate(state.learner.result, images, preset.normalization)
+        except FloatingPointError as error:
+            raise DivergedError(state.divergence(recipe)) from error
         return TrialResult(
             accuracy=evaluated.accuracy,
             train_seconds=sum(epoch.seconds for epoch in state.history),

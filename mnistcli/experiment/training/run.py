@@ -7,6 +7,7 @@ from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.loop import train
 from mnistcli.engine.profiling import measure_ceiling
+from mnistcli.errors import DivergedError
 from mnistcli.experiment.training.checkpoint import Checkpointer, explain_ending
 from mnistcli.experiment.training.record import make_profile, make_record
 from mnistcli.experiment.training.setup import TrainingSetup
@@ -27,7 +28,7 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
         profile: whether to measure the network's own speed afterwards.
 
     Raises:
-        DivergedError: a loss is not finite.
+        DivergedError: a loss or the network's outputs are not finite.
         FileError: the run folder cannot be written, or another process trains this run.
         Stopped: a signal came; its advice says how to resume.
     """
@@ -39,8 +40,11 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
         with explain_ending(folder), EventLog(folder) as log:
             start = resume if (folder / store.STATE).exists() else begin
             state = start(setup, log, show)
-            _train(state, show)
-            record = _finish(state, profile=profile)
+            try:
+                _train(state, show)
+                record = _finish(state, profile=profile)
+            except FloatingPointError as error:
+                raise DivergedError(state.loop.divergence(state.recipe)) from error
             store.write_record(folder, record)
         folders.remove_leftovers(folder)
     return record

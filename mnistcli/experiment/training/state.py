@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mnistcli.datasets.examples import CLASSES
-from mnistcli.engine.evaluation import evaluate
+from mnistcli.engine.evaluation import evaluate, has_finite_outputs
 from mnistcli.engine.events import Event, PhaseFinished, TrainingResumed, TrainingStarted
 from mnistcli.engine.snapshot import is_finite, restore_snapshot, take_snapshot
 from mnistcli.engine.stages import Stages
@@ -65,13 +65,16 @@ class TrainingState:
         return report_phase(phases, self.confusions)
 
     def save(self) -> None:
-        """Write state.safetensors, unless a weight is not finite any more.
+        """Write state.safetensors, unless it or the network's outputs are not finite any more.
 
         Raises:
             FileError: it cannot be written.
         """
-        if is_finite(self.loop.learner):
-            tensors, facts = take_snapshot(self.loop)
+        tensors, facts = take_snapshot(self.loop)
+        images, normalization = self.setup.data.train, self.recipe.normalization
+        if is_finite(tensors) and has_finite_outputs(
+            self.loop.learner.model, images, normalization
+        ):
             state = RunState(
                 events_bytes=self.log.sync(),
                 coreset=self.coreset,
