@@ -13,7 +13,7 @@ from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.datasets.idx import load_examples
 from mnistcli.datasets.pictures import read_pictures
 from mnistcli.engine import device as devices
-from mnistcli.engine.evaluation import Evaluation, combine, evaluate
+from mnistcli.engine.evaluation import Evaluation, combine
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.experiment.data import EMBEDDED_NAME
@@ -87,7 +87,7 @@ def evaluate_run(
     examples = load_examples(split, options.data).to(run.device)
     same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
     normalization = record.preset.normalization
-    result = evaluate(model, examples, normalization)
+    result = run.evaluate(examples)
     speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
     document = EvaluationDocument(
         **dict(compute_metrics(result, examples.labels.cpu())),
@@ -145,7 +145,7 @@ def predict_pictures(folder: Path, files: list[Path], options: Options) -> Predi
     images = read_pictures(files)
     # The labels are unknown, and not used.
     examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(run.device)
-    result = evaluate(run.model, examples, run.record.preset.normalization)
+    result = run.evaluate(examples)
     predictions = tuple(
         Prediction(
             file=str(file),
@@ -185,8 +185,7 @@ def _measure_robustness(run: LoadedRun, examples: Examples) -> tuple[Robustness,
             generator = devices.make_generator(0, "robustness")
             images = distort(examples.images, kind, strength, generator)
             harder = Examples(images, examples.labels)
-            found = evaluate(run.model, harder, run.record.preset.normalization)
-            accuracies.append(found.accuracy)
+            accuracies.append(run.evaluate(harder).accuracy)
         rows.append(
             Robustness(
                 distortion=kind,

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import torch
 from torch import nn
 
+from mnistcli.datasets.examples import Examples
 from mnistcli.engine import device as devices
+from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.build import build_model
+from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
 from mnistcli.records.checkpoint import load_weights
 from mnistcli.records.documents import RunRecord
@@ -22,6 +26,20 @@ class LoadedRun:
     record: RunRecord
     model: nn.Sequential
     device: torch.device
+
+    def evaluate(self, examples: Examples) -> Evaluation:
+        """Evaluate the network on examples.
+
+        Raises:
+            FileError: its outputs are not finite.
+        """
+        try:
+            return evaluate(self.model, examples, self.record.preset.normalization)
+        except FloatingPointError as error:
+            raise FileError(
+                f'cannot evaluate "{self.folder}": {error}. '
+                f"Train it again with: mnistcli train --from {quote(str(self.folder))}"
+            ) from error
 
 
 def load_run(folder: Path, options: Options) -> LoadedRun:

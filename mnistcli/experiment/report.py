@@ -11,7 +11,7 @@ from torch import nn
 
 from mnistcli.datasets.examples import SIDE, Examples, fingerprint
 from mnistcli.datasets.idx import load_examples
-from mnistcli.engine.evaluation import Evaluation, evaluate, measure_losses
+from mnistcli.engine.evaluation import Evaluation, measure_losses
 from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.optim import build_schedule, trace_rates
 from mnistcli.errors import FileError
@@ -49,7 +49,7 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
             f'"{folder}" was tested on other images: {record.data.source}. Name their folder '
             "with --data."
         )
-    found = evaluate(run.model, test, preset.normalization)
+    found = run.evaluate(test)
     metrics = compute_metrics(found, test.labels.cpu())
     return ReportedRun(
         record=record,

@@ -163,7 +163,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: 
             with torch.no_grad():
                 learner.model[-1].bias[3] = float("inf")
 
-    with pytest.raises(DivergedError, match="epoch 2, step 3 is not finite") as found:
+    with pytest.raises(DivergedError, match="the loss is not finite: epoch 2, step 3") as found:
         train(learner, examples, PlannedCourse.of([torch.arange(600)] * 2), recipe, None, spoil)
     assert steps == 12
     place = found.value.divergence

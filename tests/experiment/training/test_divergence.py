@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.conftest import write_idx
 
@@ -74,3 +74,19 @@ def test_outputs_that_are_not_finite_are_a_divergence(
     again = cli("train", "--resume", folder, "--quiet")
     assert (again.code, again.err) == (answer.code, answer.err)
     assert not (folder / "record.json").exists()
+
+
+def test_weights_whose_outputs_are_not_finite_are_one_line(
+    cli: Callable, tiny_preset: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    data = ("--data", tiny_data, "--threads", 1)
+    trained = cli("train", tiny_preset, *data, "--out", tmp_path / "runs", "--json", "-q")
+    folder = Path(json.loads(trained.out)["path"])
+    weights = load_file(folder / "weights.safetensors")
+    weights["5.bias"][3] = float("nan")
+    save_file(weights, folder / "weights.safetensors")
+    for command in ("evaluate", "report"):
+        answer = cli(command, folder, *data)
+        assert answer.code == 4, answer.err
+        assert answer.err.count("\n") == 1
+        assert "the outputs are not finite" in answer.err
