@@ -79,7 +79,7 @@ def test_the_published_coreset_is_balanced_and_reproducible(cli: Callable, tmp_p
     indices = np.load(one["indices_file"])["indices"]
     assert len(np.unique(indices)) == 12_000
     assert 0 <= indices.min() <= indices.max() < 60_000
-    # As the documents' measured figures say: it covers worse than chance does.
+    # As the documents' measured figures say: it covers worse than a random choice.
     assert one["coverage"]["mean"] > one["random_coverage"]["mean"]
 
 

@@ -25,7 +25,7 @@ def folder(
     return out
 
 
-def test_a_folder_of_runs_is_grouped_and_judged(cli: Callable, folder: Path) -> None:
+def test_a_folder_of_runs_is_grouped_and_compared(cli: Callable, folder: Path) -> None:
     answer = cli("compare", folder, "--json")
     assert answer.code == 0
     document = json.loads(answer.out)

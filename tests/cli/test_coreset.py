@@ -132,8 +132,8 @@ def test_a_comparison_is_paired_by_seed_and_of_equal_steps(choose: Callable) -> 
         assert len(row["accuracies"]) == 3
         assert (row["difference"] is None) == (method == "random")
         if difference := row["difference"]:
-            chance = rows["random", size]["accuracies"]
-            pairs = zip(row["accuracies"], chance, strict=True)
+            baseline = rows["random", size]["accuracies"]
+            pairs = zip(row["accuracies"], baseline, strict=True)
             assert difference["mean"] == pytest.approx(sum(a - b for a, b in pairs) / 3)
             assert difference["p_value"] <= difference["adjusted_p_value"]
     assert one["everything"]["size"] == 600

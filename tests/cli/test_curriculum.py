@@ -27,7 +27,7 @@ def teach(
     return run
 
 
-def test_phases_are_trained_judged_and_kept(teach: Callable) -> None:
+def test_phases_are_trained_evaluated_and_recorded(teach: Callable) -> None:
     answer, record = teach("--set", GROUPS)
     assert answer.code == 0
     assert record["schema"] == "mnistcli.run/2"
@@ -79,7 +79,7 @@ def test_disjoint_phases_forget_and_a_person_is_told(
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-2])
 
 
-def test_phases_are_judged_on_images_that_are_not_learned_from(teach: Callable) -> None:
+def test_phases_are_evaluated_on_images_not_trained_on(teach: Callable) -> None:
     held_out = teach("--set", GROUPS, "--set", "train.validation_examples=100")[1]
     assert held_out["phases_evaluated_on"] == "validation images"
     small = teach("--set", GROUPS, "--set", "coreset.size=200")[1]
@@ -88,7 +88,7 @@ def test_phases_are_judged_on_images_that_are_not_learned_from(teach: Callable) 
 
 
 @pytest.mark.parametrize("kind", ["paced", "self_paced"])
-def test_rounds_use_a_growing_share_in_the_steps_of_plain_training(
+def test_rounds_use_a_growing_fraction_in_the_steps_of_plain_training(
     teach: Callable, kind: str
 ) -> None:
     answer, record = teach("--set", f"curriculum={{kind='{kind}', rounds=5}}")

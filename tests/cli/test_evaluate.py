@@ -122,7 +122,9 @@ def runs(
     return folder
 
 
-def test_several_runs_answer_together(cli: Callable, runs: Path, tiny_data: Path) -> None:
+def test_several_runs_are_evaluated_as_an_ensemble(
+    cli: Callable, runs: Path, tiny_data: Path
+) -> None:
     answer = cli("evaluate", runs, "--data", tiny_data, "--json")
     assert answer.code == 0
     found = json.loads(answer.out)

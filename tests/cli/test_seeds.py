@@ -76,7 +76,7 @@ def test_a_person_reads_a_row_a_run_and_what_would_decide(train: Callable) -> No
     assert "95 % interval of the mean" in answer.out
 
 
-def test_one_seed_is_judged_by_its_value(train: Callable) -> None:
+def test_one_seed_is_checked_by_its_value(train: Callable) -> None:
     answer, document = train("--seeds", "7", "--jobs", 1)
     assert answer.code == 0
     assert document["summary"]["interval"] is None

@@ -140,15 +140,15 @@ def test_the_clock_stops_while_listeners_work(preset: Preset, examples: Examples
     assert epoch.seconds < 0.9
 
 
-def test_validation_is_judged_and_changes_nothing(preset: Preset, examples: Examples) -> None:
+def test_validation_is_measured_and_changes_nothing(preset: Preset, examples: Examples) -> None:
     plan = [torch.arange(300)] * 2
     without, _, _ = run(preset, examples, plan)
     learner, recipe = make(preset)
     held = examples.take(torch.arange(300, 600))
     history = train(learner, examples, PlannedCourse.of(plan), recipe, held, ignore)
-    judged = evaluate(learner.model, held, preset.normalization)
-    assert history[-1].validation_accuracy == judged.accuracy
-    assert history[-1].validation_loss == judged.loss
+    found = evaluate(learner.model, held, preset.normalization)
+    assert history[-1].validation_accuracy == found.accuracy
+    assert history[-1].validation_loss == found.loss
     assert all(torch.equal(without[k], v) for k, v in learner.model.state_dict().items())
 
 

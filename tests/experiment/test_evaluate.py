@@ -15,7 +15,7 @@ from mnistcli.experiment.machine import Options
 from mnistcli.records.store import read_record
 
 
-def test_mistakes_begin_with_the_least_probable_true_digit(
+def test_mistakes_are_sorted_by_the_probability_of_the_true_digit(
     finished_run: Path, tiny_data: Path
 ) -> None:
     found = evaluate_run(finished_run, "train", Options(threads=1, data=tiny_data))

@@ -1,4 +1,4 @@
-"""Kills trainings at random moments, goes on with them, and says what became of them.
+"""Kill trainings at random moments, resume them, and print what became of them.
 
 A process of its own, which imports everything once and forks a child for every attempt:
 python -m tests.faults.killing KILLS DATA FOLDER
@@ -60,11 +60,11 @@ def check(folder: Path) -> str:
     return "mid-epoch" if state.epoch else "between epochs"
 
 
-def kill_until_it_ends(command: list[str], out: Path, chance: random.Random, found: dict) -> Path:
-    """One run, killed and gone on with; `found` counts what every kill left."""
+def kill_until_it_ends(command: list[str], out: Path, rng: random.Random, found: dict) -> Path:
+    """Kill and resume one run until it ends; `found` counts what every kill left."""
     child = start([*command, "--out", str(out)])
     while True:
-        time.sleep(chance.uniform(0, LONGEST))
+        time.sleep(rng.uniform(0, LONGEST))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         folders = [path for path in out.glob("*") if path.is_dir()] if out.exists() else []
@@ -95,9 +95,9 @@ def run_all(kills: int, data: Path, folder: Path) -> dict:
     (unbroken,) = (folder / "unbroken").iterdir()
     wanted = what_is_left(unbroken)
     found: dict[str, int] = {}
-    chance, runs = random.Random(0), 0
+    rng, runs = random.Random(0), 0
     while sum(found.values()) < kills:
-        ended = kill_until_it_ends(command, folder / f"run{runs}", chance, found)
+        ended = kill_until_it_ends(command, folder / f"run{runs}", rng, found)
         assert what_is_left(ended) == wanted, "another result than the unbroken run's"
         runs += 1
     return {"kills": found, "runs": runs, "epochs": len(wanted["epochs"])}

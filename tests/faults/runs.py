@@ -89,9 +89,9 @@ def make_preset(chosen: dict) -> Preset:
 
 def mix(number: int) -> dict:
     """A combination for every number; each kind of everything comes up within thirty."""
-    chance = random.Random(number)
+    rng = random.Random(number)
     return {
-        name: values[(number + place) % len(values)] if number < 30 else chance.choice(values)
+        name: values[(number + place) % len(values)] if number < 30 else rng.choice(values)
         for place, (name, values) in enumerate(CHOICES.items())
     }
 

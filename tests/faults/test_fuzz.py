@@ -78,45 +78,45 @@ def attempt(work: Callable[[], object], counts: Counts = COUNTS) -> bool:
     return True
 
 
-def mutate(content: bytes, chance: random.Random) -> bytes:
+def mutate(content: bytes, rng: random.Random) -> bytes:
     """Some bytes changed, cut out, doubled or put in."""
     changed = bytearray(content)
-    for _ in range(chance.choice([1, 1, 2, 5, 20])):
-        place = chance.randrange(len(changed) + 1)
-        match chance.randrange(7):
+    for _ in range(rng.choice([1, 1, 2, 5, 20])):
+        place = rng.randrange(len(changed) + 1)
+        match rng.randrange(7):
             case 0 if changed:
-                changed[place % len(changed)] ^= 1 << chance.randrange(8)
+                changed[place % len(changed)] ^= 1 << rng.randrange(8)
             case 1:
-                del changed[place : place + chance.choice([1, 8, 1_000])]
+                del changed[place : place + rng.choice([1, 8, 1_000])]
             case 2:
-                changed[place:place] = changed[place : place + chance.choice([1, 20, 300])]
+                changed[place:place] = changed[place : place + rng.choice([1, 20, 300])]
             case 3:
-                changed[place:place] = chance.randbytes(chance.choice([1, 4, 8]))
+                changed[place:place] = rng.randbytes(rng.choice([1, 4, 8]))
             case 4:
                 nasty = [b"-1", b"1e999", b"nan", b"9" * 5_000, b"\0", b"\xff\xfe", b"[" * 50, b"{"]
-                changed[place:place] = chance.choice(nasty)
+                changed[place:place] = rng.choice(nasty)
             case 5 if changed:
-                changed[place % len(changed)] = chance.randrange(256)
-            case 6 if chance.random() < 0.2:
+                changed[place % len(changed)] = rng.randrange(256)
+            case 6 if rng.random() < 0.2:
                 del changed[place:]
     return bytes(changed)
 
 
-def swap_values(value: object, chance: random.Random) -> object:
+def swap_values(value: object, rng: random.Random) -> object:
     """A JSON document with something else somewhere in it."""
     nasty = [
         None, True, -1, 0, 10**18, 1e308, 0.5, "", "x" * 5_000, "../x", "\x1b[31m", [], {},
         ["a"], {"kind": "conv"}, "\ud800",
     ]  # fmt: skip
-    if isinstance(value, dict) and value and chance.random() < 0.95:
-        key = chance.choice(list(value))
-        if chance.random() < 0.05:
+    if isinstance(value, dict) and value and rng.random() < 0.95:
+        key = rng.choice(list(value))
+        if rng.random() < 0.05:
             return {name: each for name, each in value.items() if name != key}
-        return value | {key: swap_values(value[key], chance)}
-    if isinstance(value, list) and value and chance.random() < 0.9:
-        place = chance.randrange(len(value))
-        return [*value[:place], swap_values(value[place], chance), *value[place + 1 :]]
-    return chance.choice(nasty)
+        return value | {key: swap_values(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        place = rng.randrange(len(value))
+        return [*value[:place], swap_values(value[place], rng), *value[place + 1 :]]
+    return rng.choice(nasty)
 
 
 def show_preset(preset: Preset) -> None:
@@ -149,19 +149,19 @@ def test_figures_of_any_size(field: str, value: str, tmp_path: Path, counts: Cou
 @pytest.mark.parametrize("name", list_presets())
 def test_mutated_presets(name: str, tmp_path: Path, counts: Counts) -> None:
     content = (presets_folder() / f"{name}.toml").read_bytes()
-    chance = random.Random(name)
+    rng = random.Random(name)
     path = tmp_path / "mutated.toml"
     for _ in range(40):
-        path.write_bytes(mutate(content, chance))
+        path.write_bytes(mutate(content, rng))
         attempt(partial(read_preset, path), counts)
 
 
 @pytest.mark.parametrize("name", list_presets())
 def test_presets_with_other_values(name: str, counts: Counts) -> None:
     content = load_preset(name).model_dump(mode="json")
-    chance = random.Random(name)
+    rng = random.Random(name)
     for _ in range(30):
-        changed = swap_values(content, chance)
+        changed = swap_values(content, rng)
         if isinstance(changed, dict):
             attempt(lambda data=changed: show_preset(validate_preset(data, "it")), counts)
 
@@ -223,7 +223,7 @@ def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Pa
 
 @pytest.mark.parametrize("source", ["ended", "older"])
 def test_mutated_records(source: str, copied: Callable, counts: Counts) -> None:
-    folder, chance = copied(source), random.Random(1)
+    folder, rng = copied(source), random.Random(1)
     path = folder / "record.json"
     content = path.read_bytes()
 
@@ -234,19 +234,19 @@ def test_mutated_records(source: str, copied: Callable, counts: Counts) -> None:
 
     for number in range(400):
         if number % 2:
-            path.write_bytes(mutate(content, chance))
+            path.write_bytes(mutate(content, rng))
         else:
-            path.write_text(json.dumps(swap_values(json.loads(content), chance)))
+            path.write_text(json.dumps(swap_values(json.loads(content), rng)))
         attempt(read, counts)
 
 
 def test_mutated_weights(copied: Callable, counts: Counts) -> None:
-    folder, chance = copied("ended"), random.Random(2)
+    folder, rng = copied("ended"), random.Random(2)
     path = folder / "weights.safetensors"
     content = path.read_bytes()
     for number in range(250):
-        head = mutate(content[:600], chance) + content[600:]
-        path.write_bytes(head if number % 2 else mutate(content, chance))
+        head = mutate(content[:600], rng) + content[600:]
+        path.write_bytes(head if number % 2 else mutate(content, rng))
         attempt(partial(load_run, folder, Options(threads=1)), counts)
 
 
@@ -272,7 +272,7 @@ def test_weights_of_other_names_shapes_and_types(copied: Callable, counts: Count
 
 
 def test_mutated_states(copied: Callable, counts: Counts) -> None:
-    folder, chance = copied("begun"), random.Random(3)
+    folder, rng = copied("begun"), random.Random(3)
     content = {path.name: path.read_bytes() for path in folder.iterdir()}
     for number in range(200):
         for path in folder.iterdir():
@@ -282,17 +282,17 @@ def test_mutated_states(copied: Callable, counts: Counts) -> None:
         name = "start.json" if number % 4 == 0 else "state.safetensors"
         kept = content[name]
         if name == "start.json":
-            document = swap_values(json.loads(kept), chance)
+            document = swap_values(json.loads(kept), rng)
             (folder / name).write_text(json.dumps(document))
         elif number % 4 == 1:
             tensors = safetensors.torch.load(kept)
-            key = chance.choice(sorted(tensors))
-            tensors[key] = chance.choice([tensors[key][:0].clone(), torch.zeros(3)]) if (
+            key = rng.choice(sorted(tensors))
+            tensors[key] = rng.choice([tensors[key][:0].clone(), torch.zeros(3)]) if (
                 tensors[key].ndim
             ) else torch.zeros(3)  # fmt: skip
             (folder / name).write_bytes(safetensors.torch.save(tensors))
         else:
-            (folder / name).write_bytes(mutate(kept[:3_000], chance) + kept[3_000:])
+            (folder / name).write_bytes(mutate(kept[:3_000], rng) + kept[3_000:])
         attempt(lambda: run(reopen(folder), lambda event: None), counts)
 
 
@@ -314,15 +314,15 @@ def test_mutated_batches(copied: Callable, tmp_path: Path, counts: Counts) -> No
 
 
 def test_mutated_idx_files(tiny_data: Path, tmp_path: Path, counts: Counts) -> None:
-    chance = random.Random(4)
+    rng = random.Random(4)
     content = {path.name: path.read_bytes() for path in tiny_data.iterdir()}
     for _ in range(300):
         for name, kept in content.items():
             (tmp_path / name).write_bytes(kept)
-        name = chance.choice(list(content))
+        name = rng.choice(list(content))
         kept = content[name]
-        changed = mutate(kept[:40], chance) + kept[40:] if chance.random() < 0.5 else None
-        (tmp_path / name).write_bytes(changed or mutate(kept, chance))
+        changed = mutate(kept[:40], rng) + kept[40:] if rng.random() < 0.5 else None
+        (tmp_path / name).write_bytes(changed or mutate(kept, rng))
         attempt(partial(load_examples, "train", tmp_path), counts)
         attempt(partial(load_examples, "test", tmp_path), counts)
 
@@ -330,14 +330,14 @@ def test_mutated_idx_files(tiny_data: Path, tmp_path: Path, counts: Counts) -> N
 def test_mutated_pictures(tmp_path: Path, counts: Counts) -> None:
     page = np.zeros((60, 50), dtype=np.uint8)
     page[20:40, 22:28] = 200
-    chance = random.Random(5)
+    rng = random.Random(5)
     for ending in ("png", "jpg", "gif", "bmp"):
         path = tmp_path / f"a.{ending}"
         Image.fromarray(page).save(path)
         content = path.read_bytes()
         assert attempt(partial(read_pictures, [path]), counts) == (ending in {"png", "jpg"})
         for _ in range(80):
-            path.write_bytes(mutate(content, chance))
+            path.write_bytes(mutate(content, rng))
             attempt(partial(read_pictures, [path]), counts)
 
 
@@ -351,11 +351,11 @@ def test_a_picture_of_a_hundred_million_pixels_is_refused(tmp_path: Path, counts
 def test_mutated_indices(tiny_data: Path, tmp_path: Path, counts: Counts) -> None:
     examples = load_examples("train", tiny_data)
     path = write_indices(tmp_path, np.arange(50), fingerprint(examples))
-    content, chance = path.read_bytes(), random.Random(6)
+    content, rng = path.read_bytes(), random.Random(6)
     read = partial(read_indices, path, fingerprint(examples), len(examples))
     assert attempt(read, counts)
     for _ in range(250):
-        path.write_bytes(mutate(content, chance))
+        path.write_bytes(mutate(content, rng))
         attempt(read, counts)
     shape = b"{'descr': '<i8', 'fortran_order': False, 'shape': (10000000000000,)}"
     header = (b"\x93NUMPY\x01\x00v\x00" + shape).ljust(127) + b"\n"

@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "mnistcli"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def test_killed_at_any_moment_a_run_can_be_gone_on_with(
+def test_killed_at_any_moment_a_run_can_be_resumed(
     tiny_data: Path, tiny_preset: Path, tmp_path: Path, counts: Counts
 ) -> None:
     (tmp_path / "killed.toml").write_text(tiny_preset.read_text())
@@ -47,7 +47,7 @@ def long_command(tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> list[str
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_how_to_go_on(
+def test_a_signal_saves_and_says_how_to_resume(
     number: signal.Signals, code: int, long_command: list[str], tmp_path: Path
 ) -> None:
     with subprocess.Popen(
@@ -71,13 +71,13 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert what_is_left(folder) == what_is_left(other)
 
 
-def test_a_batch_says_how_to_go_on(long_command: list[str], tmp_path: Path) -> None:
+def test_an_interrupted_batch_says_how_to_resume(long_command: list[str], tmp_path: Path) -> None:
     command = [*long_command, "--seeds", "0-3", "--jobs", "2"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
         start_new_session=True,
     ) as process:  # fmt: skip
-        assert "run 1/4" in process.stderr.readline()
+        assert any("run 1/4" in line for line in process.stderr)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -151,12 +151,12 @@ def test_sprint_killed_three_times_is_sprint(tmp_path: Path, counts: Counts) -> 
         [*command, "--out", tmp_path / "a"], check=True, capture_output=True, timeout=300
     )
     (unbroken,) = (tmp_path / "a").iterdir()
-    chance = random.Random(1)
+    rng = random.Random(1)
     now = [*command, "--out", str(tmp_path / "b")]
     for _ in range(3):
         with subprocess.Popen(now, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             process.stderr.readline()
-            time.sleep(chance.uniform(1, 5))
+            time.sleep(rng.uniform(1, 5))
             process.kill()
         (folder,) = (tmp_path / "b").iterdir()
         assert not (folder / "record.json").exists()

@@ -1,4 +1,4 @@
-"""A run that was interrupted and gone on with is the run that was not."""
+"""An interrupted and resumed run ends as an uninterrupted one."""
 
 import json
 import random
@@ -33,10 +33,10 @@ STEPS = 20
 def test_interrupted_anywhere_it_ends_with_the_same_bits(
     number: int, tiny_data: Path, tmp_path: Path, counts: Counts
 ) -> None:
-    chosen, chance = mix(number), random.Random(number)
+    chosen, rng = mix(number), random.Random(number)
     preset = make_preset(chosen)
     unbroken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "a"), [])
-    pauses = [chance.randint(1, STEPS) for _ in range(chance.randint(1, 3))]
+    pauses = [rng.randint(1, STEPS) for _ in range(rng.randint(1, 3))]
     broken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "b"), pauses)
     assert broken == unbroken, (chosen, pauses)
     counts["resumes bit-identical"] += len(pauses)
@@ -52,7 +52,7 @@ def test_every_kind_of_everything_was_tried() -> None:
 def test_without_the_random_generators_it_would_not(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control: the state restored as before, but for what chance goes on from."""
+    """A negative control: everything is restored except the random generators."""
     chosen = mix(1) | {"dropout": [{"kind": "dropout", "probability": 0.2}], "curriculum": None}
     preset = make_preset(chosen)
     unbroken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "a"), [])
@@ -75,7 +75,7 @@ def begun(tiny_data: Path, tmp_path: Path) -> Path:
     return interrupted_run(tiny_data, tmp_path / "runs", 14)
 
 
-def test_the_command_goes_on(cli: Callable, begun: Path, tiny_data: Path) -> None:
+def test_the_command_resumes(cli: Callable, begun: Path, tiny_data: Path) -> None:
     answer = cli("train", "--resume", begun, "--json")
     assert answer.code == 0, answer.err
     assert "resuming after" in answer.err

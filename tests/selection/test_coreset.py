@@ -48,7 +48,7 @@ def test_every_method_gives_the_exact_size_without_repetition(method: str, data)
     [default_selector("random"), spec.KMeansSpread(kind="kmeans_spread", clusters=4)],
     ids=["random", "spread"],
 )
-def test_what_is_left_to_chance_depends_on_the_seed(selector: spec.Selector) -> None:
+def test_what_is_random_depends_on_the_seed(selector: spec.Selector) -> None:
     groups = [Group(np.arange(200), 20)]
     values = inputs("kmeans", 200)
     one, other = (select(selector, groups, values, np.random.default_rng(s)) for s in (1, 2))
@@ -56,7 +56,7 @@ def test_what_is_left_to_chance_depends_on_the_seed(selector: spec.Selector) -> 
 
 
 @given(st.lists(st.integers(0, 9), min_size=10, max_size=300), st.integers(1, 300))
-def test_shares_in_proportion_add_up_and_are_near(labels: list[int], size: int) -> None:
+def test_proportional_sizes_add_up_and_are_close(labels: list[int], size: int) -> None:
     digits = np.array(labels)
     if size > len(digits):
         with pytest.raises(PresetError, match="training images"):
@@ -70,7 +70,7 @@ def test_shares_in_proportion_add_up_and_are_near(labels: list[int], size: int) 
         assert group.count <= len(group.members)
 
 
-def test_equal_shares_are_equal_or_refused() -> None:
+def test_equal_sizes_are_equal_or_refused() -> None:
     labels = np.repeat(np.arange(10), [5] * 9 + [3])
     assert [group.count for group in divide(labels, 30, "equal")] == [3] * 10
     with pytest.raises(PresetError, match="cannot be divided equally among 10 digits"):
@@ -121,7 +121,7 @@ def test_farthest_first_covers_at_most_twice_as_badly_as_the_best(
     assert found <= 2 * best * (1 + 1e-4)
 
 
-def test_herding_keeps_the_mean_where_chance_does_not() -> None:
+def test_herding_keeps_the_mean_where_random_does_not() -> None:
     features = inputs("herding", 500)
     rng = np.random.default_rng(0)
     herded = features[geometry.herding(features, 20)].mean(axis=0) - features.mean(axis=0)
@@ -176,13 +176,13 @@ def test_too_many_images_to_compare_each_with_each_are_refused() -> None:
         geometry.facility_location(np.zeros((12_001, 1), dtype=np.float32), 5)
 
 
-def test_hardest_takes_the_greatest_scores() -> None:
+def test_hardest_takes_the_highest_scores() -> None:
     scores = np.array([0, 5, 1, 5, 9], dtype=np.float32)
     assert set(difficulty.hardest(scores, 3, np.random.default_rng(0))) == {1, 3, 4}
     firsts = {
         int(difficulty.hardest(scores, 2, np.random.default_rng(seed))[1]) for seed in range(20)
     }
-    assert firsts == {1, 3}  # equal scores: chance decides
+    assert firsts == {1, 3}  # equal scores are drawn at random
 
 
 def test_coverage_centric_cuts_the_hardest_and_levels_the_rest() -> None:

@@ -21,7 +21,7 @@ from mnistcli.verdict.budget import RULES, check_budget, passed
         ({"max_train_fraction": 0.2}, 0.21, "fail"),
     ],
 )
-def test_a_limit_holds_or_not(limit: dict, value: float, verdict: str) -> None:
+def test_a_limit_is_met_or_not(limit: dict, value: float, verdict: str) -> None:
     (name,) = limit
     figure = next(rule.figure for rule in RULES if rule.field == name)
     (check,) = check_budget(Budget(**limit), {figure: value})

@@ -5,19 +5,19 @@ from hypothesis import strategies as st
 from mnistcli.verdict.calibration import calibrate, expected_calibration_error
 
 
-def test_who_is_as_sure_as_right_has_no_error() -> None:
+def test_a_calibrated_network_has_no_calibration_error() -> None:
     confidences = [0.75] * 4 + [1.0] * 3
     bins = calibrate(confidences, [True, True, True, False] + [True] * 3)
     assert expected_calibration_error(bins) == pytest.approx(0)
 
 
-def test_who_is_too_sure_is_off_by_that_much() -> None:
+def test_overconfidence_is_the_calibration_error() -> None:
     bins = calibrate([0.9] * 10, [True] * 6 + [False] * 4)
     assert expected_calibration_error(bins) == pytest.approx(0.3)
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 1), st.booleans()), min_size=1, max_size=50))
-def test_every_image_is_in_one_bin_and_the_error_a_share(cases: list) -> None:
+def test_every_image_is_in_one_bin_and_the_error_a_fraction(cases: list) -> None:
     bins = calibrate([c for c, _ in cases], [right for _, right in cases])
     assert sum(one.total for one in bins) == len(cases)
     assert 0 <= expected_calibration_error(bins) <= 1

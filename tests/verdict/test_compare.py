@@ -160,7 +160,7 @@ def test_the_same_training_again_is_no_further_evidence(make: Callable) -> None:
     assert comparison.differences[0].p_value == once.differences[0].p_value
 
 
-def test_equal_differences_are_left_to_the_chance_of_the_test_images(make: Callable) -> None:
+def test_equal_differences_have_the_spread_of_the_test_images(make: Callable) -> None:
     one, other = [0.9940, 0.9940], [0.9941, 0.9941]
     comparison = compare_members([*runs(make, SPRINT, one), *runs(make, LONGER, other)])
     (found,) = comparison.differences

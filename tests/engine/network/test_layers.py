@@ -12,7 +12,7 @@ from mnistcli.engine.network.layers import BatchNorm, Flatten, SeededDropout
 @pytest.mark.parametrize("shape", [(4_000, 7), (400, 50, 3, 3)])
 @pytest.mark.parametrize("channels", [False, True])
 @pytest.mark.parametrize("probability", [0.05, 0.25, 0.9])
-def test_dropout_drops_its_share_and_keeps_the_mean(
+def test_dropout_drops_its_fraction_and_keeps_the_mean(
     shape: tuple[int, ...], channels: bool, probability: float
 ) -> None:
     dropout = SeededDropout(probability, channels=channels)
@@ -41,7 +41,7 @@ def test_dropout_is_even_over_places_and_passes_its_gradient() -> None:
 
 
 def compare(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> dict[str, Tensor]:
-    """The greatest differences between this package's and PyTorch's batch normalization."""
+    """Return the largest differences between this package's and PyTorch's batch normalization."""
     torch.manual_seed(seed)
     ours, theirs = BatchNorm(shape[1], momentum=0.3), nn.BatchNorm2d(shape[1], momentum=0.3)
     nn.init.uniform_(theirs.weight, -2, 2)
