@@ -68,16 +68,16 @@ def order_evenly(scores: Tensor, labels: Tensor, generator: torch.Generator) -> 
     return rising[torch.argsort(rank[rising], stable=True)]
 
 
-def draw(order: Tensor, share: float, images: int, generator: torch.Generator) -> Tensor:
-    """Draw `images` positions from the first `share` of `order`, equally often but for one pass.
+def draw(order: Tensor, fraction: float, images: int, generator: torch.Generator) -> Tensor:
+    """Draw `images` positions from the first `fraction` of `order`, equally often but for one pass.
 
     Args:
         order: int64 (n,).
-        share: in (0, 1].
+        fraction: in (0, 1].
         images: number of positions; if there are fewer, they repeat.
         generator: draws them.
     """
-    available = order[: max(1, ceil(share * len(order)))]
+    available = order[: max(1, ceil(fraction * len(order)))]
     passes = ceil(images / len(available))
     drawn = [available[torch.randperm(len(available), generator=generator)] for _ in range(passes)]
     return torch.cat(drawn)[:images]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from mnistcli.engine.events import Emit
 from mnistcli.engine.stages import Stages
 from mnistcli.errors import PresetError
-from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
+from mnistcli.experiment.coresets.select import SelectedCoreset, SelectionInputs, select_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
@@ -16,6 +16,7 @@ from mnistcli.records.comparisons import CoresetDocument, CoverageResult
 from mnistcli.records.folders import create_run_folder
 from mnistcli.records.reports import SheetRow
 from mnistcli.records.store import write_document
+from mnistcli.selection.coreset.groups import Floats
 from mnistcli.selection.features import measure_coverage
 
 
@@ -45,34 +46,29 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
     if settings is None:
         raise PresetError(f"preset {preset.name} has no [coreset]; add --size N")
     machine = choose_machine(options)
-    examples = load_data(preset, options, machine).train
-    stages = Stages(emit)
+    examples, stages = load_data(preset, options, machine).train, Stages(emit)
     inputs = SelectionInputs(examples, options.seed, machine, stages)
     selected = select_coreset(settings, examples, options.seed, inputs, stages)
     random = settings.model_copy(update={"selector": default_selector("random")})
     baseline = select_coreset(random, examples, options.seed, inputs, Stages(lambda event: None))
     components = inputs.components
     with stages("coverage"):
-        coverage, random_coverage = (
-            measure_coverage(components, each.indices) for each in (selected, baseline)
-        )
+        coverage, random_coverage = _cover(components, selected), _cover(components, baseline)
     sheet = lay_out(examples, selected, inputs.score("el2n")) if with_sheet else ()
-    name = f"{preset.name}-{settings.selector.kind}"
-    folder = create_run_folder(options.out, name, options.seed, datetime.now(UTC))
+    name, now = f"{preset.name}-{settings.selector.kind}", datetime.now(UTC)
+    folder = create_run_folder(options.out, name, options.seed, now)
     saved = replace(selected, seconds=dict(stages.seconds)).save(folder, settings)
     document = CoresetDocument(
         preset=preset.name,
         seed=options.seed,
         method=settings.selector.kind,
-        size=saved.size,
-        total=saved.total,
-        class_counts=saved.class_counts,
-        settings=settings,
-        seconds=saved.seconds,
-        coverage=CoverageResult(**coverage._asdict()),
-        random_coverage=CoverageResult(**random_coverage._asdict()),
-        indices_file=saved.indices_file,
-        indices_sha256=saved.indices_sha256,
+        coverage=coverage,
+        random_coverage=random_coverage,
+        **dict(saved),
     )
     write_document(folder / "coreset.json", document)
     return Selection(document, sheet)
+
+
+def _cover(points: Floats, selected: SelectedCoreset) -> CoverageResult:
+    return CoverageResult(**measure_coverage(points, selected.indices)._asdict())

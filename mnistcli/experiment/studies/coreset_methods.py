@@ -15,13 +15,12 @@ from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.network import check_batches, make_recipe
-from mnistcli.experiment.studies.paired_study import Arm, ArmTrials, run_study
+from mnistcli.experiment.studies.paired_study import Arm, PairedStudy, run_study
 from mnistcli.experiment.studies.trial import TrialJob, TrialSetting
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Coreset, Method, default_selector
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetComparison, MethodResult
-from mnistcli.records.store import write_document
 from mnistcli.selection.coreset.groups import Indices, divide
 from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.plans import fill_steps
@@ -62,9 +61,8 @@ def compare_methods(
 ) -> CoresetComparison:
     """Train on the coreset of every method from every seed, in equally many optimizer steps.
 
-    The steps are those of the preset itself. Trials are evaluated on the held-out images if the
-    preset holds some out, and then the test images are not read; otherwise on the test images,
-    once a trial.
+    The steps are those of the preset itself. Test images are read only if the preset holds none
+    out, and once a trial.
 
     Args:
         preset: its [coreset] says balance and features; network and recipe are the same for all.
@@ -83,36 +81,20 @@ def compare_methods(
     total = len(selection.load(study.seeds[0]).examples)
     sizes = study.sizes or default_sizes(total)
     selection.check(sizes, study.seeds[0])
-    arms = {
-        (method, size): Arm(
-            name=_name(method, size),
-            prepare=partial(selection.prepare, method, size),
-            difference=None if method == "random" else (_name(method, size), _name("random", size)),
-        )
-        for method in study.methods
-        for size in sizes
-    }
+    rows = [(method, size) for method in study.methods for size in sizes]
+    arms = [selection.make_arm(method, size) for method, size in rows]
     everything = Arm(_name(EVERYTHING, total), selection.prepare_everything)
     done = run_study(
-        f"{preset.name}-coresets", [everything, *arms.values()], study.seeds, options,
-        workers=study.workers, emit=emit,
-    )  # fmt: skip
-    largest_first = sorted(arms, key=lambda row: -row[1])
-    document = CoresetComparison(
-        preset=preset,
-        evaluated_on="validation" if preset.train.validation_examples else "test",
-        steps=done.arms[everything.name].steps,
-        seeds=tuple(study.seeds),
-        total=total,
-        device=done.machine.device,
-        precision=done.machine.precision,
-        threads=done.machine.threads,
-        cpu=done.machine.cpu,
-        everything=_result(EVERYTHING, total, done.arms[everything.name]),
-        results=tuple(_result(*row, done.arms[arms[row].name]) for row in largest_first),
-        path=str(done.folder),
+        f"{preset.name}-coresets", [everything, *arms], study.seeds, options, study.workers, emit
     )
-    write_document(done.folder / "comparison.json", document)
+    document = CoresetComparison(
+        **done.describe(preset, study.seeds),
+        steps=done.arms[everything.name].steps,
+        total=total,
+        everything=_result(done, EVERYTHING, total),
+        results=tuple(_result(done, *row) for row in sorted(rows, key=lambda row: -row[1])),
+    )
+    done.write(document)
     return document
 
 
@@ -163,6 +145,12 @@ class _Selection:
             divide(labels, size, self._settings(size).balance)
         check_batches(self._preset, describe_model(self._preset.model.layers), sizes)
 
+    def make_arm(self, method: Method, size: int) -> Arm:
+        """Return the arm of a method and size, compared with random at the same size."""
+        name, random = _name(method, size), _name("random", size)
+        difference = None if method == "random" else (name, random)
+        return Arm(name, partial(self.prepare, method, size), difference)
+
     def prepare(self, method: Method, size: int, seed: int) -> TrialJob:
         """Select a coreset, and make the trial that trains on it."""
         loaded = self.load(seed)
@@ -191,7 +179,8 @@ def _name(method: str, size: int) -> str:
     return f"{method}, {size:,} images"
 
 
-def _result(method: str, size: int, trials: ArmTrials) -> MethodResult:
+def _result(study: PairedStudy, method: str, size: int) -> MethodResult:
+    trials = study.arms[_name(method, size)]
     return MethodResult(
         method=method,
         size=size,

@@ -15,14 +15,13 @@ from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.course import make_course
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
-from mnistcli.experiment.studies.paired_study import Arm, run_study
+from mnistcli.experiment.studies.paired_study import Arm, ArmTrials, run_study
 from mnistcli.experiment.studies.trial import TrialJob, TrialSetting
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Score
 from mnistcli.preset.curriculum import Curriculum, Groups, Paced
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import ArmResult, CurriculumComparison
-from mnistcli.records.store import write_document
 from mnistcli.selection.coreset.groups import Floats, Indices
 from mnistcli.selection.course import PlannedCourse
 from mnistcli.selection.plans import fill_steps, match_steps
@@ -101,8 +100,7 @@ def compare_orders(
 ) -> CurriculumComparison:
     """Train in each of the four orders from every seed, in equally many optimizer steps.
 
-    Trials are evaluated on the held-out images if the preset holds some out, and then the test
-    images are not read; otherwise on the test images, once a trial.
+    Test images are read only if the preset holds none out, and once a trial.
 
     Args:
         preset: has a [curriculum].
@@ -124,38 +122,26 @@ def compare_orders(
         plan = OrderPlan(order, preset, load(seed).indices, load(seed).scores)
         return TrialJob(order, preset, replace(options, seed=seed), plan)
 
-    arms = [
-        Arm(
-            name=order,
-            prepare=partial(prepare, order),
-            difference=None if order == "curriculum" else ("curriculum", order),
-        )
-        for order in ORDERS
-    ]
-    done = run_study(f"{preset.name}-orders", arms, seeds, options, workers=workers, emit=emit)
+    pairs = {order: ("curriculum", order) for order in ORDERS[1:]}
+    arms = [Arm(order, partial(prepare, order), pairs.get(order)) for order in ORDERS]
+    done = run_study(f"{preset.name}-orders", arms, seeds, options, workers, emit)
     document = CurriculumComparison(
-        preset=preset,
-        evaluated_on="validation" if preset.train.validation_examples else "test",
-        seeds=tuple(seeds),
+        **done.describe(preset, seeds),
         train_examples=load(seeds[-1]).images,
-        device=done.machine.device,
-        precision=done.machine.precision,
-        threads=done.machine.threads,
-        cpu=done.machine.cpu,
-        arms=tuple(
-            ArmResult(
-                name=order,
-                steps=done.arms[order].steps,
-                images=done.arms[order].images,
-                train_seconds=done.arms[order].train_seconds,
-                **done.arms[order].summary._asdict(),
-            )
-            for order in ORDERS
-        ),
-        path=str(done.folder),
+        arms=tuple(_result(order, done.arms[order]) for order in ORDERS),
     )
-    write_document(done.folder / "comparison.json", document)
+    done.write(document)
     return document
+
+
+def _result(order: Order, trials: ArmTrials) -> ArmResult:
+    return ArmResult(
+        name=order,
+        steps=trials.steps,
+        images=trials.images,
+        train_seconds=trials.train_seconds,
+        **trials.summary._asdict(),
+    )
 
 
 @dataclass(frozen=True)

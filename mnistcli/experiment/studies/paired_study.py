@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from mnistcli.engine.events import Emit
 from mnistcli.errors import UsageError
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.studies.trial import TrialJob, TrialMachine, TrialResult
 from mnistcli.experiment.workers import Workers
+from mnistcli.preset.schema import Preset
+from mnistcli.records.base import Document
 from mnistcli.records.folders import create_run_folder
+from mnistcli.records.store import write_document
 from mnistcli.verdict.paired import ArmSummary, summarize_arms
 
 
@@ -29,24 +33,17 @@ class Arm:
 
 @dataclass(frozen=True)
 class ArmTrials:
-    """The trials of one arm, in the order of the seeds, and their summary."""
+    """What the trials of one arm took and reached."""
 
-    results: tuple[TrialResult, ...]
+    steps: int
+    """Optimizer steps of a trial."""
+    images: int
+    """Images that a trial learned from, counted as often as they came up."""
     selection_seconds: float
     """Median."""
     train_seconds: float
     """Median."""
     summary: ArmSummary
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps of a trial."""
-        return self.results[0].steps
-
-    @property
-    def images(self) -> int:
-        """Images that a trial learned from, counted as often as they came up."""
-        return self.results[0].images
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,33 @@ class PairedStudy:
     folder: Path
     """A new folder for what the study writes."""
 
+    def describe(self, preset: Preset, seeds: Sequence[int]) -> dict[str, Any]:
+        """Return the fields that the documents of all studies share."""
+        return {
+            "preset": preset,
+            "evaluated_on": "validation" if preset.train.validation_examples else "test",
+            "seeds": tuple(seeds),
+            **asdict(self.machine),
+            "path": str(self.folder),
+        }
+
+    def write(self, document: Document) -> None:
+        """Write the study's document to its folder.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        write_document(self.folder / "comparison.json", document)
+
 
 def run_study(
-    name: str, arms: Sequence[Arm], seeds: Sequence[int], options: Options, *,
-    workers: Workers, emit: Emit,
-) -> PairedStudy:  # fmt: skip
+    name: str,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    options: Options,
+    workers: Workers,
+    emit: Emit,
+) -> PairedStudy:
     """Train every arm from every seed, and compare the arms in pairs of the same seed.
 
     Args:
@@ -92,18 +111,17 @@ def run_study(
         {name: [result.accuracy for _, result in pairs] for name, pairs in trials.items()},
         {arm.name: arm.difference for arm in arms if arm.difference},
     )
-    return PairedStudy(
-        arms={
-            name: ArmTrials(
-                results=tuple(result for _, result in pairs),
-                selection_seconds=median(job.selection_seconds for job, _ in pairs),
-                train_seconds=median(result.train_seconds for _, result in pairs),
-                summary=summaries[name],
-            )
-            for name, pairs in trials.items()
-        },
-        machine=machine,
-        folder=folder,
+    arm_trials = {name: _collect(pairs, summaries[name]) for name, pairs in trials.items()}
+    return PairedStudy(arm_trials, machine, folder)
+
+
+def _collect(pairs: Sequence[tuple[TrialJob, TrialResult]], summary: ArmSummary) -> ArmTrials:
+    return ArmTrials(
+        steps=pairs[0][1].steps,
+        images=pairs[0][1].images,
+        selection_seconds=median(job.selection_seconds for job, _ in pairs),
+        train_seconds=median(result.train_seconds for _, result in pairs),
+        summary=summary,
     )
 
 

@@ -25,7 +25,6 @@ class TrialSetting:
     """What a trial's plan is made from."""
 
     data: Data
-    machine: Machine
     recipe: Recipe
     model: nn.Module
 
@@ -90,7 +89,7 @@ class TrialJob:
         data = _load(preset, self.options)
         recipe = make_recipe(preset, seed, machine)
         network = build_network(preset, seed, machine)
-        course = self.plan(TrialSetting(data, machine, recipe, network.model))
+        course = self.plan(TrialSetting(data, recipe, network.model))
         state = LoopState(make_learner(preset, network, course.sizes, recipe))
         images = data.validation or data.test
         try:

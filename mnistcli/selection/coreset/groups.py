@@ -41,24 +41,31 @@ def divide(
     if balance == "free":
         return [Group(np.arange(len(labels)), size)]
     digits, totals = np.unique(labels, return_counts=True)
-    if balance == "equal":
-        if size % len(digits):
-            raise PresetError(
-                f"coreset.size: {size:,} cannot be divided equally among {len(digits)} digits; "
-                "change it or set coreset.balance=proportional"
-            )
-        counts = np.full(len(digits), size // len(digits))
-        if (short := totals.min()) < counts[0]:
-            raise PresetError(
-                f"coreset.size: {counts[0]:,} of each digit, but of {digits[totals.argmin()]} "
-                f"there are only {short:,}; change it or set coreset.balance=proportional"
-            )
-    else:
-        exact = size * totals / len(labels)
-        counts = np.floor(exact).astype(np.int64)
-        largest = np.argsort(counts - exact, kind="stable")[: size - counts.sum()]
-        counts[largest] += 1
+    count = _count_equally if balance == "equal" else _count_proportionally
     return [
-        Group(np.flatnonzero(labels == digit), int(count))
-        for digit, count in zip(digits, counts, strict=True)
+        Group(np.flatnonzero(labels == digit), int(number))
+        for digit, number in zip(digits, count(digits, totals, size), strict=True)
     ]
+
+
+def _count_equally(digits: Indices, totals: Indices, size: int) -> Indices:
+    if size % len(digits):
+        raise PresetError(
+            f"coreset.size: {size:,} cannot be divided equally among {len(digits)} digits; "
+            "change it or set coreset.balance=proportional"
+        )
+    counts = np.full(len(digits), size // len(digits))
+    if (short := totals.min()) < counts[0]:
+        raise PresetError(
+            f"coreset.size: {counts[0]:,} of each digit, but of {digits[totals.argmin()]} "
+            f"there are only {short:,}; change it or set coreset.balance=proportional"
+        )
+    return counts
+
+
+def _count_proportionally(digits: Indices, totals: Indices, size: int) -> Indices:
+    exact = size * totals / totals.sum()
+    counts: Indices = np.floor(exact).astype(np.int64)
+    largest = np.argsort(counts - exact, kind="stable")[: size - counts.sum()]
+    counts[largest] += 1
+    return counts

@@ -51,9 +51,7 @@ def make_arms(prepared: list[tuple[int, str]]) -> list[Arm]:
 def study(tmp_path: Path, workers: Any) -> tuple:
     prepared: list[tuple[int, str]] = []
     options = Options(out=tmp_path, threads=1)
-    done = run_study(
-        "study", make_arms(prepared), (3, 1, 2), options, workers=workers, emit=lambda event: None
-    )
+    done = run_study("study", make_arms(prepared), (3, 1, 2), options, workers, lambda event: None)
     return done, prepared
 
 
@@ -110,7 +108,7 @@ def test_real_trials_say_where_they_were_trained(
         Arm("long", partial(make, "long", 20), ("long", "short")),
     ]
     finished = []
-    done = run_study("study", arms, (0, 1, 2), options, workers=Workers(1), emit=finished.append)
+    done = run_study("study", arms, (0, 1, 2), options, Workers(1), finished.append)
     assert [done.arms[name].steps for name in ("short", "long")] == [4, 20]
     assert done.arms["long"].summary.difference.mean > 0
     capability = torch.backends.cpu.get_cpu_capability()
