@@ -13,8 +13,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from mnistcli.cli.app import main
+
+# How long an example takes is the machine's doing, and no property of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 posix_only = pytest.mark.skipif(
     os.name != "posix", reason="needs signals, terminals, pipes or error messages of POSIX"

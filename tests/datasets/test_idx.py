@@ -128,7 +128,7 @@ def test_a_mutated_file_is_read_or_refused(
 
 
 @given(count=st.integers(0, 599), seed=st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_validation_is_exact_disjoint_and_stratified(
     tiny_data: Path, count: int, seed: int
 ) -> None:

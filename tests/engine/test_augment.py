@@ -152,7 +152,7 @@ def test_every_image_draws_parameters_of_its_own(one: spec.Augmentation) -> None
     subset=st.lists(st.sampled_from(ALL), max_size=6), seed=st.integers(0, 2**63 - 1),
     count=st.integers(1, 40),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_chain_keeps_shape_and_range_and_depends_on_its_generator_alone(
     subset: list[spec.Augmentation], seed: int, count: int
 ) -> None:

@@ -173,7 +173,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(layer=st.dictionaries(st.sampled_from(
     ["kind", "out_channels", "kernel_size", "stride", "padding", "groups", "out_features", "x"]
 ), json_values | st.sampled_from(["conv", "linear", "max_pool"])))  # fmt: skip
@@ -184,7 +184,7 @@ def test_layers_of_any_kind(layer: dict) -> None:
     attempt(lambda: summarize(validate_preset(data, "it")))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.text() | st.binary().map(lambda content: content.decode("latin-1")))
 def test_overrides_of_any_kind(text: str) -> None:
     attempt(lambda: load_preset("sprint", [text]))

@@ -23,7 +23,7 @@ def inputs(method: str, count: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_method_gives_the_exact_size_without_repetition(method: str, data) -> None:
     total = data.draw(st.integers(10, 80))
@@ -82,7 +82,7 @@ def test_equal_sizes_are_equal_or_refused() -> None:
     assert divide(labels, 7, "free")[0].count == 7
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(4, 9), st.integers(1, 3))
 def test_facility_location_is_the_greedy_choice_and_near_the_best(
     seed: int, total: int, count: int
@@ -104,7 +104,7 @@ def test_facility_location_is_the_greedy_choice_and_near_the_best(
     assert worth(tuple(found)) >= (1 - 1 / np.e) * best * (1 - 1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(5, 10), st.integers(2, 4))
 def test_farthest_first_covers_at_most_twice_as_badly_as_the_best(
     seed: int, total: int, count: int

@@ -102,7 +102,7 @@ def test_presets_agree_with_torchinfo(name: str) -> None:
 
 
 @given(stacks)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_networks_agree_with_torchinfo(stack: list[dict]) -> None:
     layers = make(stack)
     try:
@@ -113,7 +113,7 @@ def test_random_networks_agree_with_torchinfo(stack: list[dict]) -> None:
 
 
 @given(st.lists(convs | st.just({"kind": "max_pool"}), min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_receptive_field_is_what_a_gradient_reaches(body: list[dict]) -> None:
     body = [{**layer, "padding": 0} if layer["kind"] == "conv" else layer for layer in body]
     ending = [{"kind": "global_average_pool"}, {"kind": "linear", "out_features": 10}]
@@ -186,7 +186,7 @@ def test_pooling_early_changes_no_value_and_no_name() -> None:
 
 
 @given(stacks)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_network_that_can_be_built_can_be_trained(stack: list[dict]) -> None:
     try:
         model = build(make(stack))

@@ -71,7 +71,7 @@ def compare(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> dict[str, 
     channels=st.sampled_from([1, 2, 4, 8]), images=st.integers(1, 9),
     seed=st.integers(0, 1_000), wide=st.sampled_from([torch.float32, torch.bfloat16]),
 )  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_folded_batch_norm_is_pytorchs(
     channels: int, images: int, seed: int, wide: torch.dtype
 ) -> None:
