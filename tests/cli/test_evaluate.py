@@ -9,6 +9,8 @@ from PIL import Image
 
 from mnistcli.datasets.idx import load_examples
 
+pytestmark = pytest.mark.usefixtures("quick_speed")
+
 
 @pytest.fixture(scope="module")
 def run(
@@ -55,7 +57,8 @@ def test_mistakes_calibration_and_speed(cli: Callable, run: dict) -> None:
         assert mistake["confidence"] >= mistake["true_probability"]
     assert sum(one["total"] for one in found["calibration"]) == found["total"]
     assert 0.05 < found["calibration_error"] <= 1
-    assert found["images_per_second"] > 1_000 / found["milliseconds_per_image"] > 10
+    assert found["images_per_second"] > 10
+    assert 0 < found["milliseconds_per_image"] < 100
     assert found["weights_bytes"] == (Path(run["path"]) / "weights.safetensors").stat().st_size
     text = cli("evaluate", run["path"]).out
     assert "worst of" in text
@@ -83,7 +86,7 @@ def test_other_data_is_not_held_against_the_record(cli: Callable, run: dict) -> 
 def test_a_person_reads_every_number_of_the_matrix(
     cli: Callable, run: dict, tiny_data: Path
 ) -> None:
-    for data in (["--data", tiny_data], ["--split", "train"]):
+    for data in (["--data", tiny_data], []):
         found = json.loads(cli("evaluate", run["path"], *data, "--json").out)
         text = cli("evaluate", run["path"], *data).out
         assert max(map(len, text.splitlines())) <= 80
@@ -168,15 +171,18 @@ def test_a_broken_run_does_not_hide_the_others(
     assert cli("evaluate", first, second).out == ""
 
 
-def test_mistakes_are_drawn_in_a_file(cli: Callable, run: dict, runs: Path, tmp_path: Path) -> None:
-    for name, members in (("one.png", [run["path"]]), ("all.png", [runs])):
+def test_mistakes_are_drawn_in_a_file(
+    cli: Callable, runs: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    one, *_ = runs.iterdir()
+    for name, member in (("one.png", one), ("all.png", runs)):
         path = tmp_path / name
-        assert cli("evaluate", *members, "--sheet", path).code == 0
+        assert cli("evaluate", member, "--data", tiny_data, "--sheet", path).code == 0
         with Image.open(path) as picture:
             assert picture.width > 800
             assert np.asarray(picture.convert("L")).std() > 10
-    answer = cli("evaluate", run["path"], "--sheet", tmp_path / "no" / "where.png")
-    assert answer.code == 4
+    nowhere = tmp_path / "no" / "where.png"
+    assert cli("evaluate", one, "--data", tiny_data, "--sheet", nowhere).code == 4
 
 
 def test_pictures_are_for_one_run(cli: Callable, runs: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from mnistcli.experiment.evaluate import (
 from mnistcli.experiment.machine import Options
 from mnistcli.records.store import read_record
 
+pytestmark = pytest.mark.usefixtures("quick_speed")
+
 
 def test_mistakes_are_sorted_by_the_probability_of_the_true_digit(
     finished_run: Path, tiny_data: Path
