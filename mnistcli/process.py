@@ -83,7 +83,7 @@ def tune_process() -> None:
     By default glibc returns every large block to the system and faults it in again, page by page,
     at the next step: without that, the networks here train 1.1 to 1.9 times as fast. A thread that
     waits for the others spins for about 30 µs before it sleeps, not for milliseconds, so that a
-    core that is busy elsewhere does not hold the other one up.
+    core that is busy elsewhere does not delay the other one.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):

@@ -131,3 +131,27 @@ def test_no_module_has_more_than_300_lines() -> None:
         place: len(path.read_text(encoding="utf-8").splitlines()) for place, path in FILES.items()
     }
     assert not {place: count for place, count in lines.items() if count > 300}
+
+
+def test_no_function_has_more_than_40_lines() -> None:
+    """Of a command, whose parameters are its options, the body counts."""
+    long = {}
+    for place, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0].lineno if place.startswith("cli/") else node.lineno
+                if (count := (node.end_lineno or 0) - first + 1) > 40:
+                    long[f"{place}:{node.name}"] = count
+    assert not long
+
+
+def test_running_a_training_is_short_and_knows_little() -> None:
+    tree = TREES["experiment/training/run.py"]
+    names = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert len(names) <= 25
+    assert FILES["experiment/training/run.py"].read_bytes().count(b"\n") <= 120

@@ -214,7 +214,7 @@ def _compute_per_class(confusion: list[list[int]]) -> tuple[DigitResult, ...]:
 
 
 def _list_mistakes(result: Evaluation, labels: Tensor) -> tuple[Mistake, ...]:
-    """Return all mistakes, the least probable true digit first."""
+    """Return all mistakes, sorted by the probability of the true digit, lowest first."""
     true = result.probabilities.gather(1, labels[:, None])[:, 0]
     (wrong,) = torch.nonzero(result.predictions != labels, as_tuple=True)
     return tuple(

@@ -69,7 +69,7 @@ class EvaluationMetrics(Document):
     calibration_error: float
     """Expected calibration error: mean distance of confidence and accuracy over the images."""
     mistakes: tuple[Mistake, ...]
-    """All mistakes, the least probable true digit first."""
+    """All mistakes, sorted by the probability of the true digit, lowest first."""
 
 
 class EvaluationDocument(EvaluationMetrics):

@@ -41,8 +41,8 @@ def measure_coverage(points: Floats, selected: Indices) -> Coverage:
     norms = kept.square().sum(dim=1)
     nearest = []
     for block in torch.split(torch.from_numpy(points), BLOCK):
-        least = torch.addmm(norms, block, kept.T, alpha=-2).amin(dim=1)
-        nearest.append(least.add_(block.square().sum(dim=1)).clamp_(min=0).sqrt_())
+        closest = torch.addmm(norms, block, kept.T, alpha=-2).amin(dim=1)
+        nearest.append(closest.add_(block.square().sum(dim=1)).clamp_(min=0).sqrt_())
     distances = torch.cat(nearest)
     distances[torch.from_numpy(selected)] = 0  # exactly, where rounding would leave a little
     return Coverage(float(distances.mean()), float(distances.max()))

@@ -88,7 +88,7 @@ def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
 
 
 def _number(groups: Sequence[Group]) -> list[Group]:
-    """Number the groups whose names are the same."""
+    """Add a number to names that several groups have."""
     seen: dict[str, int] = {}
     named = []
     for group in groups:

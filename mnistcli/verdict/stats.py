@@ -148,8 +148,8 @@ def holm_adjust(p_values: Sequence[float]) -> list[float]:
     Source: Holm 1979.
     """
     adjusted = [0.0] * len(p_values)
-    least = 0.0
+    floor = 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = least
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = floor
     return adjusted
