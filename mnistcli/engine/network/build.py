@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from mnistcli.datasets.examples import CLASSES, SIDE
 from mnistcli.engine.network.layers import (
-    BatchNorm,
     Flatten,
     GlobalAveragePool,
     GlobalMaxPool,
@@ -203,7 +202,7 @@ def _build_layer(layer: spec.Layer, inputs: int) -> nn.Module:
                 bias=layer.bias,
             )
         case spec.BatchNorm():
-            return BatchNorm(inputs, momentum=layer.momentum)
+            return nn.BatchNorm2d(inputs, momentum=layer.momentum)
         case spec.ReLU():
             return nn.ReLU()
         case spec.MaxPool():
