@@ -26,8 +26,6 @@ class RunStart(Document):
     device: Literal["cpu", "cuda", "mps"]
     precision: Literal["float32", "bfloat16"]
     threads: Annotated[int, Field(ge=1, le=1_024)]
-    data_folder: str | None
-    """Absolute path; None for the embedded MNIST."""
     data: DataSource
     coreset_file: str | None
     """Absolute path of the file of indices that `--coreset` named."""

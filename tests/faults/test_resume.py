@@ -98,7 +98,8 @@ def test_what_would_do_nothing_is_refused(cli: Callable, begun: Path) -> None:
 
 def test_other_images_are_refused(cli: Callable, begun: Path) -> None:
     start = begun / "start.json"
-    content = json.loads(start.read_text()) | {"data_folder": None}
+    content = json.loads(start.read_text())
+    content["data"]["folder"] = None
     start.write_text(json.dumps(content))
     answer = cli("train", "--resume", begun)
     assert answer.code == 4

@@ -106,7 +106,7 @@ def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
         UsageError: the device that it was trained on is not available.
     """
     start = read_document(folder / START, RunStart, "the start of a run")
-    known = Path(start.data_folder) if start.data_folder else None
+    known = Path(start.data.folder) if start.data.folder else None
     options = Options(start.seed, start.device, start.precision, start.threads, data or known)
     machine = choose_machine(options)
     network = build_network(start.preset, start.seed, machine)
@@ -130,7 +130,6 @@ def _make_start(
         device=machine.device.type,
         precision=machine.precision_name,
         threads=machine.threads,
-        data_folder=data.source.folder,
         data=data.source,
         coreset_file=str(coreset.absolute()) if coreset else None,
         repeats=None,

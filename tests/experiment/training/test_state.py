@@ -127,5 +127,5 @@ def test_where_data_was_is_kept_as_an_absolute_path(
     monkeypatch.chdir(tiny_data.parent)
     setup = setup_of(tiny_preset, Path(tiny_data.name), tmp_path)
     start = json.loads((setup.folder / "start.json").read_text())
-    assert start["data_folder"] == start["data"]["folder"] == str(tiny_data)
+    assert start["data"]["folder"] == str(tiny_data)
     assert start["data"]["source"] == tiny_data.name
