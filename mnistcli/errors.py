@@ -5,7 +5,8 @@
     │   └── PresetError    2  invalid preset
     ├── FileError          4  unreadable data, run or weights
     │   └── WriteError     4  file that cannot be written
-    └── DivergedError      5  loss that is not finite
+    ├── DivergedError      5  loss that is not finite
+    └── BatchError            every run of a batch failed: the first one's exit code
 
 A message is one line: `what is wrong: which value. What to do.`
 """
@@ -70,19 +71,36 @@ class DivergedError(MnistcliError):
 
     exit_code = ExitCode.DIVERGED
 
-    def __init__(self, divergence: Divergence) -> None:
-        super().__init__(divergence)
+    def __init__(self, divergence: Divergence, training: str = "") -> None:
+        super().__init__(divergence, training)
         self.divergence = divergence
+        self.training = training
+        """Name of the training, if it is one of several."""
 
     def __str__(self) -> str:
         """Return where it happened, and what helps."""
-        place = self.divergence
+        place, name = self.divergence, f"{self.training}: " if self.training else ""
         what = "the loss is" if place.batch else "the network's outputs are"
         return (
-            f"{what} not finite: epoch {place.epoch}, step {place.step}. Lower "
+            f"{name}{what} not finite: epoch {place.epoch}, step {place.step}. Lower "
             "train.optimizer.learning_rate or train.schedule.max_learning_rate, or set "
             "train.clip_gradient_norm."
         )
+
+
+class BatchError(MnistcliError):
+    """Every run of a batch failed; the exit code is that of the first."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = ExitCode(exit_code)
+
+
+def as_error(error: Exception) -> MnistcliError:
+    """Return an expected error as it is, and any other one as an internal fault."""
+    if isinstance(error, MnistcliError):
+        return error
+    return MnistcliError(f"internal fault, please report it: {type(error).__name__}: {error}")
 
 
 def suggest(name: str, known: list[str]) -> str:

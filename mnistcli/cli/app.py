@@ -15,11 +15,11 @@ from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.guide import guide
-from mnistcli.cli.output import in_one_line, write
+from mnistcli.cli.output import print_error, write
 from mnistcli.cli.report import report
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
-from mnistcli.errors import ExitCode, MnistcliError
+from mnistcli.errors import ExitCode, as_error
 from mnistcli.process import Stopped, handle_signals, tune_process
 
 FIRST_COMMANDS = """\
@@ -95,8 +95,6 @@ def main() -> NoReturn:
 def _run() -> int:
     try:
         return int(app(prog_name="mnistcli", standalone_mode=False) or ExitCode.OK)
-    except MnistcliError as error:
-        return _fail(error.exit_code, str(error))
     except TyperException as error:
         return _fail(error.exit_code, error.format_message().replace("Value error, ", ""))
     except Stopped as stopped:
@@ -104,12 +102,10 @@ def _run() -> int:
         advice = f"; {stopped.advice}" if stopped.advice else ""
         return _fail(ExitCode(128 + stopped.number), f"{word}{advice}")
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        return _fail(ExitCode.INTERNAL, f"internal fault, please report it: {reason}")
+        known = as_error(error)
+        return _fail(known.exit_code, str(known))
 
 
 def _fail(code: int, message: str) -> int:
-    """Print the message as one line without control characters, whatever it quotes."""
-    if line := in_one_line(message):
-        print(f"mnistcli: {line}", file=sys.stderr)
+    print_error(message)
     return code

@@ -85,8 +85,14 @@ def read_each(
         except FileError as error:
             faults.append(error)
     for fault in faults:
-        print(f"mnistcli: {in_one_line(str(fault))}", file=sys.stderr)
+        print_error(str(fault))
     return found, faults
+
+
+def print_error(message: str) -> None:
+    """Print a message as one line on stderr, without control characters, whatever it quotes."""
+    if line := in_one_line(message):
+        print(f"mnistcli: {line}", file=sys.stderr)
 
 
 def exit_if(faults: Sequence[FileError]) -> None:

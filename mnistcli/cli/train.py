@@ -151,8 +151,11 @@ def show_run(record: "RunRecord", shown: OutputOptions) -> None:
 def train_batch(
     batch: "Batch", workers: "Workers", data: Path | None, shown: OutputOptions
 ) -> None:
-    """Train the unfinished runs of a batch, and show all of its runs and their mean."""
-    from mnistcli.cli.output import finish, show
+    """Train the unfinished runs of a batch, and show all of its runs and their mean.
+
+    A failed run sets the exit code, whatever --no-fail says: it is no check.
+    """
+    from mnistcli.cli.output import finish, print_error, show
     from mnistcli.display.batch import show_batch
     from mnistcli.display.progress import standard_error
     from mnistcli.display.runs import runs_view
@@ -160,7 +163,11 @@ def train_batch(
 
     with show_batch(standard_error(), batch.unfinished, quiet=shown.quiet) as emit:
         document = run_batch(batch, workers, emit, data)
+    for failed in document.failed:
+        print_error(f"seed {failed.seed}: {failed.reason}")
     show(document, runs_view(document, batch.path), as_json=shown.as_json)
+    if document.failed:
+        raise typer.Exit(document.failed[0].exit_code)
     finish(document.passed, no_fail=shown.no_fail)
 
 

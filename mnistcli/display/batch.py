@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
+from mnistcli.display.lines import run_result
 from mnistcli.display.progress import PlainProgress, is_live
 from mnistcli.display.text import percent, seconds
 from mnistcli.engine.events import (
@@ -78,8 +79,8 @@ class _Row:
     total: int | None = None
     """Number of epochs."""
     epochs: dict[int, EpochFinished] = field(default_factory=dict)
-    accuracy: float | None = None
-    """Test accuracy of a finished run."""
+    test: str = ""
+    """Test accuracy of a finished run, or "failed"."""
 
 
 class LiveTable:
@@ -96,15 +97,14 @@ class LiveTable:
             case RunProgressed(name, EpochFinished() as epoch):
                 self._rows[name].epochs[epoch.epoch] = epoch
             case RunFinished():
-                self._rows[event.name].accuracy = event.accuracy
+                self._rows[event.name].test = run_result(event)
 
     def render(self) -> Table:
         """Draw the table as it is now."""
         figures = ("epoch", "loss", "train", "time", "test")
         table = new_table("run", *figures, right=figures)
         for name, row in self._rows.items():
-            test = "" if row.accuracy is None else percent(row.accuracy)
-            table.add_row(name, *_read_row(row), Text(test, style="bold"))
+            table.add_row(name, *_read_row(row), Text(row.test, style="bold"))
         return table
 
 

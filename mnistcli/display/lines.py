@@ -61,4 +61,9 @@ def phase_line(event: PhaseFinished) -> str:
 
 def run_line(event: RunFinished) -> str:
     """Return, for example, "run 3/10  seed 2: 99.41 %"."""
-    return f"run {event.done}/{event.total}  {event.name}: {percent(event.accuracy)}"
+    return f"run {event.done}/{event.total}  {event.name}: {run_result(event)}"
+
+
+def run_result(event: RunFinished) -> str:
+    """Return the accuracy of a run, or "failed"."""
+    return "failed" if event.accuracy is None else percent(event.accuracy)

@@ -8,19 +8,25 @@ from rich.text import Text
 
 from mnistcli.display.budget import check_table
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import overall_verdict, percent, seconds, verdict
+from mnistcli.display.text import (
+    VERDICT_STYLE,
+    overall_verdict,
+    percent,
+    seconds,
+    verdict,
+)
 from mnistcli.records.comparisons import RunsDocument, RunsSummary
 
 
 def runs_view(document: RunsDocument, batch_file: Path) -> RenderableType:
     """Build the table of runs, the mean and its interval, and the checks on the mean."""
-    word = overall_verdict(document.checks)
+    word = "fail" if document.failed else overall_verdict(document.checks)
     advice = _advice(document.summary) if word == "inconclusive" else ""
     path = quote(str(batch_file))
     return Group(
         _run_table(document),
         Text(),
-        Text(f" mean {percent(document.summary.mean_test_accuracy)}{_spread(document.summary)}"),
+        Text(_mean_lines(document)),
         Text(),
         check_table(document.checks),
         Text(),
@@ -42,7 +48,17 @@ def _run_table(document: RunsDocument) -> RenderableType:
             verdict("pass" if run.passed else "fail"),
             Text(run.run_id),
         )
+    for failed in document.failed:
+        word = Text(f"exit {failed.exit_code}", style=VERDICT_STYLE["fail"])
+        table.add_row(str(failed.seed), "", "", "", "", word, Text(Path(failed.path).name))
     return table
+
+
+def _mean_lines(document: RunsDocument) -> str:
+    summary, failed = document.summary, len(document.failed)
+    line = f" mean {percent(summary.mean_test_accuracy)}{_spread(summary)}"
+    total = failed + len(document.runs)
+    return f"{line}\n {failed} of {total} runs failed, and do not count" if failed else line
 
 
 def _spread(summary: RunsSummary) -> str:

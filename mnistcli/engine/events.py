@@ -73,7 +73,8 @@ class RunFinished:
     total: int
     name: str
     """Name of the training, such as "kmeans, 12,000 images, seed 3"."""
-    accuracy: float
+    accuracy: float | None
+    """None if the training failed."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def measure_ceiling(
     inputs = normalize(to_inputs(images), recipe.normalization)
     labels = examples.labels[: recipe.batch_size]
     learner.model.train()
+    for group in learner.optimizer.param_groups:
+        group["lr"] = 0.0  # so many steps on one batch could diverge
     speed = 0.0
     for _ in ("warm-up", "measured"):
         begin, steps = time.perf_counter(), 0

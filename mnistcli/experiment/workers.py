@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mnistcli.engine.device import choose_device, choose_precision
 from mnistcli.engine.events import Emit, Event, RunFinished, RunProgressed
@@ -32,8 +33,8 @@ class Result(Protocol):
     """Result of a job."""
 
     @property
-    def accuracy(self) -> float:
-        """Accuracy of the network, in [0, 1]."""
+    def accuracy(self) -> float | None:
+        """Accuracy of the network, in [0, 1]; None if the job failed."""
 
 
 SomeResult = TypeVar("SomeResult", bound=Result, covariant=True)
@@ -107,7 +108,7 @@ class Workers:
 
         Raises:
             UsageError: Dask is not installed.
-            FileError: no scheduler answers, or the cluster is lost.
+            FileError: no scheduler answers, the cluster is lost, or a process was killed.
         """
         with self._start(threads, emit) as run_job:
             running = Parallel(self.at_once, return_as="generator_unordered", batch_size=1)
@@ -117,6 +118,11 @@ class Workers:
                 for done, (number, result) in enumerate(finished, start=1):
                     emit(RunFinished(done, len(jobs), jobs[number].name, result.accuracy))
                     yield jobs[number], result
+            except TerminatedWorkerError as error:
+                raise FileError(
+                    "a process that trains was killed, perhaps because memory ran out. "
+                    "Use fewer --jobs."
+                ) from error
             finally:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # joblib warns of the jobs that this cancels
@@ -172,7 +178,7 @@ def _relay(emit: Emit, message: tuple[float, dict[str, Any]]) -> None:
 @contextmanager
 def _connect(address: str) -> Iterator["Client"]:
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
     except ImportError as error:
         advice = "install mnistcli with its extra: pip install 'mnistcli[cluster]'"
         raise UsageError(f"--cluster needs Dask; {advice}") from error
@@ -180,7 +186,7 @@ def _connect(address: str) -> Iterator["Client"]:
     try:
         with _silence(SILENCED), Client(address, set_as_default=False) as client:
             yield client
-    except (OSError, CancelledError) as error:
+    except (OSError, CancelledError, KilledWorker) as error:
         raise FileError(f"the Dask cluster at {address} was lost") from error
 
 

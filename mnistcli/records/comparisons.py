@@ -110,15 +110,29 @@ class RunsSummary(Document):
     as they are; absent if none is inconclusive, or if a thousand would not do."""
 
 
+class FailedRun(Document):
+    """A run of several that ended with an error."""
+
+    seed: int
+    exit_code: int
+    """Exit code of the error, as a single run would have ended with: 5 if it diverged."""
+    reason: str
+    path: str
+    """Run folder."""
+
+
 class RunsDocument(Document):
     """Output of `train --seeds`."""
 
     schema_: Annotated[Literal["mnistcli.runs/2"], Field(alias="schema")] = "mnistcli.runs/2"
     runs: tuple[RunRecord, ...]
+    """Runs that finished."""
     summary: RunsSummary
     checks: tuple[Check, ...]
     """Checks of the means: inconclusive if the limit is inside the 95 % confidence interval."""
     passed: bool
+    """Whether all checks passed and no run failed."""
+    failed: tuple[FailedRun, ...] = ()
 
 
 class ArmResult(Document):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, median
 from typing import Literal
 
-from mnistcli.records.comparisons import RunsDocument, RunsSummary
+from mnistcli.records.comparisons import FailedRun, RunsDocument, RunsSummary
 from mnistcli.records.documents import Check, RunRecord
 from mnistcli.verdict.budget import holds, passed
 from mnistcli.verdict.stats import Sample, accuracy_interval, student_interval
@@ -13,8 +13,8 @@ MAX_SEEDS = 1_000
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 
-def summarize_runs(runs: Sequence[RunRecord]) -> RunsDocument:
-    """Summarize the runs of one preset, and check their means against its budget."""
+def summarize_runs(runs: Sequence[RunRecord], failed: Sequence[FailedRun] = ()) -> RunsDocument:
+    """Summarize the finished runs of one preset, and check their means against its budget."""
     checks = check_mean(runs)
     sample = Sample.of([run.test.accuracy for run in runs])
     summary = RunsSummary(
@@ -27,7 +27,13 @@ def summarize_runs(runs: Sequence[RunRecord]) -> RunsDocument:
         median_train_seconds=median(run.train_seconds for run in runs),
         additional_seeds_needed=_count_for_all(checks, runs),
     )
-    return RunsDocument(runs=tuple(runs), summary=summary, checks=checks, passed=passed(checks))
+    return RunsDocument(
+        runs=tuple(runs),
+        summary=summary,
+        checks=checks,
+        passed=passed(checks) and not failed,
+        failed=tuple(failed),
+    )
 
 
 def check_mean(runs: Sequence[RunRecord]) -> tuple[Check, ...]:

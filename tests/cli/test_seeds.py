@@ -1,8 +1,16 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from mnistcli.experiment.training import run as single_run
+from mnistcli.experiment.training import seeds as batches
+from tests.conftest import posix_only
 
 
 @pytest.fixture
@@ -42,6 +50,121 @@ def test_a_coreset_is_the_same_in_a_process_of_its_own(train: Callable) -> None:
         single = train("--seed", seed, *settings)[1]
         assert run["coreset"]["indices_sha256"] == single["coreset"]["indices_sha256"]
         assert run["weights_sha256"] == single["weights_sha256"]
+
+
+@pytest.fixture
+def diverging(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Seeds whose trainings in this process leave outputs that are not finite."""
+    seeds: set[int] = set()
+
+    def train_or_diverge(state: object, examples: object, course: object, recipe, *rest) -> None:
+        original(state, examples, course, recipe, *rest)
+        if recipe.seed in seeds:
+            raise FloatingPointError("the outputs are not finite")
+
+    original = single_run.train
+    monkeypatch.setattr(single_run, "train", train_or_diverge)
+    return seeds
+
+
+def test_runs_that_diverge_leave_the_others_standing(
+    train: Callable, cli: Callable, diverging: set[int], tmp_path: Path
+) -> None:
+    diverging |= {4, 9}
+    answer, document = train("--seeds", "9,2-4", "--jobs", 1, "--no-fail")
+    assert answer.code == 5
+    assert [run["seed"] for run in document["runs"]] == [2, 3] == document["summary"]["seeds"]
+    accuracies = [run["test"]["accuracy"] for run in document["runs"]]
+    assert document["summary"]["mean_test_accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert document["passed"] is False
+    assert [check["verdict"] for check in document["checks"]] == ["pass", "pass"]
+    for failed, seed in zip(document["failed"], (9, 4), strict=True):
+        assert (failed["seed"], failed["exit_code"]) == (seed, 5)
+        assert (Path(failed["path"]) / "divergence.json").exists()
+        assert f"mnistcli: seed {seed}: {failed['reason']}" in answer.err.splitlines()
+        assert f"  seed {seed}: failed" in answer.err
+
+    (batch,) = (tmp_path / "runs").glob("*.batch.json")
+    again = cli("train", "--resume", batch, "--jobs", 1, "--quiet")
+    assert again.code == 5
+    assert again.err.count("\n") == 2, "a line for each that failed again"
+    diverging.remove(9)
+    diverging.remove(4)
+    ended = cli("train", "--resume", batch, "--jobs", 1, "--quiet", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    whole = json.loads(ended.out)
+    assert [run["seed"] for run in whole["runs"]] == [9, 2, 3, 4]
+    assert (whole["passed"], whole["failed"]) == (True, [])
+    single = train("--seed", 9)[1]
+    assert whole["runs"][0]["weights_sha256"] == single["weights_sha256"]
+
+
+def test_a_run_that_fails_in_its_own_process_is_named(
+    train: Callable, cli: Callable, diverging: set[int], tmp_path: Path
+) -> None:
+    diverging |= {0, 1}
+    train("--seeds", "0-2", "--jobs", 1)
+    (batch,) = (tmp_path / "runs").glob("*.batch.json")
+    first, *_ = sorted((tmp_path / "runs").glob("*-s?"))
+    (first / "start.json").write_text("{")
+    answer = cli("train", "--resume", batch, "--jobs", 2, "--json", "--quiet")
+    document = json.loads(answer.out)
+    assert answer.code == document["failed"][0]["exit_code"] == 4
+    assert "start.json" in document["failed"][0]["reason"]
+    assert [run["seed"] for run in document["runs"]] == [1, 2]
+
+
+def test_a_fault_of_the_program_in_one_run_is_named_too(
+    train: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(setup, *rest):
+        return 1 / 0 if setup.seed == 1 else original(setup, *rest)
+
+    original = batches.run
+    monkeypatch.setattr(batches, "run", fail)
+    answer, document = train("--seeds", "0-2", "--jobs", 1)
+    assert answer.code == 1
+    assert [run["seed"] for run in document["runs"]] == [0, 2]
+    assert document["failed"][0]["reason"].startswith("internal fault, please report it: Zero")
+
+
+@pytest.mark.parametrize(("numbers", "words"), [("7", ""), ("3,7", "all 2 runs failed; ")])
+def test_where_all_runs_fail_the_first_failure_is_the_error(
+    train: Callable, diverging: set[int], numbers: str, words: str
+) -> None:
+    diverging |= {3, 7}
+    answer, document = train("--seeds", numbers, "--jobs", 1, "--quiet")
+    assert (answer.code, document) == (5, None)
+    assert answer.err.startswith(
+        f"mnistcli: {words}seed {numbers[0]}: the network's outputs are not finite: epoch 2, step"
+    )
+    assert answer.err.count("\n") == 1
+
+
+@posix_only
+@pytest.mark.faults
+def test_a_killed_process_is_one_line_and_the_batch_can_be_resumed(
+    tiny_data: Path, tiny_preset: Path, tmp_path: Path, cli: Callable
+) -> None:
+    command = [
+        sys.executable, "-m", "mnistcli", "train", tiny_preset, "--data", tiny_data,
+        "--out", tmp_path / "runs", "--seeds", "0-3", "--jobs", "2", "--no-fail",
+        "--set", "train.epochs=200",
+    ]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("seed ")
+        pgrep = ["pgrep", "-P", str(process.pid), "-f", "popen_loky"]
+        trains = subprocess.run(pgrep, capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(trains[0]), signal.SIGKILL)
+        err = process.communicate(timeout=120)[1]
+    assert process.returncode == 4, err
+    (batch,) = (tmp_path / "runs").glob("*.batch.json")
+    last = err.splitlines()[-1]
+    assert last.startswith("mnistcli: a process that trains was killed")
+    assert last.endswith(f"resume with: mnistcli train --resume {batch}")
+    assert "Traceback" not in err
+    resumed = cli("train", "--resume", batch, "--jobs", 2, "--json", "--quiet", "--no-fail")
+    assert len(json.loads(resumed.out)["runs"]) == 4
 
 
 WEAK = ("--set", "train.schedule.max_learning_rate=0.0008", "--set", "train.epochs=1")

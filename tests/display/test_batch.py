@@ -27,6 +27,8 @@ def test_every_run_has_a_row_that_follows_its_epochs() -> None:
         ["seed", "1", "1/2", "0.5000", "75.00", "%", "1.2", "s"],
         ["seed", "2", "98.76", "%"],
     ]
+    table.show(RunFinished(2, 3, "seed 0", None))
+    assert drawn(table)[0] == ["seed", "0", "failed"]
     # A worker died: another one begins again.
     table.show(RunProgressed("seed 1", STARTED))
     assert drawn(table)[1] == ["seed", "1", "0/2"]

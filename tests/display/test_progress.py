@@ -94,14 +94,16 @@ OTHERS = (
     PhasePlanned("easy", (0, 1, 7), 3_600, 28, 128, 16, 0.98),
     PhaseFinished(1, "easy", 0.99, 0.985, 0.98),
     PhaseFinished(2, "hard", 0.5, None, None),
-    RunFinished(1, 2, "random, seed 3", 0.9876),
+    RunFinished(1, 4, "random, seed 4", None),
+    RunFinished(2, 4, "random, seed 3", 0.9876),
 )
 LINES = [
     "choice: 12 by random  1.2 s",
     "easy    0 1 7        3,600 images    28 batches of 128, 16 left out, target 98 %",
     "  own digits 99.00 %, all digits so far 98.50 %, target 98.00 %: PASS",
     "  own digits 50.00 %, all digits so far –",
-    "run 1/2  random, seed 3: 98.76 %",
+    "run 1/4  random, seed 4: failed",
+    "run 2/4  random, seed 3: 98.76 %",
 ]
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from mnistcli.display.runs import runs_view
-from mnistcli.records.comparisons import RunsDocument, RunsSummary
+from mnistcli.records.comparisons import FailedRun, RunsDocument, RunsSummary
 from tests.display.samples import drawn, make_check, make_run, row
 
 
@@ -31,6 +31,15 @@ def test_a_row_a_run_the_mean_and_what_comes_next() -> None:
         " FAIL  written to 'my runs/x.batch.json'",
         " next: mnistcli compare 'my runs/x.batch.json'",
     ]
+
+
+def test_a_run_that_failed_has_a_row_and_the_verdict_is_fail() -> None:
+    failed = FailedRun(seed=7, exit_code=5, reason="the loss is not finite", path="my runs/x-s7")
+    document = make_document("pass").model_copy(update={"failed": (failed,)})
+    lines = shown(document)
+    assert row(lines, "7") == ["exit", "5", "x-s7"]
+    assert " 1 of 4 runs failed, and do not count" in lines
+    assert lines[-2].startswith(" FAIL  written to")
 
 
 def test_an_inconclusive_mean_says_what_would_decide() -> None:

@@ -95,8 +95,10 @@ class TrialJob:
         try:
             train(state, data.train, course, recipe, None, emit)
             evaluated = evaluate(state.learner.result, images, preset.normalization)
+        except DivergedError as error:
+            raise DivergedError(error.divergence, self.name) from error
         except FloatingPointError as error:
-            raise DivergedError(state.divergence(recipe)) from error
+            raise DivergedError(state.divergence(recipe), self.name) from error
         return TrialResult(
             accuracy=evaluated.accuracy,
             train_seconds=sum(epoch.seconds for epoch in state.history),

@@ -9,6 +9,7 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 
 from mnistcli.engine.events import Emit
+from mnistcli.errors import BatchError, FileError, as_error
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.progress import follow_logs
 from mnistcli.experiment.training.run import run
@@ -16,7 +17,7 @@ from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped
-from mnistcli.records.comparisons import RunsDocument
+from mnistcli.records.comparisons import FailedRun, RunsDocument
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.folders import create_run_folder, read_folder, write_files
 from mnistcli.records.states import BatchDocument
@@ -33,17 +34,17 @@ from mnistcli.verdict.several import summarize_runs
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """A run's record, and the files beside it if they are on another machine."""
+class RunOutcome:
+    """How a run ended, and its files if they are on another machine."""
 
-    record: RunRecord
+    result: RunRecord | FailedRun
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Contents by name; empty if the run folder is in its place already."""
 
     @property
-    def accuracy(self) -> float:
+    def accuracy(self) -> float | None:
         """Accuracy on the test images."""
-        return self.record.test.accuracy
+        return self.result.test.accuracy if isinstance(self.result, RunRecord) else None
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,24 @@ class RunJob:
         """Name of the job, as in "seed 3"."""
         return _name(self.options.seed)
 
-    def run(self, emit: Emit) -> FinishedRun:
+    def run(self, emit: Emit) -> RunOutcome:
         """Train and test, or resume what an earlier process has begun."""
-        if (self.folder / START).exists():
-            experiment = reopen(self.folder, self.options.data)
-        else:
-            experiment = prepare(self.preset, self.options, self.coreset, folder=self.folder)
-        return FinishedRun(run(experiment, emit))
+        try:
+            if (self.folder / START).exists():
+                experiment = reopen(self.folder, self.options.data)
+            else:
+                experiment = prepare(self.preset, self.options, self.coreset, folder=self.folder)
+            return RunOutcome(run(experiment, emit))
+        except Exception as error:
+            known = as_error(error)
+            return RunOutcome(
+                FailedRun(
+                    seed=self.options.seed,
+                    exit_code=known.exit_code,
+                    reason=str(known),
+                    path=str(self.folder),
+                )
+            )
 
 
 @dataclass(frozen=True)
@@ -80,11 +92,11 @@ class RemoteRunJob:
         """Name of the job, as in "seed 3"."""
         return self.job.name
 
-    def run(self, emit: Emit) -> FinishedRun:
+    def run(self, emit: Emit) -> RunOutcome:
         """Train and test in a temporary folder."""
         with TemporaryDirectory(prefix="mnistcli-") as folder:
-            finished = replace(self.job, folder=Path(folder)).run(emit)
-            return replace(finished, files=read_folder(Path(folder)))
+            outcome = replace(self.job, folder=Path(folder)).run(emit)
+            return replace(outcome, files=read_folder(Path(folder)))
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ def read_batch(path: Path) -> Batch:
 
 
 def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = None) -> RunsDocument:
-    """Train the unfinished runs of a batch, and check the mean of all runs.
+    """Train the unfinished runs of a batch, and check the mean of all runs that finish.
 
     Args:
         batch: which runs.
@@ -150,9 +162,12 @@ def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = No
         data: folder of the images, if they have moved.
 
     Raises:
-        PresetError, UsageError, FileError, DivergedError: as a single run does.
+        BatchError: all runs failed.
+        FileError: the cluster or a process is lost, or a run folder cannot be written.
         Stopped: a signal came; its advice says how to resume.
     """
+    advice = f"resume with: mnistcli train --resume {quote(str(batch.path))}"
+    failed: dict[int, FailedRun] = {}
     jobs = _make_jobs(batch, data)
     remote = workers.cluster is not None
     following = nullcontext(emit) if remote else follow_logs(batch.unfinished, emit)
@@ -160,12 +175,16 @@ def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = No
         with following as listen:
             running = [RemoteRunJob(job) for job in jobs] if remote else jobs
             folders = {job.name: job.folder for job in jobs}
-            for done, finished in workers.run(running, batch.document.threads, listen):
-                _keep(finished, folders[done.name])
+            for done, outcome in workers.run(running, batch.document.threads, listen):
+                kept = _keep(outcome, folders[done.name])
+                if isinstance(kept, FailedRun):
+                    failed[kept.seed] = kept
     except Stopped as stopped:
-        stopped.advice = f"resume with: mnistcli train --resume {quote(str(batch.path))}"
+        stopped.advice = advice
         raise
-    return summarize_runs([read_record(batch.folder(seed)) for seed in batch.document.runs])
+    except FileError as error:
+        raise FileError(f"{str(error).removesuffix('.')}; {advice}") from error
+    return _summarize(batch, failed)
 
 
 def _make_jobs(batch: Batch, data: Path | None) -> list[RunJob]:
@@ -186,12 +205,36 @@ def _make_jobs(batch: Batch, data: Path | None) -> list[RunJob]:
     return [job for job in jobs if job.name in batch.unfinished]
 
 
-def _keep(finished: FinishedRun, folder: Path) -> None:
-    """Move a run from another machine into its folder here."""
-    if finished.files:
-        record = finished.record.model_copy(update={"run_id": folder.name, "path": str(folder)})
-        write_files(folder, finished.files)
-        write_record(folder, record)
+def _keep(outcome: RunOutcome, folder: Path) -> RunRecord | FailedRun:
+    """Move a run from another machine into its folder here, and return its result."""
+    result = outcome.result
+    if not outcome.files:
+        return result
+    write_files(folder, outcome.files)
+    if isinstance(result, FailedRun):
+        reason = result.reason.replace(result.path, str(folder))
+        return result.model_copy(update={"reason": reason, "path": str(folder)})
+    result = result.model_copy(update={"run_id": folder.name, "path": str(folder)})
+    write_record(folder, result)
+    return result
+
+
+def _summarize(batch: Batch, failed: Mapping[int, FailedRun]) -> RunsDocument:
+    """Summarize the finished runs, in the order of the seeds.
+
+    Raises:
+        BatchError: there are none.
+        FileError: a record is unreadable.
+    """
+    seeds = batch.document.runs
+    failures = [failed[seed] for seed in seeds if seed in failed]
+    records = [read_record(batch.folder(seed)) for seed in seeds if seed not in failed]
+    if not records:
+        first = failures[0]
+        all_of = f"all {len(failures)} runs failed; " if len(failures) > 1 else ""
+        message = f"{all_of}{_name(first.seed)}: {first.reason}"
+        raise BatchError(message, first.exit_code)
+    return summarize_runs(records, failures)
 
 
 def _name(seed: int) -> str:

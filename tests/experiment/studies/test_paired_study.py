@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mnistcli.engine.events import Emit, RunFinished
-from mnistcli.errors import UsageError
+from mnistcli.errors import DivergedError, Divergence, UsageError
 from mnistcli.experiment.machine import Options
+from mnistcli.experiment.studies import trial
 from mnistcli.experiment.studies.coreset_methods import CoresetPlan
 from mnistcli.experiment.studies.paired_study import Arm, check_machines, run_study
 from mnistcli.experiment.studies.trial import TrialJob, TrialMachine, TrialResult
@@ -92,6 +93,33 @@ def test_a_job_is_small_when_it_is_sent(tmp_path: Path) -> None:
     job = prepare("base", [], 0)
     assert len(pickle.dumps(job)) < 20_000
     assert pickle.loads(pickle.dumps(job)) == job
+
+
+@pytest.mark.parametrize("error", [FloatingPointError("nan"), DivergedError(Divergence(2, 10, 1))])
+def test_a_trial_that_diverges_is_named(
+    tiny_data: Path,
+    tiny_preset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def train_and_diverge(*arguments: Any) -> None:
+        original(*arguments)
+        raise error
+
+    original = trial.train
+    monkeypatch.setattr(trial, "train", train_and_diverge)
+    preset = load_preset(str(tiny_preset))
+    options = Options(precision="float32", threads=1, data=tiny_data, out=tmp_path)
+
+    def make(seed: int) -> TrialJob:
+        return TrialJob("wild", preset, replace(options, seed=seed), CoresetPlan(None, 20))
+
+    with pytest.raises(
+        DivergedError, match=r"^wild, seed 3: the .* not finite: epoch 2, step 10"
+    ) as found:
+        run_study("study", [Arm("wild", make)], (3, 4), options, workers=Workers(1), emit=print)
+    assert str(pickle.loads(pickle.dumps(found.value))) == str(found.value)
 
 
 def test_real_trials_say_where_they_were_trained(
