@@ -89,19 +89,18 @@ def show_comparison(
 
 
 def read_members(names: list[str]) -> "tuple[list[RunRecord | Preset], list[FileError]]":
-    """Read the named runs and presets, each once, and collect the errors of unreadable ones.
+    """Read the named runs and presets, each once, and collect the errors of unreadable runs.
 
     Raises:
         UsageError: a name is neither a run, nor a folder of runs, nor a preset.
     """
     from mnistcli.records.folders import list_references
 
-    found, faults = read_each(list_references(names), read_member)
-    return list(dict(found).values()), faults
+    return read_each(list_references(names), read_member)
 
 
-def read_member(name: str) -> "tuple[str, RunRecord | Preset]":
-    """Read a run or a preset, with a key that is the same however it is named.
+def read_member(name: str) -> "RunRecord | Preset":
+    """Read a run or a preset.
 
     Raises:
         UsageError: the name is neither that of a run nor of a preset.
@@ -113,8 +112,7 @@ def read_member(name: str) -> "tuple[str, RunRecord | Preset]":
 
     if list_runs(name) is None:
         try:
-            return f"preset {name}", load_preset(name)
+            return load_preset(name)
         except PresetError as error:
             raise UsageError(f'"{name}" is neither a run nor a preset: {error}') from error
-    run = find_run(name)
-    return str(run), read_record(run)
+    return read_record(find_run(name))

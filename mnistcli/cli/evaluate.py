@@ -125,7 +125,7 @@ def evaluate_all(
         runs, lambda run: evaluate_run(find_run(run), split, options, distorted=distorted)
     )
     if found:
-        ensemble = evaluate_ensemble(found, split, options)
+        ensemble = evaluate_ensemble(found, split)
         if sheet:
             title = f"ensemble of {len(found)} runs"
             draw_mistakes(sheet, title, ensemble.document.ensemble.mistakes, ensemble.worst)

@@ -45,13 +45,13 @@ def journal_view(journal: Journal) -> RenderableType:
     """Build the table of runs in order, with what changed since the previous one."""
     figures = ("accuracy", "change")
     table = new_table("started", "preset", *figures, "changed since", right=figures, gap=1)
-    for entry in journal.entries:
+    for number, entry in enumerate(journal.entries):
         table.add_row(
             entry.started[:16].replace("T", " "),
             Text(entry.preset),
             percent(entry.accuracy),
             "" if entry.change is None else f"{100 * entry.change:+.2f}",
-            Text("" if entry.change is None else "\n".join(entry.changes) or "nothing"),
+            Text("\n".join(entry.changes) or ("nothing" if number else "")),
         )
     return table
 

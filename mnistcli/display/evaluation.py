@@ -32,6 +32,7 @@ def evaluation_view(
     low, high = document.interval
     parts: list[RenderableType] = [
         Text(f"{document.run_id} · {document.split} · {document.data}", style="bold"),
+        *_data_note(document),
         Text(),
         Text(
             f" accuracy {percent(document.accuracy)}   {document.correct:,} of "
@@ -62,7 +63,8 @@ def evaluations_view(
         table.add_row(Text(run.run_id), *_figures(run))
     ensemble = document.ensemble
     table.add_row(f"ensemble of {len(document.runs)}", *_figures(ensemble), style="bold")
-    parts: list[RenderableType] = [table, *_metric_views(ensemble, worst)]
+    notes = [note for run in document.runs for note in _data_note(run)]
+    parts: list[RenderableType] = [table, *notes, *_metric_views(ensemble, worst)]
     for run in document.runs:
         if run.robustness:
             parts += [Text(), Text(run.run_id), *(_robustness_line(row) for row in run.robustness)]
@@ -89,6 +91,15 @@ def predictions_view(
 def title_mistake(mistake: Mistake) -> str:
     """Return, for example, "#1234: 4 → 9": index, true digit, prediction."""
     return f"#{mistake.index}: {mistake.digit} → {mistake.predicted}"
+
+
+def _data_note(document: EvaluationDocument) -> list[RenderableType]:
+    """Return a line that says so if these are not the run's own images."""
+    if document.own_images:
+        return []
+    verb = "tested" if document.split == "test" else "trained"
+    line = f" other images than {document.run_id} was {verb} on"
+    return [Text(line, style=VERDICT_STYLE["inconclusive"])]
 
 
 def _figures(metrics: EvaluationMetrics) -> list[str]:

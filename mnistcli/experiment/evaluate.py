@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnistcli.datasets.examples import Examples, fingerprint
+from mnistcli.datasets.examples import Examples
 from mnistcli.datasets.idx import load_examples
 from mnistcli.datasets.pictures import read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
-from mnistcli.experiment.data import EMBEDDED_NAME
+from mnistcli.errors import UsageError
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.preset.choices import Split
@@ -47,6 +47,9 @@ class EvaluationResult:
     worst: tuple[NDArray[np.uint8], ...]
     """Images (28, 28) of the first mistakes in the document."""
     evaluation: Evaluation
+    data: Path | None
+    """Folder of the images; None for the embedded MNIST."""
+    data_sha256: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def evaluate_run(
     Args:
         folder: run folder.
         split: split to evaluate on.
-        options: device, threads and data.
+        options: device and threads, and a folder of data if it is not the run's own.
         distorted: whether to evaluate on distorted images too.
 
     Raises:
@@ -84,8 +87,8 @@ def evaluate_run(
     """
     run = load_run(folder, options)
     record, model = run.record, run.model
-    examples = load_examples(split, options.data).to(run.device)
-    same_images = split == "test" and fingerprint(examples) == record.data.test_sha256
+    examples, data_sha256 = run.load_images(split)
+    is_own = data_sha256 == record.data.sha256_of(split)
     normalization = record.preset.normalization
     result = run.evaluate(examples)
     speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
@@ -94,30 +97,37 @@ def evaluate_run(
         run_id=record.run_id,
         preset=record.preset.name,
         split=split,
-        data=str(options.data) if options.data else EMBEDDED_NAME,
+        data=run.data_name,
+        own_images=is_own,
         images_per_second=speeds[0],
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=(folder / WEIGHTS).stat().st_size,
         robustness=_measure_robustness(run, examples) if distorted else (),
-        matches_record=result.correct == record.test.correct if same_images else None,
+        matches_record=(
+            result.correct == record.test.correct if is_own and split == "test" else None
+        ),
     )
-    return EvaluationResult(document, select_worst(document, examples), result)
+    worst = select_worst(document, examples)
+    return EvaluationResult(document, worst, result, run.data, data_sha256)
 
 
-def evaluate_ensemble(
-    results: Sequence[EvaluationResult], split: Split, options: Options
-) -> EnsembleResult:
+def evaluate_ensemble(results: Sequence[EvaluationResult], split: Split) -> EnsembleResult:
     """Evaluate the mean of the probabilities of several networks.
 
     Args:
-        results: evaluations of at least one run, all on `split` with `options`.
-        split: split to evaluate on.
-        options: device, threads and data.
+        results: evaluations of at least one run.
+        split: what they were evaluated on.
 
     Raises:
+        UsageError: they were evaluated on different images.
         FileError: data is unreadable.
     """
-    examples = load_examples(split, options.data)
+    if len({result.data_sha256 for result in results}) > 1:
+        raise UsageError(
+            f"these runs have different {split} images, and make no ensemble. Evaluate them one by "
+            "one, or name one folder with --data."
+        )
+    examples = load_examples(split, results[0].data)
     combined = combine([result.evaluation for result in results], examples.labels)
     documents = tuple(result.document for result in results)
     ensemble = Ensemble(

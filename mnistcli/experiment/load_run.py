@@ -7,12 +7,15 @@ from shlex import quote
 import torch
 from torch import nn
 
-from mnistcli.datasets.examples import Examples
+from mnistcli.datasets.examples import Examples, fingerprint
+from mnistcli.datasets.idx import load_examples
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.build import build_model
 from mnistcli.errors import FileError
+from mnistcli.experiment.data import EMBEDDED_NAME
 from mnistcli.experiment.machine import Options
+from mnistcli.preset.choices import Split
 from mnistcli.records.checkpoint import load_weights
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.store import read_record
@@ -26,6 +29,39 @@ class LoadedRun:
     record: RunRecord
     model: nn.Sequential
     device: torch.device
+    data: Path | None
+    """Folder of the images to evaluate on: one that was named, or the run's own; None for the
+    embedded MNIST."""
+    data_named: bool
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set to evaluate on, or its folder."""
+        return str(self.data) if self.data else EMBEDDED_NAME
+
+    def load_images(self, split: Split) -> tuple[Examples, str]:
+        """Read the images of a split, and return them with their fingerprint.
+
+        Raises:
+            FileError: they are unreadable, or no folder was named and the run's own have changed.
+        """
+        try:
+            examples = load_examples(split, self.data)
+        except FileError as error:
+            raise error if self.data_named else self.lacks(split, str(error)) from error
+        found = fingerprint(examples)
+        if found != self.record.data.sha256_of(split) and not self.data_named:
+            raise self.lacks(split)
+        return examples.to(self.device), found
+
+    def lacks(self, split: Split, reason: str = "") -> FileError:
+        """Return the error that the run's own images of a split are not there."""
+        verb = "tested" if split == "test" else "trained"
+        reason = reason or f'"{self.data_name}" has other images'
+        return FileError(
+            f'cannot read the images that "{self.folder}" was {verb} on: '
+            f"{reason.removesuffix('.')}. Name their folder with --data."
+        )
 
     def evaluate(self, examples: Examples) -> Evaluation:
         """Evaluate the network on examples.
@@ -54,4 +90,6 @@ def load_run(folder: Path, options: Options) -> LoadedRun:
     devices.choose_threads(options.threads)
     model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
     load_weights(model, folder)
-    return LoadedRun(folder, record, model.to(device), device)
+    own = Path(record.data.folder) if record.data.folder else None
+    named = options.data is not None
+    return LoadedRun(folder, record, model.to(device), device, options.data or own, named)

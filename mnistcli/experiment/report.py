@@ -9,12 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mnistcli.datasets.examples import SIDE, Examples, fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.examples import SIDE, Examples
 from mnistcli.engine.evaluation import Evaluation, measure_losses
 from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.optim import build_schedule, trace_rates
-from mnistcli.errors import FileError
 from mnistcli.experiment.coresets.select import read_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
@@ -35,7 +33,7 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
 
     Args:
         folder: run folder.
-        options: device, threads, and the data of the run.
+        options: device and threads, and the folder of the run's data if it was moved.
 
     Raises:
         FileError: record, weights or data are unreadable, or do not belong together.
@@ -43,12 +41,9 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
     """
     run = load_run(folder, options)
     record, preset = run.record, run.record.preset
-    test = load_examples("test", options.data).to(run.device)
-    if fingerprint(test) != record.data.test_sha256:
-        raise FileError(
-            f'"{folder}" was tested on other images: {record.data.source}. Name their folder '
-            "with --data."
-        )
+    test, data_sha256 = run.load_images("test")
+    if data_sha256 != record.data.test_sha256:
+        raise run.lacks("test")
     found = run.evaluate(test)
     metrics = compute_metrics(found, test.labels.cpu())
     return ReportedRun(
@@ -101,8 +96,10 @@ def _find_filters(model: nn.Module) -> NDArray[np.float32]:
 def _lay_out(run: LoadedRun, options: Options) -> tuple[SheetRow, ...]:
     """Return selected and dropped images, by the loss of the trained network."""
     record = run.record
-    seeded = Options(record.seed, options.device, "auto", options.threads, options.data)
-    train = load_data(record.preset, seeded, choose_machine(seeded)).train
-    choice = read_coreset(run.folder / INDICES, train)
-    losses = measure_losses(run.model, train, record.preset.normalization)
-    return lay_out(train, choice, torch.nan_to_num(losses).numpy())
+    seeded = Options(record.seed, options.device, "auto", options.threads, run.data)
+    data = load_data(record.preset, seeded, choose_machine(seeded))
+    if data.source.train_sha256 != record.data.train_sha256:
+        raise run.lacks("train")
+    choice = read_coreset(run.folder / INDICES, data.train)
+    losses = measure_losses(run.model, data.train, record.preset.normalization)
+    return lay_out(data.train, choice, torch.nan_to_num(losses).numpy())

@@ -239,7 +239,7 @@ class JournalEntry(Document):
     parameters: int
     accuracy: float
     change: float | None
-    """Change of the accuracy since the previous run."""
+    """Change of the accuracy since the previous run; absent if its test images were others."""
     changes: tuple[str, ...]
     """Changes since the previous run, field by field."""
 

@@ -3,10 +3,11 @@
 Fractions are in [0, 1], times in seconds, sizes in bytes. `schema` names the kind and version.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from mnistcli.preset.choices import Split
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
@@ -119,6 +120,14 @@ class DataSource(Document):
     """Absolute path of the folder; absent for the embedded MNIST."""
     train_sha256: str
     test_sha256: str
+
+    def sha256_of(self, split: Split) -> str:
+        """Return the fingerprint of a split."""
+        return self.train_sha256 if split == "train" else self.test_sha256
+
+    def has_images_of(self, other: "DataSource") -> bool:
+        """Return whether both splits are the same, wherever they were read."""
+        return all(self.sha256_of(split) == other.sha256_of(split) for split in get_args(Split))
 
 
 class Profile(Document):

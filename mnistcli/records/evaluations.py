@@ -83,6 +83,8 @@ class EvaluationDocument(EvaluationMetrics):
     split: Literal["train", "test"]
     data: str
     """Name of the data set, or its folder."""
+    own_images: bool = True
+    """Whether these are the images of this split that the run was trained and tested with."""
     images_per_second: float
     """Speed from bytes to logits, in batches of 512 images, in float32."""
     milliseconds_per_image: float

@@ -1,6 +1,7 @@
 """Run folders: create, lock, clean up, copy, find and list them."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -137,5 +138,19 @@ def list_runs(reference: str) -> list[Path] | None:
 
 
 def list_references(references: Sequence[str]) -> list[str]:
-    """Return the references, with every folder of runs replaced by the runs in it."""
-    return [str(run) for each in references for run in list_runs(each) or [Path(each)]]
+    """Return the references, with folders of runs and batches replaced by their runs.
+
+    A run that is named twice, in whatever way, counts once.
+    """
+    once: dict[str, str] = {}
+    for path in (run for each in references for run in list_runs(each) or [Path(each)]):
+        once.setdefault(_identify(path), str(path))
+    return list(once.values())
+
+
+def _identify(path: Path) -> str:
+    """Return a name that is the same for a run folder, its record.json, and links to them."""
+    try:
+        return os.path.realpath(path if path.name == RECORD else path / RECORD)
+    except (OSError, ValueError):
+        return str(path)

@@ -4,12 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mnistcli.preset.choices import Split
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import RunRecord
+from mnistcli.records.documents import DataSource, RunRecord
 
 LEFT_OUT = {"reference", "published", "source"}
 SHOWN, LISTED = 40, 3
 SETTINGS = ("seed", "precision", "threads", "device")
+HASH_SHOWN = 8
+"""Characters of a hash that are shown."""
 
 
 def list_changes(before: Preset, after: Preset) -> tuple[str, ...]:
@@ -26,6 +29,35 @@ def list_run_changes(
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in settings]
     changes = [f"{name}: {one} → {other}" for name, one, other in pairs if one != other]
     return (*list_changes(before.preset, after.preset), *changes)
+
+
+def list_image_changes(before: RunRecord, after: RunRecord) -> tuple[str, ...]:
+    """List the differences between the images of two runs, as in "test images: a → b"."""
+    changes = []
+    if before.data.train_sha256 != after.data.train_sha256:
+        names = _tell_apart(before.data, after.data, "train")
+        changes.append("training images: {} → {}".format(*names))
+    if before.data.test_sha256 != after.data.test_sha256:
+        names = _tell_apart(before.data, after.data, "test")
+        changes.append("test images: {} → {}".format(*names))
+    files = [(hash_of_indices_file(run) or "none")[:HASH_SHOWN] for run in (before, after)]
+    if files[0] != files[1]:
+        changes.append("coreset file: {} → {}".format(*files))
+    return tuple(changes)
+
+
+def hash_of_indices_file(run: RunRecord) -> str | None:
+    """Return the hash of the indices, if they came from a file and not from the preset."""
+    return run.coreset.indices_sha256 if run.coreset and run.coreset.settings is None else None
+
+
+def _tell_apart(before: DataSource, after: DataSource, split: Split) -> tuple[str, str]:
+    """Return the names of two data sets, or their folders or hashes if the names are the same."""
+    names = [
+        (data.source, data.folder or data.source, data.sha256_of(split)[:HASH_SHOWN])
+        for data in (before, after)
+    ]
+    return next((one, other) for one, other in zip(*names, strict=True) if one != other)
 
 
 def _walk(path: str, one: Any, other: Any) -> list[str]:

@@ -12,7 +12,7 @@ from mnistcli.records.comparisons import (
     JournalEntry,
 )
 from mnistcli.records.documents import RunRecord
-from mnistcli.verdict.changes import list_run_changes
+from mnistcli.verdict.changes import list_image_changes, list_run_changes
 from mnistcli.verdict.groups import make_groups
 from mnistcli.verdict.stats import (
     LEVEL,
@@ -66,25 +66,36 @@ def compare_members(members: Sequence[RunRecord | Preset]) -> Comparison:
 
 
 def keep_journal(members: Sequence[RunRecord | Preset]) -> Journal:
-    """List all runs by their start, each with what changed since the previous; no presets."""
-    runs = [one for one in members if isinstance(one, RunRecord)]
-    entries = []
-    before: RunRecord | None = None
-    for run in sorted(runs, key=lambda run: (run.started, run.run_id)):
-        entries.append(
-            JournalEntry(
-                run_id=run.run_id,
-                started=run.started,
-                preset=run.preset.name,
-                seed=run.seed,
-                parameters=run.parameters,
-                accuracy=run.test.accuracy,
-                change=run.test.accuracy - before.test.accuracy if before else None,
-                changes=list_run_changes(before, run) if before else (),
-            )
+    """List all runs by their start, each with what changed since the previous; no presets.
+
+    Accuracies on different test images are not subtracted.
+    """
+    runs = sorted(
+        (one for one in members if isinstance(one, RunRecord)),
+        key=lambda run: (run.started, run.run_id),
+    )
+    entries = [
+        JournalEntry(
+            run_id=run.run_id,
+            started=run.started,
+            preset=run.preset.name,
+            seed=run.seed,
+            parameters=run.parameters,
+            accuracy=run.test.accuracy,
+            change=_subtract(before, run) if before else None,
+            changes=(
+                (*list_run_changes(before, run), *list_image_changes(before, run)) if before else ()
+            ),
         )
-        before = run
+        for before, run in zip([None, *runs], runs, strict=False)
+    ]
     return Journal(entries=tuple(entries))
+
+
+def _subtract(before: RunRecord, after: RunRecord) -> float | None:
+    if before.data.test_sha256 != after.data.test_sha256:
+        return None
+    return after.test.accuracy - before.test.accuracy
 
 
 def _mark_front(groups: Sequence[Group]) -> list[Group]:

@@ -8,15 +8,13 @@ from mnistcli.errors import UsageError
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import Group
 from mnistcli.records.documents import RunRecord
-from mnistcli.verdict.changes import list_run_changes
+from mnistcli.verdict.changes import HASH_SHOWN, hash_of_indices_file, list_run_changes
 from mnistcli.verdict.claims import audit_claims, measured_by_reference, measured_by_runs
 from mnistcli.verdict.stats import Sample, accuracy_interval, wilson_interval
 
 TEST_IMAGES = 10_000
 MNIST_TEST_SHA256 = "a0863a96c44e5666edbb30c4071ee79ca0514c621e6349c5967fc78e7305c891"
 """Hash of the test images that every [reference] and every published figure is about."""
-HASH_SHOWN = 8
-"""Characters of a hash in a group's name."""
 
 
 class Kind(NamedTuple):
@@ -68,12 +66,7 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
 def _kind_of(run: RunRecord) -> Kind:
     # A preset stays the same when its published or measured figures change.
     preset = run.preset.model_copy(update={"published": None, "reference": None})
-    return Kind(preset, run.precision, run.device, run.data.train_sha256, _named_by_file(run))
-
-
-def _named_by_file(run: RunRecord) -> str | None:
-    """Return the hash of the indices, if they came from a file and not from the preset."""
-    return run.coreset.indices_sha256 if run.coreset and run.coreset.settings is None else None
+    return Kind(preset, run.precision, run.device, run.data.train_sha256, hash_of_indices_file(run))
 
 
 def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
@@ -82,7 +75,7 @@ def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
     changes = list(list_run_changes(first, run, ("precision", "device")))
     if run.data.train_sha256 != first.data.train_sha256:
         changes.append("other training images")
-    if file := _named_by_file(run):
+    if file := hash_of_indices_file(run):
         changes.append(f"{run.train_examples:,} images from file {file[:HASH_SHOWN]}")
     return f"{run.preset.name} ({', '.join(changes)})" if changes else run.preset.name
 
@@ -105,7 +98,7 @@ def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> G
     accuracies = [run.test.accuracy for run in runs]
     sample = Sample.of(accuracies)
     single = wilson_interval(last.test.correct, last.test.total)
-    is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not _named_by_file(last)
+    is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not hash_of_indices_file(last)
     return Group(
         name=name,
         source="runs",

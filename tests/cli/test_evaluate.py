@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.examples import fingerprint
+from mnistcli.datasets.idx import EMBEDDED, load_examples
 
 pytestmark = pytest.mark.usefixtures("quick_speed")
 
@@ -47,7 +48,7 @@ def test_confusion_and_digits_add_up(cli: Callable, run: dict, tiny_data: Path) 
 
 def test_mistakes_calibration_and_speed(cli: Callable, run: dict) -> None:
     """On the real test images, which a network of synthetic ones gets wrong."""
-    found = json.loads(cli("evaluate", run["path"], "--json").out)
+    found = json.loads(cli("evaluate", run["path"], "--data", EMBEDDED, "--json").out)
     assert len(found["mistakes"]) == found["total"] - found["correct"] > 1_000
     chances = [mistake["true_probability"] for mistake in found["mistakes"]]
     assert chances == sorted(chances)
@@ -60,7 +61,7 @@ def test_mistakes_calibration_and_speed(cli: Callable, run: dict) -> None:
     assert found["images_per_second"] > 10
     assert 0 < found["milliseconds_per_image"] < 100
     assert found["weights_bytes"] == (Path(run["path"]) / "weights.safetensors").stat().st_size
-    text = cli("evaluate", run["path"]).out
+    text = cli("evaluate", run["path"], "--data", EMBEDDED).out
     assert "worst of" in text
     assert "█" in text
 
@@ -77,10 +78,88 @@ def test_robustness_is_measured_where_asked(cli: Callable, run: dict, tiny_data:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_other_data_is_not_held_against_the_record(cli: Callable, run: dict) -> None:
-    found = json.loads(cli("evaluate", run["path"], "--json").out)
+def test_other_images_are_named_and_not_held_against_the_record(cli: Callable, run: dict) -> None:
+    found = json.loads(cli("evaluate", run["path"], "--data", EMBEDDED, "--json").out)
     assert found["total"] == 10_000
     assert found["matches_record"] is None
+    assert found["own_images"] is False
+    lines = cli("evaluate", run["path"], "--data", EMBEDDED).out.splitlines()
+    assert f" other images than {run['run_id']} was tested on" in lines
+    text = cli("evaluate", run["path"], "--data", EMBEDDED, "--split", "train").out
+    assert f" other images than {run['run_id']} was trained on" in text.splitlines()
+
+
+@pytest.fixture
+def moved(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:  # fmt: skip
+    """A run of `train --data data` on a copy of the images, seen from another folder."""
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copytree(tiny_data, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    coreset = "coreset={size=200, selector={kind='random'}}"
+    answer = cli("train", tiny_preset, "--data", "data", "--json", "-q", "--set", coreset)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path / json.loads(answer.out)["path"]
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_a_run_is_evaluated_on_its_own_images(
+    cli: Callable, moved: Path, tiny_data: Path, split: str
+) -> None:
+    own = json.loads(cli("evaluate", moved, "--split", split, "--json").out)
+    named = cli("evaluate", moved, "--split", split, "--json", "--data", tiny_data)
+    assert own["own_images"] is json.loads(named.out)["own_images"] is True
+    assert own["confusion"] == json.loads(named.out)["confusion"]
+    assert own["data"] == str(moved.parent.parent / "data")
+    assert "other images" not in cli("evaluate", moved, "--split", split).out
+    assert cli("report", moved).code == 0
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+@pytest.mark.parametrize("harm", ["gone", "changed"])
+def test_images_that_are_gone_or_changed_are_said(
+    cli: Callable, moved: Path, tiny_data: Path, split: str, harm: str
+) -> None:
+    data = moved.parent.parent / "data"
+    if harm == "gone":
+        data.rename(data.with_name("renamed"))
+    else:
+        labels = data / f"{'t10k' if split == 'test' else 'train'}-labels-idx1-ubyte"
+        content = bytearray(labels.read_bytes())
+        content[-1] = (content[-1] + 1) % 10
+        labels.write_bytes(content)
+    for answer in (
+        cli("evaluate", moved, "--split", split), cli("evaluate", moved, moved, "--split", split),
+        cli("report", moved),
+    ):  # fmt: skip
+        assert (answer.code, answer.out) == (4, "")
+        assert answer.err.count("\n") == 1
+        assert str(data) in answer.err
+        assert answer.err.endswith(" Name their folder with --data.\n")
+    assert cli("evaluate", moved, "--split", split, "--data", tiny_data).code == 0
+    assert cli("report", moved, "--data", tiny_data).code == 0
+    pictures = cli("evaluate", moved, "--images", "missing.png")
+    assert "missing.png" in pictures.err, "predicting needs no data"
+
+
+def test_an_ensemble_needs_the_same_images(
+    cli: Callable, run: dict, moved: Path, tiny_data: Path
+) -> None:
+    both = (run["path"], moved)
+    assert cli("evaluate", *both).code == 0, "the same images in two folders"
+    labels = moved.parent.parent / "data" / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\0")
+    record = moved / "record.json"
+    sha256 = fingerprint(load_examples("test", labels.parent))
+    record.write_text(record.read_text().replace(run["data"]["test_sha256"], sha256))
+    answer = cli("evaluate", *both)
+    assert (answer.code, answer.out) == (2, "")
+    assert "these runs have different test images" in answer.err
+    text = cli("evaluate", *both, "--data", tiny_data).out
+    assert text.count("other images than") == 1
+    assert f" other images than {moved.name} was tested on" in text.splitlines()
 
 
 def test_a_person_reads_every_number_of_the_matrix(
@@ -149,12 +228,20 @@ def test_several_runs_are_evaluated_as_an_ensemble(
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_the_same_network_twice_is_that_network(cli: Callable, run: dict, tiny_data: Path) -> None:
-    answer = cli("evaluate", run["path"], run["path"], "--data", tiny_data, "--json")
+def test_the_same_network_twice_is_that_network(cli: Callable, run: dict, tmp_path: Path) -> None:
+    copy = shutil.copytree(run["path"], tmp_path / "copy")
+    answer = cli("evaluate", run["path"], copy, "--json")
     found = json.loads(answer.out)
     one, both = found["runs"][0], found["ensemble"]
     assert both["confusion"] == one["confusion"]
     assert both["loss"] == pytest.approx(one["loss"], abs=1e-5)
+
+
+def test_a_run_named_twice_counts_once(cli: Callable, run: dict, runs: Path) -> None:
+    once = json.loads(cli("evaluate", run["path"], f"{run['path']}/record.json", "--json").out)
+    assert once["schema"] == "mnistcli.evaluation/1"
+    document = json.loads(cli("evaluate", runs, *runs.iterdir(), "--json").out)
+    assert len(document["ensemble"]["runs"]) == len(document["runs"]) == 3
 
 
 def test_a_broken_run_does_not_hide_the_others(

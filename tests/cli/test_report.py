@@ -6,11 +6,14 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+from mnistcli.datasets.idx import EMBEDDED
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
@@ -151,10 +154,19 @@ def test_what_cannot_be_read_is_said_and_the_rest_shown(
     assert answer.err.count("\n") == 1
     assert good.name in out.read_text()
     assert report(bad)[0].code == 4
-    other_images = cli("report", good)
+    other_images = cli("report", good, "--data", EMBEDDED)
     assert other_images.code == 4
     assert "--data" in other_images.err
     assert report(good, "--out", tmp_path / "no" / "report.html")[0].code == 4
+
+
+def test_every_run_is_reported_once(train: Callable, cli: Callable, tmp_path: Path) -> None:
+    runs = [train("--seed", seed) for seed in range(2)]
+    again = [*runs, runs[0] / "record.json", runs[0].parent]
+    rows = csv.DictReader(io.StringIO(cli("report", *again, "--csv").out))
+    assert Counter(row["run"] for row in rows) == {run.name: 2 for run in runs}
+    answer = cli("report", *again, "--out", tmp_path / "x.html", "--json")
+    assert json.loads(answer.out)["runs"] == [run.name for run in runs]
 
 
 def test_curves_as_csv(train: Callable, cli: Callable, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_test_images_of_the_run_are_recognized(finished_run: Path, tiny_data
 def test_an_ensemble_of_one_network_is_that_network(finished_run: Path, tiny_data: Path) -> None:
     options = Options(threads=1, data=tiny_data)
     single = evaluate_run(finished_run, "test", options)
-    ensemble = evaluate_ensemble([single, single], "test", options).document.ensemble
+    ensemble = evaluate_ensemble([single, single], "test").document.ensemble
     assert ensemble.confusion == single.document.confusion
     assert ensemble.loss == pytest.approx(single.document.loss, abs=1e-6)
     assert ensemble.runs == (finished_run.name,) * 2

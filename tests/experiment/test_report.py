@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.idx import EMBEDDED, load_examples
 from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.report import SAMPLES, _find_filters, collect_report
@@ -55,7 +55,7 @@ def test_a_coreset_shows_kept_and_dropped_images_of_every_digit(gathered: Report
 
 def test_the_data_of_another_run_is_refused(finished_run: Path) -> None:
     with pytest.raises(FileError, match="--data"):
-        collect_report(finished_run, Options(threads=1))
+        collect_report(finished_run, Options(threads=1, data=EMBEDDED))
 
 
 @pytest.mark.parametrize(

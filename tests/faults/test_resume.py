@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,12 +97,13 @@ def test_what_would_do_nothing_is_refused(cli: Callable, begun: Path) -> None:
     assert cli("curriculum", "--resume", begun, "--quiet").code == 0
 
 
-def test_other_images_are_refused(cli: Callable, begun: Path) -> None:
-    start = begun / "start.json"
-    content = json.loads(start.read_text())
-    content["data"]["folder"] = None
-    start.write_text(json.dumps(content))
-    answer = cli("train", "--resume", begun)
+@pytest.mark.parametrize("file", ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"])
+def test_other_images_are_refused(
+    cli: Callable, begun: Path, tiny_data: Path, tmp_path: Path, file: str
+) -> None:
+    changed = shutil.copytree(tiny_data, tmp_path / "changed")
+    (changed / file).write_bytes((changed / file).read_bytes()[:-1] + b"\0")
+    answer = cli("train", "--resume", begun, "--data", changed)
     assert answer.code == 4
     assert "other images" in answer.err
 

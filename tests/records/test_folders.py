@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mnistcli.errors import FileError
+from mnistcli.preset.loading import load_preset
 from mnistcli.records.folders import (
     create_run_folder,
     find_run,
@@ -15,6 +16,9 @@ from mnistcli.records.folders import (
     remove_leftovers,
     write_files,
 )
+from mnistcli.records.states import BatchDocument
+from mnistcli.records.store import write_document
+from tests.conftest import posix_only
 
 NOW = datetime(2026, 11, 21, 21, 45, 2, tzinfo=UTC)
 
@@ -61,6 +65,44 @@ def test_a_folder_is_replaced_by_the_runs_in_it(tmp_path: Path) -> None:
     assert list_references([str(tmp_path), "sprint"]) == [
         *map(str, (tmp_path / "a", tmp_path / "b")), "sprint",
     ]  # fmt: skip
+
+
+def test_a_run_counts_once_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = Path("runs")
+    for name in ("a", "b"):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "record.json").write_text("{}")
+    batch = BatchDocument(
+        preset=load_preset("sprint"), device="cpu", precision="float32", threads=1,
+        data_folder=None, coreset_file=None, runs={0: "a", 1: "b"},
+    )  # fmt: skip
+    write_document(runs / "both.batch.json", batch)
+    once = ["runs/a", "runs/b"]
+    assert list_references(sorted(map(str, runs.iterdir()))) == once
+    spellings = [
+        "runs/a", "./runs/a/", "runs/b/../a", "runs/a/record.json", str(tmp_path / "runs/a"),
+        "runs", str(tmp_path), "runs/both.batch.json", "sprint", "runs/b", "sprint",
+    ]  # fmt: skip
+    assert list_references(spellings) == [*once, str(tmp_path), "sprint"]
+    assert list_references(["nowhere", "a\0b", "a\0b"]) == ["nowhere", "a\0b"]
+    assert list_references(reversed(spellings))[1:] == ["runs/b", "runs/a", str(tmp_path)]
+
+
+@posix_only
+def test_a_link_to_a_run_is_that_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "record.json").write_text("{}")
+    (tmp_path / "latest").symlink_to(tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "record.json").symlink_to(tmp_path / "run" / "record.json")
+    (tmp_path / "all").symlink_to(tmp_path)
+    for links in ("run", "latest", "latest/record.json", "all", "all/run"):
+        references = [str(tmp_path / "run"), str(tmp_path / links)]
+        assert list_references(references)[:1] == references[:1]
+        assert len(list_references(references)) == 1
 
 
 def test_a_locked_run_is_refused(tmp_path: Path) -> None:

@@ -205,6 +205,59 @@ def test_a_journal_says_what_changed(make: Callable) -> None:
     assert entries[1].changes == ("train.epochs: 4 → 9", "seed: 1 → 2")
 
 
+def data(source: str, train: str, test: str, folder: str | None = None) -> dict:
+    return {"source": source, "folder": folder, "train_sha256": train, "test_sha256": test}
+
+
+def test_a_journal_names_changes_of_data_and_subtracts_nothing_across_test_images(
+    make: Callable,
+) -> None:
+    zeros, ones, twos = (digit * 64 for digit in "012")
+    images = [
+        data("digits", zeros, zeros),
+        data("few", ones, zeros),
+        data("few", ones, zeros, "/moved/few"),
+        data("letters", twos, ones, "/a/letters"),
+        data("letters", ones, zeros, "/b/letters"),
+        data("letters", zeros, zeros, "/b/letters"),
+    ]
+    found = [make(SPRINT, seed, 0.9 + seed / 100, data=one) for seed, one in enumerate(images)]
+    entries = keep_journal(reversed(found)).entries
+    assert [entry.changes for entry in entries] == [
+        (),
+        ("seed: 0 → 1", "training images: digits → few"),
+        ("seed: 1 → 2",),
+        ("seed: 2 → 3", "training images: few → letters", "test images: few → letters"),
+        (
+            "seed: 3 → 4", "training images: /a/letters → /b/letters",
+            "test images: /a/letters → /b/letters",
+        ),
+        ("seed: 4 → 5", "training images: 11111111 → 00000000"),
+    ]  # fmt: skip
+    changes = [entry.change for entry in entries]
+    assert [change is None for change in changes] == [True, False, False, True, True, False]
+    assert changes[1] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("change", [{"device": "mps"}, {"precision": "bfloat16"}, {"threads": 2}])
+def test_a_journal_names_every_setting(make: Callable, change: dict) -> None:
+    later = {"started": "2026-02-01T00:00:00", "run_id": "later"}
+    journal = keep_journal([make(SPRINT, 0, 0.9), make(SPRINT, 0, 0.9, **later, **change)])
+    ((name, value),) = change.items()
+    (line,) = journal.entries[1].changes
+    assert line.startswith(f"{name}: ")
+    assert line.endswith(f" → {value}")
+
+
+def test_a_journal_names_indices_from_a_file(make: Callable) -> None:
+    coreset = {
+        "settings": None, "size": 2, "total": 600, "class_counts": (2, *[0] * 9), "seconds": {},
+        "indices_sha256": "c0ffee" * 10, "indices_file": "indices.npz",
+    }  # fmt: skip
+    journal = keep_journal([make(SPRINT, 0, 0.9), make(SPRINT, 1, 0.9, coreset=coreset)])
+    assert journal.entries[1].changes == ("seed: 0 → 1", "coreset file: none → c0ffeec0")
+
+
 def test_changes_are_told_field_by_field() -> None:
     other = load_preset(
         "sprint",

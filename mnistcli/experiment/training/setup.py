@@ -111,7 +111,7 @@ def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
     machine = choose_machine(options)
     network = build_network(start.preset, start.seed, machine)
     images = load_data(start.preset, options, machine)
-    if images.source.train_sha256 != start.data.train_sha256:
+    if not images.source.has_images_of(start.data):
         raise FileError(
             f'cannot resume "{folder}": it was started with other images. '
             "Name their folder with --data."
