@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mnistcli.preset.choices import Split
@@ -52,9 +53,9 @@ def hash_of_indices_file(run: RunRecord) -> str | None:
 
 
 def _tell_apart(before: DataSource, after: DataSource, split: Split) -> tuple[str, str]:
-    """Return the names of two data sets, or their folders or hashes if the names are the same."""
+    """Return the names of two data sets, or their paths or hashes if the names are the same."""
     names = [
-        (data.source, data.folder or data.source, data.sha256_of(split)[:HASH_SHOWN])
+        (Path(data.source).name, data.folder or data.source, data.sha256_of(split)[:HASH_SHOWN])
         for data in (before, after)
     ]
     return next((one, other) for one, other in zip(*names, strict=True) if one != other)

@@ -215,7 +215,7 @@ def test_a_journal_names_changes_of_data_and_subtracts_nothing_across_test_image
     zeros, ones, twos = (digit * 64 for digit in "012")
     images = [
         data("digits", zeros, zeros),
-        data("few", ones, zeros),
+        data("/some/where/few", ones, zeros),
         data("few", ones, zeros, "/moved/few"),
         data("letters", twos, ones, "/a/letters"),
         data("letters", ones, zeros, "/b/letters"),
