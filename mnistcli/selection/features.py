@@ -30,6 +30,8 @@ def project(pixels: Floats) -> Floats:
     """Return the first 50 principal components, float32 (n, 50), or fewer for fewer images."""
     from sklearn.decomposition import PCA  # takes a second, which a training without it is spared
 
+    if np.ptp(pixels, axis=0).max() == 0:  # a single image, or copies of one: nothing varies
+        return np.zeros((len(pixels), 1), dtype=np.float32)
     components = min(COMPONENTS, *pixels.shape)
     pca = PCA(components, svd_solver="covariance_eigh")
     return np.ascontiguousarray(pca.fit_transform(pixels), dtype=np.float32)

@@ -43,6 +43,35 @@ def test_every_method_gives_the_exact_size_without_repetition(method: str, data)
     assert np.array_equal(chosen, select(selector, groups, values, np.random.default_rng(seed)))
 
 
+@pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_any_labels_give_the_exact_size_or_one_line(method: spec.Method, data) -> None:
+    """Few images, unbalanced, of one digit only, or copies of each other."""
+    digits = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=10, unique=True))
+    labels = np.array(data.draw(st.lists(st.sampled_from(digits), min_size=1, max_size=40)))
+    size = data.draw(st.integers(1, len(labels)))
+    balance = data.draw(st.sampled_from(["equal", "proportional", "free"]))
+    seed = data.draw(st.integers(0, 1_000))
+    rng = np.random.default_rng(seed)
+    distinct = data.draw(st.integers(1, len(labels)))
+    values = inputs(method, distinct, seed)[rng.integers(0, distinct, len(labels))]
+    selector = default_selector(method)
+    try:
+        chosen = select(selector, divide(labels, size, balance), values, rng)
+    except PresetError as error:
+        assert balance == "equal" or isinstance(selector, spec.KMeans), error
+        assert "\n" not in str(error)
+        return
+    assert len(chosen) == size
+    assert chosen.dtype == np.int64
+    assert (np.diff(chosen) > 0).all()
+    assert 0 <= chosen[0] <= chosen[-1] < len(labels)
+    if balance == "proportional":
+        counts = np.bincount(labels[chosen], minlength=10)
+        assert (np.abs(counts - size * np.bincount(labels, minlength=10) / len(labels)) < 1).all()
+
+
 @pytest.mark.parametrize(
     "selector",
     [default_selector("random"), spec.KMeansSpread(kind="kmeans_spread", clusters=4)],

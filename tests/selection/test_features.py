@@ -35,3 +35,12 @@ def test_principal_components_keep_what_varies_most() -> None:
     assert points.shape == (300, 50)
     assert (np.sign(points[::2, 0]) != np.sign(points[1::2, 0])).all()
     assert project(pixels[:20]).shape == (20, 20)
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_images_that_do_not_vary_coincide(count: int) -> None:
+    pixels = np.full((count, 784), 0.5, dtype=np.float32)
+    points = project(pixels)
+    assert len(points) == count
+    assert not points.any()
+    assert measure_coverage(points, np.array([0])) == (0, 0)

@@ -64,7 +64,7 @@ def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: St
             network = build_network(preset, own, machine)
             recipe = make_recipe(preset, own, machine)
             everything = torch.arange(len(examples))
-            parts = [everything[part::PARTS] for part in range(PARTS)]
+            parts = [everything[part::PARTS] for part in range(min(PARTS, len(examples)))]
             plan = PlannedCourse.of(parts * preset.train.epochs)
             state = LoopState(make_learner(preset, network, plan.sizes, recipe))
             collector = Collector(network.model, examples, preset.normalization)

@@ -160,7 +160,8 @@ def _cluster(features: Floats, clusters: int, rng: Generator) -> "KMeans":
     seed = int(rng.integers(2**31))
     if clusters > len(features):
         raise PresetError(
-            f"coreset.selector.clusters: {clusters:,} clusters of {len(features):,} images"
+            f"coreset.selector.clusters: {clusters:,} clusters of {len(features):,} images. "
+            "Lower it."
         )
     with warnings.catch_warnings():
         # Where images coincide there are fewer clusters, which `medoids` makes up for.

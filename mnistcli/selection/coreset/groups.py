@@ -25,7 +25,8 @@ def divide(
 ) -> list[Group]:
     """Return the groups to select from: one for each digit, or a single one if `balance` is free.
 
-    Proportional counts are rounded by the largest remainder, so that they add up to `size`.
+    Proportional counts are rounded by the largest remainder, so that they add up to `size`. A digit
+    whose count is 0 has no group.
 
     Args:
         labels: (n,).
@@ -45,6 +46,7 @@ def divide(
     return [
         Group(np.flatnonzero(labels == digit), int(number))
         for digit, number in zip(digits, count(digits, totals, size), strict=True)
+        if number
     ]
 
 

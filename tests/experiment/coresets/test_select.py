@@ -16,7 +16,7 @@ from mnistcli.experiment.coresets.select import (
     select_coreset,
 )
 from mnistcli.experiment.machine import Machine
-from mnistcli.preset.coreset import Coreset
+from mnistcli.preset.coreset import METHODS, Coreset
 
 CPU = Machine(torch.device("cpu"), torch.float32, 1)
 
@@ -52,6 +52,28 @@ def test_only_what_a_method_needs_is_computed_and_once(
     inputs.values(settings)
     assert started(events) == stages
     assert (inputs.cost(settings) > 0) == bool(stages)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("features", ["pixels", "pca", "network"])
+def test_very_few_images_give_every_method_what_it_needs(count: int, features: str) -> None:
+    generator = torch.Generator().manual_seed(count)
+    images = torch.randint(0, 256, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    images[-1] = images[0]
+    few = Examples(images, torch.tensor([7, 7, 7, 1, 7])[:count])
+    stages = Stages(lambda event: None)
+    inputs = SelectionInputs(few, 0, CPU, stages)
+    for method in METHODS:
+        clusters = {"clusters": 1} if method == "kmeans" else {}
+        for size in range(1, count + 1):
+            settings = Coreset.model_validate(
+                {
+                    "size": size, "balance": "proportional", "features": features,
+                    "selector": {"kind": method, **clusters},
+                }
+            )  # fmt: skip
+            found = select_coreset(settings, few, 0, inputs, stages)
+            assert len(set(found.indices.tolist())) == size == sum(found.class_counts)
 
 
 def test_the_seed_decides_the_choice(examples: Examples) -> None:
