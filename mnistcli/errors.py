@@ -11,6 +11,7 @@
 A message is one line: `what is wrong: which value. What to do.`
 """
 
+import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
@@ -101,6 +102,21 @@ def as_error(error: Exception) -> MnistcliError:
     if isinstance(error, MnistcliError):
         return error
     return MnistcliError(f"internal fault, please report it: {type(error).__name__}: {error}")
+
+
+def require_text(name: str) -> str:
+    """Return a name as it is, if it is text: a JSON document can hold nothing else.
+
+    Raises:
+        UsageError: it has bytes that are not valid in this system's encoding.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="backslashreplace").decode().replace("\\udc", "\\x")
+        encoding = sys.getfilesystemencoding().upper()
+        raise UsageError(f'a name is not {encoding} text: "{shown}". Rename it.') from error
+    return name
 
 
 def suggest(name: str, known: list[str]) -> str:

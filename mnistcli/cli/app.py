@@ -1,6 +1,7 @@
 """The app: its commands, and the place where errors become a line and an exit code."""
 
 import gc
+import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -19,7 +20,7 @@ from mnistcli.cli.output import print_error, write
 from mnistcli.cli.report import report
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
-from mnistcli.errors import ExitCode, as_error
+from mnistcli.errors import ExitCode, as_error, require_text
 from mnistcli.process import Stopped, handle_signals, tune_process
 
 FIRST_COMMANDS = """\
@@ -94,6 +95,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
+        _check_names()
         return int(app(prog_name="mnistcli", standalone_mode=False) or ExitCode.OK)
     except TyperException as error:
         return _fail(error.exit_code, error.format_message().replace("Value error, ", ""))
@@ -104,6 +106,17 @@ def _run() -> int:
     except Exception as error:
         known = as_error(error)
         return _fail(known.exit_code, str(known))
+
+
+def _check_names() -> None:
+    """Refuse, before anything starts, names that no document can hold.
+
+    Raises:
+        UsageError: an argument or a variable is not text.
+    """
+    variables = (value for name, value in os.environ.items() if name.startswith("MNISTCLI_"))
+    for name in (*sys.argv[1:], *variables):
+        require_text(name)
 
 
 def _fail(code: int, message: str) -> int:

@@ -9,6 +9,7 @@ from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Machine, Options
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import DataSource
+from mnistcli.records.folders import name_absolutely
 
 EMBEDDED_NAME = "MNIST (embedded)"
 
@@ -33,7 +34,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
     examples, test = load_examples("train", options.data), load_examples("test", options.data)
     source = DataSource(
         source=str(options.data) if options.data else EMBEDDED_NAME,
-        folder=str(options.data.absolute()) if options.data else None,
+        folder=name_absolutely(options.data) if options.data else None,
         train_sha256=fingerprint(examples),
         test_sha256=fingerprint(test),
     )

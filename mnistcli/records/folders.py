@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mnistcli.errors import FileError, reason_of
+from mnistcli.errors import FileError, UsageError, reason_of, require_text
 from mnistcli.records import files
 from mnistcli.records.states import BatchDocument
 from mnistcli.records.store import BATCH_SUFFIX, LOCK, RECORD, START, STATE, read_document
@@ -78,6 +78,19 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         files.write_atomically(folder / Path(name).name, content)
 
 
+def name_absolutely(path: Path) -> str:
+    """Return an absolute path as text.
+
+    Raises:
+        UsageError: the current folder's name is not text.
+        FileError: the current folder was removed.
+    """
+    try:
+        return require_text(str(path.absolute()))
+    except OSError as error:
+        raise FileError(f'cannot find "{path}": {reason_of(error)}') from error
+
+
 def find_run(reference: str) -> Path:
     """Return the folder of a finished run, named by itself or by its record.json.
 
@@ -86,6 +99,10 @@ def find_run(reference: str) -> Path:
     """
     path = Path(reference)
     folder = path.parent if path.name == RECORD else path
+    try:
+        require_text(reference)
+    except UsageError as error:  # found in a folder
+        raise FileError(str(error)) from error
     if not _has_any(folder, RECORD):
         raise FileError(f'"{reference}" is not a run: it has no {RECORD}')
     return folder

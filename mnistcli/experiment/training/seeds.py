@@ -19,7 +19,12 @@ from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped
 from mnistcli.records.comparisons import FailedRun, RunsDocument
 from mnistcli.records.documents import RunRecord
-from mnistcli.records.folders import create_run_folder, read_folder, write_files
+from mnistcli.records.folders import (
+    create_run_folder,
+    name_absolutely,
+    read_folder,
+    write_files,
+)
 from mnistcli.records.states import BatchDocument
 from mnistcli.records.store import (
     BATCH_SUFFIX,
@@ -126,6 +131,8 @@ def create_batch(
     Raises:
         FileError: they cannot be written.
     """
+    data_folder = name_absolutely(options.data) if options.data else None
+    coreset_file = name_absolutely(coreset) if coreset else None
     now = datetime.now(UTC)
     folders = {seed: create_run_folder(options.out, preset.name, seed, now) for seed in seeds}
     document = BatchDocument(
@@ -133,8 +140,8 @@ def create_batch(
         device=options.device,
         precision=options.precision,
         threads=options.threads or 1,
-        data_folder=str(options.data.absolute()) if options.data else None,
-        coreset_file=str(coreset.absolute()) if coreset else None,
+        data_folder=data_folder,
+        coreset_file=coreset_file,
         runs={seed: folder.name for seed, folder in folders.items()},
     )
     first = folders[seeds[0]]

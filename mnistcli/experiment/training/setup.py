@@ -11,7 +11,7 @@ from mnistcli.experiment.machine import Machine, Options, choose_machine, list_v
 from mnistcli.experiment.network import Network, build_network, check_batches
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import Repetition, RunRecord
-from mnistcli.records.folders import create_run_folder
+from mnistcli.records.folders import create_run_folder, name_absolutely
 from mnistcli.records.states import RunStart
 from mnistcli.records.store import START, read_document, write_document
 from mnistcli.selection.coreset.groups import divide
@@ -131,7 +131,7 @@ def _make_start(
         precision=machine.precision_name,
         threads=machine.threads,
         data=data.source,
-        coreset_file=str(coreset.absolute()) if coreset else None,
+        coreset_file=name_absolutely(coreset) if coreset else None,
         repeats=None,
     )
 
