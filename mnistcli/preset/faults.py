@@ -1,7 +1,7 @@
 """Validation errors of pydantic → one line: the field's path, what is wrong, what is allowed."""
 
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -11,15 +11,28 @@ from mnistcli.errors import suggest
 TAG = "kind"
 
 
+class Fault(NamedTuple):
+    """Where a validation error is, and pydantic's name of its kind."""
+
+    path: tuple[str, ...]
+    kind: str
+
+
 def describe_fault(error: ValidationError, model: type[BaseModel], data: Any) -> str:
     """Return one line about the first error in `data`, and the number of further ones."""
     faults = error.errors(include_url=False)
     first = faults[0]
-    text = f"{_path(first, data)}: {_reason(first, model)}".removeprefix(": ")
+    text = f"{'.'.join(_path(first, data))}: {_reason(first, model)}".removeprefix(": ")
     return text if len(faults) == 1 else f"{text} (and {len(faults) - 1} more)"
 
 
-def _path(fault: ErrorDetails, data: Any) -> str:
+def locate_fault(error: ValidationError, data: Any) -> Fault:
+    """Return where the first error in `data` is."""
+    first = error.errors(include_url=False)[0]
+    return Fault(_path(first, data), first["type"])
+
+
+def _path(fault: ErrorDetails, data: Any) -> tuple[str, ...]:
     """Return the path as its author wrote it; pydantic puts the kind between a field's names."""
     keys: list[str] = []
     here = tagged = data
@@ -33,7 +46,7 @@ def _path(fault: ErrorDetails, data: Any) -> str:
             here = here[key]
         except (KeyError, IndexError, TypeError):
             here = None
-    return ".".join(keys)
+    return tuple(keys)
 
 
 def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
@@ -54,7 +67,12 @@ def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return str(context["error"])
     message = fault["msg"][0].lower() + fault["msg"][1:]
-    return message if isinstance(got, dict | list) else f"{message}, got {_shorten(got)}"
+    if isinstance(got, dict | list):
+        return message
+    message = f"{message}, got {_shorten(got)}"
+    if context.get("le") == 1 and 2 <= got <= 100:
+        return f"{message}. Use {got / 100:g} for {got:g} %."
+    return message
 
 
 def _shorten(value: Any) -> str:

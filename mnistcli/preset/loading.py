@@ -1,5 +1,6 @@
 """Find presets by name or path, read, override, validate and copy them."""
 
+import codecs
 import json
 import re
 import tomllib
@@ -11,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistcli.errors import FileError, PresetError, reason_of, suggest
-from mnistcli.preset.faults import describe_fault
+from mnistcli.preset.faults import describe_fault, locate_fault
+from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
 
 PACKAGE = Path(__file__).parent.parent
@@ -66,9 +68,11 @@ def read_preset_text(path: Path) -> str:
     if len(content) > SIZE_LIMIT:
         raise PresetError(f'the preset "{path}" is larger than {SIZE_LIMIT:,} bytes')
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")  # Windows' editors put a byte-order mark first
     except UnicodeDecodeError as error:
-        raise PresetError(f'the preset "{path}" is not a UTF-8 text file') from error
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        found = "is a UTF-16 text file" if is_utf16 else "is not a UTF-8 text file"
+        raise PresetError(f'the preset "{path}" {found}. Save it as UTF-8.') from error
     if control := CONTROL.search(text):
         raise PresetError(f'the preset "{path}" has a control character, U+{ord(control[0]):04X}')
     return text
@@ -81,34 +85,47 @@ def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
 
     Args:
         reference: name of a bundled preset, or path of a TOML file.
-        overrides: `a.b=c` each, with c as in TOML; a bare word is a string.
+        overrides: `a.b=c` each, with c as in TOML or JSON; a bare word is a string, and none
+            removes the field.
 
     Raises:
         PresetError: the preset or an override is invalid.
     """
     path = find_preset(reference)
     data = _parse_toml(path, read_preset_text(path))
-    data.setdefault("name", path.stem)
-    if any(re.split(r"[.=]", override)[0].strip() not in NOT_TRAINED for override in overrides):
+    changes = [Override.parse(override) for override in overrides]
+    if any(change.path[0] not in NOT_TRAINED for change in changes):
         data.pop("published", None)
         data.pop("reference", None)
-    for override in overrides:
-        _apply_override(data, override)
-    return validate_preset(data, reference)
+    for override in changes:
+        override.apply(data)
+    if data.get("name") is None:
+        data["name"] = path.stem
+    return validate_preset(data, reference, changes)
 
 
-def validate_preset(data: Json, origin: str) -> Preset:
+def validate_preset(data: Json, origin: str, overrides: Sequence[Override] = ()) -> Preset:
     """Return the preset that `data` describes.
 
+    Args:
+        data: content of a preset.
+        origin: its name or path.
+        overrides: changes that `data` already has. A value is read again if its field's type
+            shows what it means, and then `data` is changed.
+
     Raises:
-        PresetError: `data` is invalid; the message names `origin` and the field.
+        PresetError: `data` is invalid; the message names `origin` or --set, and the field.
     """
     try:
         return Preset.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        raise PresetError(
-            f'invalid preset "{origin}": {describe_fault(error, Preset, data)}'
-        ) from error
+        reason, fault = describe_fault(error, Preset, data), locate_fault(error, data)
+        if (own := _find_override(overrides, fault.path)) is None:
+            raise PresetError(f'invalid preset "{origin}": {reason}') from error
+        if own.path == fault.path and own.reread(data, fault.kind):
+            return validate_preset(data, origin, overrides)
+        advice = own.advise(fault.kind) if own.path == fault.path else ""
+        raise PresetError(f"invalid --set: {reason}{advice and f'. {advice}'}") from error
     except (ValueError, RecursionError) as error:
         raise PresetError(f'invalid preset "{origin}": {error}') from error
 
@@ -126,7 +143,7 @@ def copy_preset(reference: str, destination: Path) -> Path:
     try:
         if destination.is_dir():
             target = destination / source.name
-        with target.open("x", encoding="utf-8") as file:
+        with target.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
     except FileExistsError as error:
         raise FileError(
@@ -172,38 +189,13 @@ def _last_comments(text: str) -> str:
     return "".join(reversed(list(takewhile(lambda line: line.lstrip().startswith("#"), lines))))
 
 
-def _apply_override(data: Json, override: str) -> None:
-    path, separator, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not separator or not all(keys):
-        raise PresetError(f'invalid --set: "{override}". Use "a.b=c", as in train.epochs=5.')
-    target: Any = data
-    for depth, key in enumerate(keys[:-1]):
-        target = _descend(target, key, ".".join(keys[: depth + 1]))
-    if isinstance(target, list):
-        target[_list_index(target, keys[-1], path)] = _parse_value(text)
-    else:
-        target[keys[-1]] = _parse_value(text)
-
-
-def _descend(target: Any, key: str, path: str) -> Any:
-    if isinstance(target, list):
-        child = target[_list_index(target, key, path)]
-    else:
-        child = target.setdefault(key, {})
-    if not isinstance(child, dict | list):
-        raise PresetError(f"invalid --set: {path} is a single value and has no fields")
-    return child
-
-
-def _list_index(target: list[Any], key: str, path: str) -> int:
-    if not (key.isascii() and key.isdigit()) or int(key) >= len(target):
-        raise PresetError(f"invalid --set: {path} needs an index from 0 to {len(target) - 1}")
-    return int(key)
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text
+def _find_override(overrides: Sequence[Override], path: tuple[str, ...]) -> Override | None:
+    """Return the override of the field at `path`, else one of a field in it or around it."""
+    for override in reversed(overrides):
+        if override.path == path:
+            return override
+    for override in reversed(overrides):
+        shared = min(len(override.path), len(path))
+        if shared and override.path[:shared] == path[:shared]:
+            return override
+    return None

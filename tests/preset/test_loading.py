@@ -1,3 +1,4 @@
+import codecs
 from pathlib import Path
 from time import process_time
 
@@ -181,6 +182,32 @@ def test_an_unknown_name_is_corrected_or_all_are_listed() -> None:
 @pytest.mark.parametrize("reference", ["missing.toml", "folder/", "../x", "a\0b.toml"])
 def test_an_unreadable_file_is_said(reference: str) -> None:
     assert "cannot read" in fault(reference)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path, newline: str) -> None:
+    text = (PRESETS / "sevenconv.toml").read_text(encoding="utf-8").replace("\n", newline)
+    path = tmp_path / "sevenconv.toml"
+    path.write_bytes(codecs.BOM_UTF8 + text.encode())
+    assert load_preset(str(path)) == load_preset("sevenconv")
+    copied = copy_preset(str(path), tmp_path / "copy.toml").read_bytes()
+    assert not copied.startswith(codecs.BOM_UTF8)
+    assert b"\r\r" not in copied
+    assert load_preset(str(tmp_path / "copy.toml")).model == load_preset("sevenconv").model
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_another_encoding_is_one_clear_line(tmp_path: Path, encoding: str) -> None:
+    text = (PRESETS / "onebyone.toml").read_text(encoding="utf-8").replace("title", "# ü\ntitle", 1)
+    path = tmp_path / "x.toml"
+    bom = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    path.write_bytes(bom + text.encode(encoding, errors="ignore"))
+    kind = "a UTF-16 text file" if bom or encoding == "utf-16" else "not a UTF-8 text file"
+    words = f'the preset "{path}" is {kind}. Save it as UTF-8.'
+    for read in (load_preset, lambda name: copy_preset(name, tmp_path / "copy.toml")):
+        with pytest.raises(PresetError) as raised:
+            read(str(path))
+        assert str(raised.value) == words
 
 
 def test_a_file_that_is_no_preset_is_said(tmp_path: Path) -> None:
