@@ -111,12 +111,13 @@ def cli() -> Callable[..., Answer]:
     return run_command
 
 
-def run_command(*arguments: object) -> Answer:
+def run_command(*arguments: object, encoding: str = "utf-8") -> Answer:
     """Return the exit code of `mnistcli ARGUMENTS…`, its stdout and its stderr."""
     threads = torch.get_num_threads()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     out, err = (
-        TextIOWrapper(BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2)
+        TextIOWrapper(BytesIO(), encoding=encoding, newline="", write_through=True)
+        for _ in range(2)
     )
     with (
         patch.object(sys, "argv", ["mnistcli", *map(str, arguments)]),
@@ -128,7 +129,7 @@ def run_command(*arguments: object) -> Answer:
     torch.set_num_threads(threads)
     for number, handler in handlers.items():
         signal.signal(number, handler)
-    texts = (stream.buffer.getvalue().decode() for stream in (out, err))
+    texts = (stream.buffer.getvalue().decode(encoding) for stream in (out, err))
     return Answer(int(ending.value.code or 0), *texts)
 
 

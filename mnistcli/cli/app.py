@@ -18,6 +18,7 @@ from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.guide import guide
 from mnistcli.cli.output import print_error, write
 from mnistcli.cli.report import report
+from mnistcli.cli.streams import prepare_streams
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, as_error, require_text
@@ -83,9 +84,7 @@ def common(
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     tune_process()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    prepare_streams()
     handle_signals()
     code = _run()
     # Saves half a second: the collector need not traverse what the exiting process frees anyway.

@@ -72,7 +72,7 @@ def show_comparison(
     members: "Sequence[RunRecord | Preset]", form: Format, fail_on: str | None, *, as_json: bool
 ) -> None:
     """Show the comparison, and exit with 3 if a group is worse and --fail-on says so."""
-    from mnistcli.cli.output import show, write
+    from mnistcli.cli.output import show, write_data
     from mnistcli.display.compare import as_csv, as_markdown, comparison_view
     from mnistcli.verdict.compare import compare_members
 
@@ -81,9 +81,9 @@ def show_comparison(
         case "table":
             show(comparison, comparison_view(comparison), as_json=as_json)
         case "csv":
-            write(as_csv(comparison))
+            write_data(as_csv(comparison))
         case "markdown":
-            write(as_markdown(comparison))
+            write_data(as_markdown(comparison))
     if fail_on and any(each.verdict == fail_on for each in comparison.differences):
         raise typer.Exit(ExitCode.CHECK_FAILED)
 

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> None:
     """Print the document's JSON, or its view for a person."""
     if as_json:
-        write(document.model_dump_json(indent=2) + "\n")
+        write_data(document.model_dump_json(indent=2) + "\n")
     else:
         show_view(view)
 
@@ -53,17 +53,31 @@ def show_preset(preset: "Preset") -> None:
     """Print a preset with all of its fields, as JSON."""
     from mnistcli.records.documents import PresetDocument
 
-    write(PresetDocument(preset=preset).model_dump_json(indent=2) + "\n")
+    write_data(PresetDocument(preset=preset).model_dump_json(indent=2) + "\n")
 
 
-def write(text: str) -> None:
+def write_data(text: str) -> None:
+    """Write what a program reads to stdout: as UTF-8, whatever the terminal's encoding is.
+
+    Raises:
+        FileError: as `write` does.
+    """
+    write(text.encode())
+
+
+def write(content: str | bytes) -> None:
     """Write to stdout. A closed pipe, as behind `| head -1`, is no error.
 
     Raises:
         FileError: stdout cannot be written, as on a full disk.
     """
+    if sys.stdout is None:  # as with >&-
+        raise FileError("cannot write to stdout: it is closed")
     try:
-        sys.stdout.write(text)
+        if isinstance(content, bytes):
+            sys.stdout.buffer.write(content)
+        else:
+            sys.stdout.write(content)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout again at exit; that must not raise a second time.

@@ -29,14 +29,14 @@ def list_(as_json: JsonOption = False) -> None:
 @app.command("show")
 def show_(preset: PresetArgument, as_json: JsonOption = False) -> None:
     """Print a preset's TOML file, or all of its fields as JSON."""
-    from mnistcli.cli.output import show_preset, write
+    from mnistcli.cli.output import show_preset, write_data
     from mnistcli.preset.loading import find_preset, load_preset, read_preset_text
 
     loaded = load_preset(preset)
     if as_json:
         show_preset(loaded)
     else:
-        write(read_preset_text(find_preset(preset)))
+        write_data(read_preset_text(find_preset(preset)))
 
 
 @app.command()
@@ -74,7 +74,7 @@ def schema() -> None:
     """Print the JSON Schema of a preset, for editors and other tools."""
     import json
 
-    from mnistcli.cli.output import write
+    from mnistcli.cli.output import write_data
     from mnistcli.preset.schema import Preset
 
-    write(json.dumps(Preset.model_json_schema(), indent=2) + "\n")
+    write_data(json.dumps(Preset.model_json_schema(), indent=2) + "\n")

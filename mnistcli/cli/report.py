@@ -61,14 +61,14 @@ def report(
 
 def print_curves(references: list[str]) -> None:
     """Print every epoch of every run that can be read."""
-    from mnistcli.cli.output import write
+    from mnistcli.cli.output import write_data
     from mnistcli.display.curves import curves_as_csv
     from mnistcli.records.folders import find_run
     from mnistcli.records.store import read_record
 
     records, faults = read_each(references, lambda reference: read_record(find_run(reference)))
     if records:
-        write(curves_as_csv(records))
+        write_data(curves_as_csv(records))
     exit_if(faults)
 
 
