@@ -3,18 +3,21 @@
 import gzip
 import hashlib
 import zlib
+from math import prod
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mnistcli.datasets.contents import HEAD, check_folder, describe_content, list_some
 from mnistcli.datasets.examples import CLASSES, SIDE, Examples
 from mnistcli.errors import FileError, reason_of
 from mnistcli.preset.choices import Split
 
 EMBEDDED = Path(__file__).parent.parent / "mnist"
 COUNT_LIMIT = 1_000_000
-IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049
+IMAGE_MAGIC, LABEL_MAGIC, GZIP_MAGIC = 2051, 2049, b"\x1f\x8b"
+WANTED = "Name a folder with the four IDX files of MNIST."
 
 FILES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -61,51 +64,62 @@ def load_examples(split: Split, folder: Path | None = None) -> Examples:
 def _find(folder: Path | None, name: str) -> Path:
     if folder is None:
         return EMBEDDED / f"{name}.gz"
-    for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
-        for ending in ("", ".gz"):
-            path = place / f"{name}{ending}"
-            try:
+    check_folder(folder, WANTED)
+    try:
+        for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
+            for path in (place / name, place / f"{name}.gz"):
                 if path.is_file():
                     return path
-            except (OSError, ValueError) as error:
-                raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
-    raise FileError(f'"{folder}" has no {name} or {name}.gz. It must hold the four MNIST files.')
+        found = list_some(folder)
+    except OSError as error:
+        raise FileError(f'cannot read "{folder}": {reason_of(error)}') from error
+    raise FileError(f'"{folder}" has no {name} or {name}.gz. {found} {WANTED}')
 
 
 def _read_idx(path: Path, magic: int, item_shape: tuple[int, ...]) -> Tensor:
     """Return the content of an IDX file, with its header, as uint8 (bytes,)."""
-    dimensions = 1 + len(item_shape)
-    header_size = 4 + 4 * dimensions
-    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as file:
-            header = file.read(header_size)
-            size = _check_header(path, header, magic, item_shape)
-            # One byte more than allowed tells a longer file without unpacking it.
-            body = file.read(size + 1)
+        with path.open("rb") as file:
+            # Browsers and servers unpack a file but keep its name, or the other way round.
+            is_packed = file.read(2) == GZIP_MAGIC
+            file.seek(0)
+            with gzip.open(file) if is_packed else file as content:
+                head = content.read(HEAD)
+                size = _check_header(path, head, magic, item_shape)
+                # One byte more than allowed tells a longer file without unpacking it.
+                body = head + content.read(max(0, size + 1 - len(head)))
     except (OSError, EOFError, zlib.error) as error:
         raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
     if len(body) != size:
         what = "is truncated" if len(body) < size else "is too long"
         raise FileError(f'"{path}" {what}: its header says {size:,} bytes')
-    return torch.frombuffer(bytearray(header + body), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(body), dtype=torch.uint8)
 
 
-def _check_header(path: Path, header: bytes, magic: int, item_shape: tuple[int, ...]) -> int:
-    """Check the header of an IDX file and return the number of bytes that must follow it."""
-    numbers = [int.from_bytes(header[i : i + 4]) for i in range(0, len(header), 4)]
-    if len(header) < 8 + 4 * len(item_shape):
+def _check_header(path: Path, head: bytes, magic: int, item_shape: tuple[int, ...]) -> int:
+    """Check the header of an IDX file, and return the number of bytes that the file must have."""
+    length = 8 + 4 * len(item_shape)
+    found, count, *shape = (int.from_bytes(head[i : i + 4]) for i in range(0, length, 4))
+    if found != magic:
+        raise FileError(f'"{path}" {_explain(head, magic)}. {WANTED}')
+    if len(head) < length:
         raise FileError(f'"{path}" is truncated: its header is incomplete')
-    if numbers[0] != magic:
-        raise FileError(f'"{path}" is not the expected IDX file: magic number {numbers[0]}')
-    if tuple(numbers[2:]) != item_shape:
-        raise FileError(f'"{path}" has images of {numbers[2:]} pixels, not 28 by 28')
-    if numbers[1] > COUNT_LIMIT:
-        raise FileError(f'"{path}" has {numbers[1]:,} items. The limit is {COUNT_LIMIT:,}.')
-    size = numbers[1]
-    for extent in item_shape:
-        size *= extent
-    return size
+    if tuple(shape) != item_shape:
+        raise FileError(f'"{path}" has images of {shape} pixels, not 28 by 28')
+    if count > COUNT_LIMIT:
+        raise FileError(f'"{path}" has {count:,} items. The limit is {COUNT_LIMIT:,}.')
+    return length + count * prod(item_shape)
+
+
+def _explain(head: bytes, magic: int) -> str:
+    """Return what a file holds that has not the expected magic number."""
+    kinds = {IMAGE_MAGIC: "images", LABEL_MAGIC: "labels"}
+    found = int.from_bytes(head[:4])
+    if found in kinds:
+        return f"has {kinds[found]}, not {kinds[magic]}"
+    if kind := describe_content(head):
+        return f"is {kind}, not an IDX file"
+    return f"is not the expected IDX file: magic number {found}"
 
 
 def _check_canonical(names: tuple[str, str], contents: tuple[Tensor, Tensor]) -> None:

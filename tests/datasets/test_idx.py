@@ -67,21 +67,27 @@ IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte"
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (IMAGES, gzip.compress(header(2049, 1, 28, 28) + bytes(784)), "magic number 2049"),
+        (IMAGES, gzip.compress(header(2049, 1, 28, 28) + bytes(784)), "has labels, not images"),
+        (IMAGES, gzip.compress(header(0x0D03, 1, 28, 28)), "magic number 3331"),
+        (IMAGES, gzip.compress(gzip.compress(b"x")), "is gzip-compressed data, not an IDX file"),
+        (IMAGES, b"<html>403 Forbidden</html>", "is an HTML page, not an IDX file"),
+        (IMAGES, gzip.compress(b"<?xml version='1.0'?><Error/>"), "is an XML document, not"),
         (IMAGES, gzip.compress(header(2051, 2, 28, 28) + bytes(784)), "truncated"),
         (IMAGES, gzip.compress(header(2051, 1, 28, 28) + bytes(785)), "is too long"),
         (IMAGES, gzip.compress(header(2051, 1, 32, 32) + bytes(1024)), "28 by 28"),
         (IMAGES, gzip.compress(header(2051, 1, 28)), "its header is incomplete"),
         (IMAGES, gzip.compress(header(2051, 2**31, 28, 28)), "limit"),
         (IMAGES, gzip.compress(header(2051, 1, 28, 28) + bytes(784))[:-9], "cannot read"),
-        (IMAGES, b"not gzip at all", "cannot read"),
+        (IMAGES, b"not gzip at all", "is a text file, not an IDX file"),
         (IMAGES, gzip.compress(header(2051, 1, 28, 28) + bytes(784)) + b"garbage", "cannot read"),
         (IMAGES, gzip.compress(header(2051, 0, 28, 28)), "0 images"),
-        (IMAGES, b"", "its header is incomplete"),
+        (IMAGES, b"", "is empty"),
         (LABELS, header(2049, 600) + bytes([10]) * 600, "not a digit: 10"),
         (LABELS, header(2049, 599) + bytes(599), "600 images, but"),
         (LABELS, header(2049, 600) + bytes(599), "truncated"),
-        (LABELS, b"", "its header is incomplete"),
+        (LABELS, b"", "is empty"),
+        (LABELS, b'{"error": 1}', "is a JSON document, not an IDX file"),
+        (LABELS, header(2051, 1, 28, 28) + bytes(784), "has images, not labels"),
     ],
 )
 def test_a_damaged_file_is_one_clear_line(
@@ -94,9 +100,33 @@ def test_a_damaged_file_is_one_clear_line(
     assert "\n" not in str(raised.value)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="has no train-images-idx3-ubyte"):
-        load_examples("train", tmp_path)
+@pytest.mark.parametrize("packed", [True, False])
+def test_gzip_is_recognized_by_content(tiny_data: Path, tmp_path: Path, packed: bool) -> None:
+    for path in tiny_data.iterdir():
+        content = path.read_bytes()
+        plain = gzip.decompress(content) if path.suffix == ".gz" else content
+        name = path.stem if packed else f"{path.stem}.gz"
+        (tmp_path / name).write_bytes(gzip.compress(plain) if packed else plain)
+    for split in ("train", "test"):
+        found = load_examples(split, tmp_path)
+        assert fingerprint(found) == fingerprint(load_examples(split, tiny_data))
+
+
+def test_a_missing_file_is_named_with_what_is_there(tmp_path: Path) -> None:
+    wanted = "has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz. {} Name a folder"
+    for name, found in ((None, "It is empty."), ("mnist_test.csv", "It has mnist_test.csv.")):
+        if name:
+            (tmp_path / name).touch()
+        with pytest.raises(FileError, match=wanted.format(found)):
+            load_examples("train", tmp_path)
+
+
+def test_a_missing_folder_and_a_single_file_are_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match='nowhere" does not exist. Name a folder'):
+        load_examples("train", tmp_path / "nowhere")
+    np.savez(tmp_path / "mnist.npz", x_train=np.zeros(3))
+    with pytest.raises(FileError, match="is a ZIP or .npz archive, not a folder. Name a folder"):
+        load_examples("train", tmp_path / "mnist.npz")
 
 
 def test_a_gzip_bomb_is_unpacked_no_further_than_its_header_says(
