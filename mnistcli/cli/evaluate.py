@@ -61,9 +61,12 @@ def evaluate(
     options = Options(device=device, threads=threads, data=data)
     references = list_references(runs)
     if images:
-        if len(references) > 1 or sheet or robustness:
+        if sheet or robustness:
+            raise UsageError("--images cannot be combined with --sheet or --robustness")
+        if len(references) > 1:
             raise UsageError(
-                "--images takes a single run and cannot be combined with --sheet or --robustness"
+                f"--images takes a single run: got {len(references)}. Repeat --images for every "
+                "image."
             )
         predict_images(references[0], images, options, as_json=as_json)
     elif len(references) == 1:

@@ -65,6 +65,15 @@ def _describe_text(text: str) -> str:
     return "a CSV table" if "," in text.partition("\n")[0] else "a text file"
 
 
+def describe_file(path: Path) -> str | None:
+    """Return what a file is, as in "an HTML page", if it can be read and is of a known kind."""
+    try:
+        with path.open("rb") as file:
+            return describe_content(file.read(HEAD))
+    except (OSError, ValueError):
+        return None
+
+
 def check_folder(path: Path, wanted: str) -> None:
     """Raise unless there is a folder at `path`.
 
@@ -79,13 +88,11 @@ def check_folder(path: Path, wanted: str) -> None:
         path.stat()
         if path.is_dir():
             return
-        with path.open("rb") as file:
-            kind = describe_content(file.read(HEAD))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileError(f'"{path}" does not exist. {wanted}') from error
     except (OSError, ValueError) as error:
         raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
-    raise FileError(f'"{path}" is {kind or "a file"}, not a folder. {wanted}')
+    raise FileError(f'"{path}" is {describe_file(path) or "a file"}, not a folder. {wanted}')
 
 
 def list_some(folder: Path) -> str:

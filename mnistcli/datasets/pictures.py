@@ -8,12 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mnistcli.datasets.contents import describe_file
 from mnistcli.datasets.examples import SIDE
-from mnistcli.errors import FileError
+from mnistcli.errors import FileError, reason_of
 
 BOX = 20
 PIXEL_LIMIT = 50_000_000
 FAINT = 0.25
+READABLE = ("a PNG image", "a JPEG image")
 
 
 def read_pictures(paths: list[Path]) -> Tensor:
@@ -41,11 +43,22 @@ def _read(path: Path) -> NDArray[np.float64]:
             flat.alpha_composite(picture.convert("RGBA"))
             values = np.asarray(flat.convert("L"), dtype=np.float64) / 255
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FileError(f'cannot read "{path}": not a readable PNG or JPEG image') from error
+        raise FileError(_explain(path, error)) from error
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     paper = float(np.median(border))
     ink = np.abs(values - paper)
     return ink / ink.max() if ink.max() > 0 else ink
+
+
+def _explain(path: Path, error: BaseException) -> str:
+    if isinstance(error, IsADirectoryError):
+        return f'"{path}" is a folder. Name PNG or JPEG files.'
+    if isinstance(error, OSError) and error.errno is not None:
+        return f'cannot read "{path}": {reason_of(error)}'
+    kind = describe_file(path)
+    if kind and kind not in READABLE:
+        return f'"{path}" is {kind}, not a PNG or JPEG image'
+    return f'cannot read "{path}": not a readable PNG or JPEG image'
 
 
 def _center(ink: NDArray[np.float64], path: Path) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from mnistcli.datasets.contents import describe_file
 from mnistcli.errors import FileError, reason_of
 from mnistcli.records import files
 from mnistcli.records.files import write_atomically
@@ -46,9 +47,10 @@ def read_arrays(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
-        unreadable = isinstance(error, OSError)
-        reason = reason_of(error) if unreadable else "not an .npz file of plain arrays"
-        raise FileError(f'cannot read "{path}": {reason}') from error
+        if isinstance(error, OSError):
+            raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
+        kind = describe_file(path) or "a file of another kind"
+        raise FileError(f'"{path}" is {kind}, not an .npz file of plain arrays') from error
 
 
 def write_indices(folder: Path, indices: NDArray[np.int64], data_sha256: str) -> Path:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 from mnistcli.errors import FileError, UsageError, reason_of, require_text
 from mnistcli.records import files
@@ -104,7 +105,7 @@ def find_run(reference: str) -> Path:
     except UsageError as error:  # found in a folder
         raise FileError(str(error)) from error
     if not _has_any(folder, RECORD):
-        raise FileError(f'"{reference}" is not a run: it has no {RECORD}')
+        raise FileError(f'"{reference}" {_explain(folder, RECORD)}')
     return folder
 
 
@@ -117,7 +118,7 @@ def find_started_run(reference: str) -> Path:
     path = Path(reference)
     folder = path.parent if path.name in (RECORD, START, STATE) else path
     if not _has_any(folder, RECORD, START):
-        raise FileError(f'"{reference}" is not a run to resume: it has no {START}')
+        raise FileError(f'"{reference}" {_explain(folder, START)}')
     return folder
 
 
@@ -126,6 +127,19 @@ def _has_any(folder: Path, *names: str) -> bool:
         return any((folder / name).is_file() for name in names)
     except (OSError, ValueError):
         return False
+
+
+def _explain(folder: Path, name: str) -> str:
+    """Return why `folder` is not a run with a file of that name."""
+    if name == RECORD and _has_any(folder, START):
+        advice = f"Resume it with: mnistcli train --resume {quote(str(folder))}"
+        return f"is not finished: it has no {RECORD}. {advice}"
+    with contextlib.suppress(OSError, ValueError):
+        if not folder.exists():
+            return "does not exist. Name a run folder."
+        if folder.is_file():
+            return "is a file. Name a run folder."
+    return f"is not a run: it has no {name}"
 
 
 def list_runs(reference: str) -> list[Path] | None:

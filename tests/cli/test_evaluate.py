@@ -274,3 +274,9 @@ def test_mistakes_are_drawn_in_a_file(
 
 def test_pictures_are_for_one_run(cli: Callable, runs: Path, tmp_path: Path) -> None:
     assert cli("evaluate", runs, "--images", tmp_path / "x.png").code == 2
+
+
+def test_several_images_need_an_option_each(cli: Callable, tmp_path: Path) -> None:
+    answer = cli("evaluate", tmp_path, "--images", "1.png", "2.png", "3.png")
+    assert answer.code == 2
+    assert "--images takes a single run: got 3. Repeat --images for every image." in answer.err

@@ -44,14 +44,21 @@ def test_what_is_no_picture_of_a_digit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     bar("L", 255, 0).save(tmp_path / "whole.png")
     whole = (tmp_path / "whole.png").read_bytes()
-    for content in (b"", b"not a picture", whole[: len(whole) // 2]):
+    bar("L", 255, 0).save(tmp_path / "whole.bmp")
+    for content, words in (
+        (b"", "is empty, not a PNG or JPEG image"),
+        (b"not a picture", "is a text file, not a PNG or JPEG image"),
+        (b"<html>Sign in</html>", "is an HTML page, not a PNG or JPEG image"),
+        ((tmp_path / "whole.bmp").read_bytes(), "is a BMP image, not a PNG or JPEG image"),
+        (whole[: len(whole) // 2], "not a readable PNG or JPEG image"),
+        (bytes(90), "not a readable PNG or JPEG image"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(FileError, match="not a readable PNG or JPEG"):
+        with pytest.raises(FileError, match=words):
             read_pictures([path])
-    bar("L", 255, 0).save(tmp_path / "x.bmp")
-    with pytest.raises(FileError, match="not a readable PNG or JPEG"):
-        read_pictures([tmp_path / "x.bmp"])
-    with pytest.raises(FileError, match="not a readable PNG or JPEG"):
+    with pytest.raises(FileError, match="is a folder. Name PNG or JPEG files."):
+        read_pictures([tmp_path])
+    with pytest.raises(FileError, match='none.png": No such file'):
         read_pictures([tmp_path / "none.png"])
     Image.new("L", (50, 50), 255).save(path)
     with pytest.raises(FileError, match="is blank"):

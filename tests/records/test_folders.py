@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,17 +39,26 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         create_run_folder(tmp_path / "file", "sprint", 0, NOW)
 
 
-@pytest.mark.parametrize("reference", ["", "nowhere", "a\0b", "x" * 5_000, "record.json"])
-def test_what_is_no_run_is_said(tmp_path: Path, reference: str) -> None:
-    with pytest.raises(FileError, match="is not a run"):
-        find_run(str(tmp_path / reference) if reference == "nowhere" else reference)
+@pytest.mark.parametrize("reference", ["", "a\0b", "x" * 5_000, "record.json"])
+def test_what_is_no_run_is_said(reference: str) -> None:
+    with pytest.raises(FileError, match="is not a run|does not exist"):
+        find_run(reference)
+
+
+@pytest.mark.parametrize("find", [find_run, find_started_run])
+def test_a_missing_run_and_a_file_are_told_apart(tmp_path: Path, find: Callable) -> None:
+    (tmp_path / "sheet.png").touch()
+    for name, words in (("none", "does not exist"), ("sheet.png", "is a file")):
+        with pytest.raises(FileError) as raised:
+            find(str(tmp_path / name))
+        assert str(raised.value) == f'"{tmp_path / name}" {words}. Name a run folder.'
 
 
 def test_a_run_is_found_by_its_folder_or_a_file_in_it(tmp_path: Path) -> None:
     (tmp_path / "start.json").write_text("{}")
     for reference in (tmp_path, tmp_path / "start.json", tmp_path / "state.safetensors"):
         assert find_started_run(str(reference)) == tmp_path
-    with pytest.raises(FileError, match="is not a run: it has no record.json"):
+    with pytest.raises(FileError, match="is not finished: .* Resume it with: mnistcli train"):
         find_run(str(tmp_path))
     (tmp_path / "record.json").write_text("{}")
     assert find_run(str(tmp_path / "record.json")) == find_run(str(tmp_path)) == tmp_path
