@@ -98,9 +98,12 @@ class BatchError(MnistcliError):
 
 
 def as_error(error: Exception) -> MnistcliError:
-    """Return an expected error as it is, and any other one as an internal fault."""
+    """Return an expected error as it is, one of the system as FileError, others as a fault."""
     if isinstance(error, MnistcliError):
         return error
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f' "{error.filename}"' if error.filename else ""
+        return FileError(f"cannot read or write{place}: {reason_of(error)}")
     return MnistcliError(f"internal fault, please report it: {type(error).__name__}: {error}")
 
 

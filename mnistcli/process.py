@@ -1,6 +1,7 @@
-"""Memory and threads of this process, and the signals that stop it."""
+"""Memory, threads and logs of this process, and the signals that stop it."""
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -78,13 +79,16 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def tune_process() -> None:
-    """Keep freed memory, and let waiting threads sleep early.
+    """Keep freed memory, let waiting threads sleep early, and keep libraries from logging.
 
     By default glibc returns every large block to the system and faults it in again, page by page,
     at the next step: without that, the networks here train 1.1 to 1.9 times as fast. A thread that
     waits for the others spins for about 30 µs before it sleeps, not for milliseconds, so that a
-    core that is busy elsewhere does not delay the other one.
+    core that is busy elsewhere does not delay the other one. Without a handler, Python prints what
+    libraries log on stderr: matplotlib does where the home folder cannot be written.
     """
+    if not logging.root.handlers:
+        logging.root.addHandler(logging.NullHandler())
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 32 * MEBIBYTE)
