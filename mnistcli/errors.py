@@ -72,9 +72,11 @@ class DivergedError(MnistcliError):
 
     exit_code = ExitCode.DIVERGED
 
-    def __init__(self, divergence: Divergence, training: str = "") -> None:
-        super().__init__(divergence, training)
+    def __init__(self, divergence: Divergence, advice: str = "", training: str = "") -> None:
+        super().__init__(divergence, advice, training)
         self.divergence = divergence
+        self.advice = advice
+        """A sentence on what helps."""
         self.training = training
         """Name of the training, if it is one of several."""
 
@@ -82,11 +84,8 @@ class DivergedError(MnistcliError):
         """Return where it happened, and what helps."""
         place, name = self.divergence, f"{self.training}: " if self.training else ""
         what = "the loss is" if place.batch else "the network's outputs are"
-        return (
-            f"{name}{what} not finite: epoch {place.epoch}, step {place.step}. Lower "
-            "train.optimizer.learning_rate or train.schedule.max_learning_rate, or set "
-            "train.clip_gradient_norm."
-        )
+        where = f"epoch {place.epoch}, step {place.step}"
+        return f"{name}{what} not finite: {where}. {self.advice}".removesuffix(". ")
 
 
 class BatchError(MnistcliError):

@@ -15,6 +15,7 @@ from mnistcli.engine.state import Learner, Recipe
 from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Machine
 from mnistcli.preset.schema import Preset
+from mnistcli.preset.training import OneCycle
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,34 @@ def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Ite
     Raises:
         PresetError: an epoch would have such a batch.
     """
-    batch, drop_last = preset.train.batch_size, preset.train.drop_last
-    alone = (n for n in sizes if 1 in (batch, n) or (n % batch == 1 and not drop_last))
-    images = next(alone, None)
-    single = any(
+    if not any(
         layer.kind == "batch_norm" and prod(layer.output_shape[1:]) == 1 for layer in layers
-    )
-    if images and single:
+    ):
+        return
+    batch, drop_last = preset.train.batch_size, preset.train.drop_last
+    for images in sizes:
+        if images == 1:
+            advice = "there is only one image to learn from. Use more images."
+        elif batch == 1:
+            advice = "batches have one image. Use larger ones."
+        elif images % batch == 1 and not drop_last:
+            advice = (
+                f"{images:,} images in batches of {batch:,} leave one. Change the batch size or "
+                "set train.drop_last=true."
+            )
+        else:
+            continue
         raise PresetError(
-            f"train.batch_size: {images:,} images in batches of {batch:,} leave a batch of one, "
-            "which batch_norm cannot normalize at 1 × 1; change it or set train.drop_last=true"
+            f"train.batch_size: batch_norm cannot normalize one image at 1 × 1, and {advice}"
         )
+
+
+def advise_after_divergence(preset: Preset) -> str:
+    """Return which settings of the preset to change so that its training does not diverge."""
+    by_schedule = isinstance(preset.train.schedule, OneCycle)
+    rate = "train.schedule.max_learning_rate" if by_schedule else "train.optimizer.learning_rate"
+    verb = "" if preset.train.clip_gradient_norm else "set "
+    return f"Lower {rate}, or {verb}train.clip_gradient_norm."
 
 
 def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:

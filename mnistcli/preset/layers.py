@@ -19,7 +19,8 @@ class Conv(StrictModel):
     kernel_size: Extent
     stride: Extent = 1
     padding: Annotated[int, Field(ge=0, le=1_024)] | None = None
-    """Pixels added on every side; by default kernel_size // 2, which keeps the size at stride 1."""
+    """Pixels added on every side; by default half of kernel_size, rounded down. At stride 1 an odd
+    kernel then keeps the size of the image, and an even one makes it larger by 1."""
     groups: Width = 1
     bias: bool = True
 

@@ -82,7 +82,7 @@ def test_every_help_text_is_a_sentence_and_fits_on_a_line() -> None:
         (["train", "--seed", "-1"], 2, "--seed"),
         (["train", "--threads", "0"], 2, "--threads"),
         (["train", "--set", "train.validation_examples=59990", "--data", "TINY"], 2, "600"),
-        (["train", "sevenconv", "--set", "train.batch_size=599", "--data", "TINY"], 2, "of one"),
+        (["train", "sevenconv", "--set", "train.batch_size=599", "--data", "TINY"], 2, "leave one"),
         (["train", "--nope"], 2, "--nope"),
         (["nope"], 2, "nope"),
         (["summary"], 2, "PRESET"),

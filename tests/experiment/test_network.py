@@ -7,7 +7,13 @@ import torch
 from mnistcli.engine.optim import trace_rates
 from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Machine
-from mnistcli.experiment.network import build_network, check_batches, make_learner, make_recipe
+from mnistcli.experiment.network import (
+    advise_after_divergence,
+    build_network,
+    check_batches,
+    make_learner,
+    make_recipe,
+)
 from mnistcli.preset.loading import load_preset
 
 CPU = Machine(torch.device("cpu"), torch.float32, 1)
@@ -47,25 +53,43 @@ def test_the_schedule_ends_with_the_last_step(tiny_preset: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "changes", "refused"),
+    ("sizes", "changes", "words"),
     [
-        ((128, 129), (), True),
-        ((128, 129), ("train.drop_last=true",), False),
-        ((128, 130), (), False),
-        ((1,), ("train.drop_last=true",), True),
-        ((5,), ("train.batch_size=1",), True),
+        ((128, 129), (), "129 images in batches of 64 leave one. Change the batch size or set"),
+        ((128, 129), ("train.drop_last=true",), None),
+        ((128, 130), (), None),
+        ((1,), ("train.drop_last=true",), "there is only one image to learn from. Use more"),
+        ((1,), ("train.batch_size=1",), "there is only one image to learn from. Use more"),
+        ((5,), ("train.batch_size=1",), "batches have one image. Use larger ones."),
+        ((5,), ("train.batch_size=1", "train.drop_last=true"), "batches have one image."),
     ],
 )
-def test_a_batch_of_one_image_is_refused_at_one_pixel(
-    tiny_preset: Path, sizes: Sequence[int], changes: Sequence[str], refused: bool
+def test_a_batch_of_one_image_is_refused_at_one_pixel_with_advice_that_helps(
+    tiny_preset: Path, sizes: Sequence[int], changes: Sequence[str], words: str | None
 ) -> None:
-    def is_refused(*overrides: str) -> bool:
+    def refusal(*overrides: str) -> str:
         preset = load_preset(str(tiny_preset), [*overrides, *changes])
         try:
             check_batches(preset, build_network(preset, 0, CPU).layers, sizes)
         except PresetError as error:
-            return "train.batch_size" in str(error)
-        return False
+            return str(error)
+        return ""
 
-    assert is_refused(ONE_PIXEL) is refused
-    assert not is_refused(), "batch norm at 7 × 7 has 49 values a channel"
+    said = "train.batch_size: batch_norm cannot normalize one image at 1 × 1, and "
+    assert refusal(ONE_PIXEL).startswith(f"{said}{words}" if words else "")
+    assert bool(refusal(ONE_PIXEL)) == bool(words)
+    assert not refusal(), "batch norm at 7 × 7 has 49 values a channel"
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+@pytest.mark.parametrize("kind", ["constant", "one_cycle"])
+def test_advice_after_a_divergence_is_about_settings_that_have_an_effect(
+    tiny_preset: Path, clip: float | None, kind: str
+) -> None:
+    changes = [f"train.clip_gradient_norm={clip}"]
+    if kind == "constant":
+        changes.append("train.schedule=none")
+    rate = {"constant": "optimizer.learning_rate", "one_cycle": "schedule.max_learning_rate"}[kind]
+    advice = advise_after_divergence(load_preset(str(tiny_preset), changes))
+    verb = "" if clip else "set "
+    assert advice == f"Lower train.{rate}, or {verb}train.clip_gradient_norm."

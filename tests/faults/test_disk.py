@@ -97,7 +97,8 @@ def test_a_divergence_is_kept(
     assert found["step"] > 1
     assert found["learning_rate"] == 100
     assert len(found["batch"]) == 64
-    assert f"not finite: epoch 1, step {found['step']}." in answer.err
+    advice = "Lower train.optimizer.learning_rate, or set train.clip_gradient_norm."
+    assert f"not finite: epoch 1, step {found['step']}. {advice}\n" in answer.err
     tensors, state = load_state(folder)
     assert all(
         bool(value.isfinite().all()) for name, value in tensors.items() if name.startswith("model.")

@@ -103,9 +103,14 @@ def test_other_images_are_refused(
 ) -> None:
     changed = shutil.copytree(tiny_data, tmp_path / "changed")
     (changed / file).write_bytes((changed / file).read_bytes()[:-1] + b"\0")
-    answer = cli("train", "--resume", begun, "--data", changed)
-    assert answer.code == 4
-    assert "other images" in answer.err
+    start = begun / "start.json"
+    for advice in ("Name their folder with --data.", "Leave out --data."):
+        answer = cli("train", "--resume", begun, "--data", changed)
+        assert answer.code == 4
+        assert f'"{changed}" has other images. {advice}' in answer.err
+        content = json.loads(start.read_text())
+        content["data"]["folder"] = None  # as if it had been started with the embedded MNIST
+        start.write_text(json.dumps(content))
 
 
 def test_a_second_process_is_refused(cli: Callable, begun: Path) -> None:

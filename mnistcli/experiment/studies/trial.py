@@ -15,7 +15,12 @@ from mnistcli.engine.state import LoopState, Recipe
 from mnistcli.errors import DivergedError
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
-from mnistcli.experiment.network import build_network, make_learner, make_recipe
+from mnistcli.experiment.network import (
+    advise_after_divergence,
+    build_network,
+    make_learner,
+    make_recipe,
+)
 from mnistcli.preset.schema import Preset
 from mnistcli.selection.course import PlannedCourse
 
@@ -95,10 +100,10 @@ class TrialJob:
         try:
             train(state, data.train, course, recipe, None, emit)
             evaluated = evaluate(state.learner.result, images, preset.normalization)
-        except DivergedError as error:
-            raise DivergedError(error.divergence, self.name) from error
-        except FloatingPointError as error:
-            raise DivergedError(state.divergence(recipe), self.name) from error
+        except (DivergedError, FloatingPointError) as error:
+            known = error.divergence if isinstance(error, DivergedError) else None
+            place = known or state.divergence(recipe)
+            raise DivergedError(place, advise_after_divergence(preset), self.name) from error
         return TrialResult(
             accuracy=evaluated.accuracy,
             train_seconds=sum(epoch.seconds for epoch in state.history),

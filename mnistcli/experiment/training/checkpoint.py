@@ -9,7 +9,9 @@ from shlex import quote
 
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.errors import DivergedError, WriteError
+from mnistcli.experiment.network import advise_after_divergence
 from mnistcli.experiment.training.state import TrainingState
+from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped, is_stopping
 from mnistcli.records import store
 from mnistcli.records.states import DivergenceDocument
@@ -42,7 +44,7 @@ class Checkpointer:
 
 
 @contextmanager
-def explain_ending(folder: Path) -> Iterator[None]:
+def explain_ending(folder: Path, preset: Preset) -> Iterator[None]:
     """Say how to resume after a signal or a full disk; keep where a training diverged."""
     advice = f"resume with: mnistcli train --resume {quote(str(folder))}"
     try:
@@ -55,4 +57,5 @@ def explain_ending(folder: Path) -> Iterator[None]:
     except DivergedError as error:
         document = DivergenceDocument(**asdict(error.divergence))
         store.write_document(folder / store.DIVERGENCE, document)
+        error.advice = advise_after_divergence(preset)
         raise

@@ -112,10 +112,9 @@ def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
     network = build_network(start.preset, start.seed, machine)
     images = load_data(start.preset, options, machine)
     if not images.source.has_images_of(start.data):
-        raise FileError(
-            f'cannot resume "{folder}": it was started with other images. '
-            "Name their folder with --data."
-        )
+        found = f'"{data}" has' if data else "it was started with"
+        advice = "Name their folder with --data." if known else "Leave out --data."
+        raise FileError(f'cannot resume "{folder}": {found} other images. {advice}')
     given = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
     return TrainingSetup(start, machine, network, images, given, folder)
 

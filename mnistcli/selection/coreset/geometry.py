@@ -140,7 +140,7 @@ def _similarity(features: Floats) -> Floats:
     if len(features) ** 2 > MAX_PAIRS:
         raise PresetError(
             f"coreset: facility_location compares every pair of images, too many for "
-            f"{len(features):,}; set coreset.balance=equal"
+            f"{len(features):,}. Use another method, or another coreset.balance than free."
         )
     norms = np.einsum("nd,nd->n", features, features)
     squared = features @ features.T

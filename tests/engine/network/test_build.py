@@ -14,7 +14,7 @@ from mnistcli.engine.network.build import (
     seed_dropout,
 )
 from mnistcli.errors import PresetError
-from mnistcli.preset.layers import Layer
+from mnistcli.preset.layers import Conv, Layer
 from mnistcli.preset.loading import list_presets, load_preset
 
 LAYERS = TypeAdapter(tuple[Layer, ...])
@@ -52,6 +52,8 @@ stacks = st.builds(
     ],
     st.lists(convs | plain, max_size=6), endings, st.lists(width, max_size=2),
 )  # fmt: skip
+
+HEAD = [{"kind": "global_average_pool"}, {"kind": "linear", "out_features": 10}]
 
 
 def make(layers: list[dict]) -> tuple[Layer, ...]:
@@ -154,6 +156,17 @@ def test_an_impossible_network_names_the_layer(layers: list[dict], message: str)
     with pytest.raises(PresetError, match=message) as raised:
         describe_model(make(layers))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kernel", range(1, 29))
+def test_the_default_padding_does_what_its_description_says(kernel: int) -> None:
+    """At stride 1 an odd kernel keeps the size, and an even one makes it larger by 1."""
+    layers = [{"kind": "conv", "out_channels": 2, "kernel_size": kernel}, *HEAD]
+    first = describe_model(make(layers))[0]
+    assert first.output_shape == (2, *[28 + (kernel % 2 == 0)] * 2)
+    description = Conv.model_fields["padding"].description
+    assert "odd" in description
+    assert "even" in description
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:

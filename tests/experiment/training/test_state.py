@@ -114,7 +114,7 @@ def test_a_phase_that_leaves_a_batch_of_one_is_refused_before_training(
     changes = (layers, f"curriculum={PHASES}", "train.batch_size=59")
     setup = setup_of(tiny_preset, tiny_data, tmp_path, *changes)
     events: list[Event] = []
-    with pytest.raises(PresetError, match="60 images in batches of 59 leave a batch of one"):
+    with pytest.raises(PresetError, match="60 images in batches of 59 leave one"):
         run(setup, events.append)
     assert not any(isinstance(event, TrainingStarted | PhasePlanned) for event in events)
     dropping = setup_of(tiny_preset, tiny_data, tmp_path, *changes, "train.drop_last=true")
