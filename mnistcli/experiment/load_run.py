@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mnistcli.datasets.examples import Examples, fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.idx import WANTED, load_examples
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.build import build_model
@@ -48,7 +48,8 @@ class LoadedRun:
         try:
             examples = load_examples(split, self.data)
         except FileError as error:
-            raise error if self.data_named else self.lacks(split, str(error)) from error
+            reason = str(error).removesuffix(f" {WANTED}")
+            raise error if self.data_named else self.lacks(split, reason) from error
         found = fingerprint(examples)
         if found != self.record.data.sha256_of(split) and not self.data_named:
             raise self.lacks(split)
