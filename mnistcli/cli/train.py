@@ -1,5 +1,6 @@
 """`mnistcli train`: train a preset's network and check it against its budget."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -113,7 +114,7 @@ def train_preset(
         UsageError: an option belongs to the other of the two.
     """
     from mnistcli.experiment.training.seeds import create_batch
-    from mnistcli.experiment.training.setup import prepare
+    from mnistcli.experiment.training.setup import check, prepare
 
     if seeds is None:
         refuse_workers(jobs, cluster, "--seeds")
@@ -123,6 +124,8 @@ def train_preset(
         raise UsageError("--profile cannot be combined with --seeds")
     workers, numbers = read_workers(jobs, cluster), parse_numbers(seeds, "--seeds")
     options = workers.fix_machine(options)
+    if not cluster:  # its workers may have other files
+        check(preset, replace(options, seed=numbers[0]), coreset)
     train_batch(create_batch(preset, numbers, options, coreset), workers, None, shown)
 
 

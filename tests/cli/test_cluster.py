@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.experiment.training.test_divergence import DEEP, write_bright_images
+
 pytest.importorskip("distributed")
 needs_cluster = pytest.mark.slow
 
@@ -179,6 +181,22 @@ def test_a_killed_worker_loses_no_result(
     assert len(list((tmp_path / "runs").glob("*/record.json"))) == 6
 
 
+@needs_cluster
+def test_a_run_that_diverges_there_is_named_and_its_files_are_sent_back(
+    cli: Callable, cluster: Cluster, tmp_path: Path
+) -> None:
+    preset, data = tmp_path / "deep.toml", tmp_path / "bright"
+    preset.write_text(DEEP)
+    write_bright_images(data)
+    options = ("--out", tmp_path / "runs", "--precision", "float32", "--cluster", cluster.address)
+    answer = cli("train", preset, "--data", data, "--seeds", "0", "--quiet", *options)
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err.startswith("mnistcli: seed 0: the ")
+    assert answer.err.count("\n") == 1
+    (folder,) = (tmp_path / "runs").glob("*-s0")
+    assert (folder / "divergence.json").exists()
+
+
 def test_no_scheduler_is_one_line(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistcli.experiment.workers.ANSWER_SECONDS", 1)
     began = time.monotonic()
@@ -221,5 +239,9 @@ def test_a_lost_scheduler_ends_the_command(
         cluster.scheduler.kill()
         _, err = process.communicate(timeout=120)
     assert process.returncode == 4, err
-    assert err.splitlines()[-1] == f"mnistcli: the Dask cluster at {cluster.address} was lost"
+    (batch,) = (tmp_path / "runs").glob("*.batch.json")
+    advice = f"resume with: mnistcli train --resume {batch}"
+    assert err.splitlines()[-1] == (
+        f"mnistcli: the Dask cluster at {cluster.address} was lost; {advice}"
+    )
     assert "Traceback" not in err

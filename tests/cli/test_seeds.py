@@ -141,6 +141,29 @@ def test_where_all_runs_fail_the_first_failure_is_the_error(
     assert answer.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--data", "nowhere"), 4, "nowhere"),
+        (("--coreset", "nowhere.npz"), 4, "nowhere.npz"),
+        (("--set", "coreset.size=601"), 2, "601 of 600"),
+        (
+            ("--set", "model.layers.0.padding=0", "--set", "model.layers.0.kernel_size=29"),
+            2,
+            "layers.0",
+        ),
+    ],
+)
+def test_what_every_run_would_fail_by_is_said_once_and_leaves_nothing(
+    train: Callable, tmp_path: Path, options: tuple, code: int, words: str
+) -> None:
+    answer, document = train("--seeds", "0-2", "--jobs", 1, *options)
+    assert (answer.code, document) == (code, None)
+    assert answer.err.count("\n") == 1
+    assert words in answer.err
+    assert not (tmp_path / "runs").exists()
+
+
 @posix_only
 @pytest.mark.faults
 def test_a_killed_process_is_one_line_and_the_batch_can_be_resumed(

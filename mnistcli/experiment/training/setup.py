@@ -75,6 +75,21 @@ def prepare(
         UsageError: the device is not available.
         FileError: data or indices are unreadable, or the run folder cannot be made.
     """
+    setup = check(preset, options, coreset, earlier)
+    if folder is None:
+        now = datetime.fromisoformat(setup.start.started)
+        folder = create_run_folder(options.out, preset.name, options.seed, now)
+    write_document(folder / START, setup.start)
+    return replace(setup, folder=folder)
+
+
+def check(
+    preset: Preset,
+    options: Options,
+    coreset: Path | None = None,
+    earlier: RunRecord | None = None,
+) -> TrainingSetup:
+    """Return the setup of a training that has no run folder yet; arguments as of `prepare`."""
     machine = choose_machine(options)
     network = build_network(preset, options.seed, machine)
     data = load_data(preset, options, machine)
@@ -87,11 +102,7 @@ def prepare(
         start = start.model_copy(update={"repeats": repeats})
     setup = TrainingSetup(start, machine, network, data, given, Path())
     check_batches(preset, network.layers, [setup.images])
-    if folder is None:
-        now = datetime.fromisoformat(start.started)
-        folder = create_run_folder(options.out, preset.name, options.seed, now)
-    write_document(folder / START, start)
-    return replace(setup, folder=folder)
+    return setup
 
 
 def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:

@@ -40,17 +40,21 @@ def preset(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+def write_bright_images(folder: Path) -> None:
     """400 bright training images: the fourth step leaves weights whose outputs overflow."""
-    folder, rng = tmp_path / "bright", np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     folder.mkdir()
     for prefix, count in (("train", 400), ("t10k", 100)):
         labels = (np.arange(count) % 10).astype(np.uint8)
         images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
-    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_bright_images(tmp_path / "bright")
+    return tmp_path / "bright"
 
 
 @pytest.mark.parametrize(
