@@ -14,6 +14,9 @@ from mnistcli.records.documents import (
 )
 
 Number = Annotated[int, Field(ge=0, le=10**15)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+FolderName = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*\w$")]
+"""Name of a run folder; neither empty nor "..", and one that a system takes."""
 
 
 class RunStart(Document):
@@ -22,7 +25,7 @@ class RunStart(Document):
     schema_: Annotated[Literal["mnistcli.start/2"], Field(alias="schema")] = "mnistcli.start/2"
     started: str
     preset: Preset
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    seed: Seed
     device: Literal["cpu", "cuda", "mps"]
     precision: Literal["float32", "bfloat16"]
     threads: Annotated[int, Field(ge=1, le=1_024)]
@@ -88,5 +91,5 @@ class BatchDocument(Document):
     threads: Annotated[int, Field(ge=1, le=1_024)]
     data_folder: str | None
     coreset_file: str | None
-    runs: dict[Annotated[int, Field(ge=0, le=2**63 - 1)], Annotated[str, Field(max_length=200)]]
+    runs: Annotated[dict[Seed, FolderName], Field(min_length=1)]
     """Name of every seed's run folder, beside this file."""

@@ -28,7 +28,7 @@ from mnistcli.datasets.idx import load_examples
 from mnistcli.datasets.pictures import read_pictures
 from mnistcli.display.compare import comparison_view
 from mnistcli.display.tables import run_view, summary_view
-from mnistcli.errors import MnistcliError
+from mnistcli.errors import FileError, MnistcliError
 from mnistcli.experiment.load_run import load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.summary import summarize
@@ -311,6 +311,13 @@ def test_mutated_batches(copied: Callable, tmp_path: Path, counts: Counts) -> No
     document["runs"] = {"0": "../../outside"}
     path.write_text(json.dumps(document))
     assert read_batch(path).folder(0) == tmp_path / "outside"
+    for name in ("", "..", "a/..", "a\0b", "a\0", "/"):
+        path.write_text(json.dumps({**document, "runs": {"0": name}}))
+        with pytest.raises(FileError, match="is not a batch of runs: runs"):
+            read_batch(path)
+    path.write_text(json.dumps({**document, "runs": {}}))
+    with pytest.raises(FileError, match="is not a batch of runs: runs"):
+        read_batch(path)
 
 
 def test_mutated_idx_files(tiny_data: Path, tmp_path: Path, counts: Counts) -> None:
