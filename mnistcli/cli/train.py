@@ -184,7 +184,7 @@ def resume_training(
     """Resume a run or a batch; of a finished run, show the result."""
     from mnistcli.experiment.training.seeds import read_batch
     from mnistcli.experiment.training.setup import reopen
-    from mnistcli.records.folders import find_started_run
+    from mnistcli.records.folders import find_started_run, remove_leftovers
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, read_record
 
     if reference.endswith(BATCH_SUFFIX):
@@ -193,6 +193,7 @@ def resume_training(
     refuse_workers(jobs, cluster, "a .batch.json")
     folder = find_started_run(reference)
     if (folder / RECORD).exists():
+        remove_leftovers(folder)  # of a process that was killed just after writing the record
         show_run(read_record(folder), shown)
     else:
         run_training(reopen(folder, data), shown)

@@ -198,3 +198,15 @@ def test_a_repetition_says_what_is_not_the_same(
     assert "torch 1.0" in text
     assert cli("train", "sprint", "--from", path).code == 2
     assert cli("train", "--from", path, "--seed", 3).code == 2
+
+
+def test_what_a_kill_left_beside_the_record_goes_with_the_next_resume(
+    cli: Callable, begun: Path
+) -> None:
+    assert cli("train", "--resume", begun, "-q").code == 0
+    finished = {path.name for path in begun.iterdir()}
+    for name in (".lock", "start.json", "state.safetensors"):
+        (begun / name).touch()
+    assert cli("train", "--resume", begun, "-q").code == 0
+    assert {path.name for path in begun.iterdir()} == finished
+    assert "record.json" in finished

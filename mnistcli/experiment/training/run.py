@@ -34,9 +34,9 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
     """
     folder = setup.folder
     with folders.lock_run(folder):
+        folders.remove_leftovers(folder)
         if (folder / store.RECORD).exists():
             return store.read_record(folder)
-        folders.remove_leftovers(folder)
         with explain_ending(folder, setup.preset), EventLog(folder) as log:
             start = resume if (folder / store.STATE).exists() else begin
             state = start(setup, log, show)
