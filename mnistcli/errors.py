@@ -26,7 +26,9 @@ class ExitCode(IntEnum):
     CHECK_FAILED = 3
     UNREADABLE = 4
     DIVERGED = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
+    WARNED = 138
     TERMINATED = 143
 
 

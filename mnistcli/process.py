@@ -16,8 +16,13 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 MEBIBYTE = 1 << 20
 
 
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+"""Signals that stop a command. The last two are of POSIX: a closed session, and the warning that a
+scheduler sends before it kills."""
+
+
 class Stopped(BaseException):
-    """SIGINT or SIGTERM, raised where the program was, so that everything is left in order.
+    """A signal, raised where the program was, so that everything is left in order.
 
     Not KeyboardInterrupt: raised inside exec(), as imports do, that one lets CPython 3.11 kill
     itself with SIGINT at exit even though it was caught.
@@ -40,10 +45,19 @@ _signals = _Signals()
 
 
 def handle_signals() -> None:
-    """Make SIGINT and SIGTERM raise `Stopped`, at once or where `defer_signals` allows it."""
+    """Make signals raise `Stopped`, at once or where `defer_signals` allows it.
+
+    What the parent process ignores stays ignored, as SIGHUP under `nohup`.
+    """
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
+        for number in stopping_signals():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _stop)
+
+
+def stopping_signals() -> list[signal.Signals]:
+    """Return the signals that stop a command on this system."""
+    return [number for number in signal.Signals if number.name in STOPPING]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from mnistcli.cli.app import main
 from mnistcli.engine.profiling import measure_inference
+from mnistcli.process import stopping_signals
 
 # How long an example takes is the machine's doing, and no property of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -114,7 +115,7 @@ def cli() -> Callable[..., Answer]:
 def run_command(*arguments: object, encoding: str = "utf-8") -> Answer:
     """Return the exit code of `mnistcli ARGUMENTS…`, its stdout and its stderr."""
     threads = torch.get_num_threads()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in stopping_signals()}
     out, err = (
         TextIOWrapper(BytesIO(), encoding=encoding, newline="", write_through=True)
         for _ in range(2)

@@ -31,6 +31,14 @@ Try:
   mnistcli guide           read the manual
 """
 
+ENDINGS = {
+    "SIGHUP": (ExitCode.HUNG_UP, "hung up"),
+    "SIGINT": (ExitCode.INTERRUPTED, "interrupted"),
+    "SIGUSR1": (ExitCode.WARNED, "stopped by SIGUSR1"),
+    "SIGTERM": (ExitCode.TERMINATED, "terminated"),
+}
+"""Exit code and message of every signal; the numbers differ from system to system."""
+
 app = typer.Typer(
     name="mnistcli",
     invoke_without_command=True,
@@ -73,8 +81,8 @@ def common(
     Exit codes:
       0  success                     4  data, run or weights unreadable
       1  internal fault              5  training diverged
-      2  usage, preset or option     130, 143  interrupted, terminated
-      3  a check failed
+      2  usage, preset or option     129, 130  hung up, interrupted
+      3  a check failed              138, 143  SIGUSR1, terminated
     """
     if context.invoked_subcommand is None:
         write(FIRST_COMMANDS)
@@ -99,9 +107,9 @@ def _run() -> int:
     except TyperException as error:
         return _fail(error.exit_code, error.format_message().replace("Value error, ", ""))
     except Stopped as stopped:
-        word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
+        code, word = ENDINGS[signal.Signals(stopped.number).name]
         advice = f"; {stopped.advice}" if stopped.advice else ""
-        return _fail(ExitCode(128 + stopped.number), f"{word}{advice}")
+        return _fail(code, f"{word}{advice}")
     except Exception as error:
         known = as_error(error)
         return _fail(known.exit_code, str(known))

@@ -2,16 +2,20 @@
 
 import asyncio
 import logging
+import os
+import signal
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mnistcli.engine.device import choose_device, choose_precision
@@ -20,7 +24,7 @@ from mnistcli.errors import FileError, UsageError
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.progress import decode, encode
 from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
-from mnistcli.process import handle_signals, tune_process
+from mnistcli.process import handle_signals, stopping_signals, tune_process
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -132,6 +136,8 @@ class Workers:
     def _start(self, threads: int, emit: Emit) -> Iterator[Any]:
         """Get the workers ready, and yield the function that runs a job on them."""
         if not self.cluster:
+            if os.name == "posix" and self.at_once > 1:
+                _start_trackers()
             with parallel_config("loky", inner_max_num_threads=threads):
                 yield _run_here
             return
@@ -139,6 +145,19 @@ class Workers:
         with _connect(self.cluster) as client, parallel_config("dask", client=client):
             client.subscribe_topic(topic, partial(_relay, emit))
             yield partial(_run_there, topic)
+
+
+def _start_trackers() -> None:
+    """Start joblib's trackers of resources, out of reach of signals to the process group.
+
+    They handle SIGINT and SIGTERM only; where another signal ends them, they print tracebacks.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
+    try:
+        loky_tracker.ensure_running()
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _name_device(options: Options) -> DeviceChoice:
