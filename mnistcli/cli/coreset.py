@@ -171,12 +171,15 @@ def read_study(
         UsageError: a method, a size or a seed is invalid.
     """
     from mnistcli.experiment.studies.coreset_methods import MethodStudy
-    from mnistcli.preset.coreset import METHODS
+    from mnistcli.preset.coreset import MAX_SIZE, METHODS
 
     wanted = [read_method(each) for each in methods.split(",")] if methods else METHODS
+    numbers = parse_numbers(sizes, "--sizes") if sizes else ()
+    if wrong := [size for size in numbers if not 1 <= size <= MAX_SIZE]:
+        raise UsageError(f"--sizes needs numbers from 1 to {MAX_SIZE:,}: got {wrong[0]:,}")
     return MethodStudy(
         methods=tuple(dict.fromkeys(("random", *wanted))),
-        sizes=parse_numbers(sizes, "--sizes") if sizes else (),
+        sizes=numbers,
         seeds=parse_numbers(seeds, "--seeds"),
         workers=workers,
     )

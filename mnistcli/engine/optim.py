@@ -39,7 +39,7 @@ def build_optimizer(
 
 
 def _spare_compiler() -> None:
-    """Lets optimizers be made without importing PyTorch's compiler.
+    """Let optimizers be made without importing PyTorch's compiler.
 
     It wraps two methods for that compiler and imports it, 1.2 to 1.7 s, at their first call, unless
     this attribute says that it did so before.
@@ -49,7 +49,7 @@ def _spare_compiler() -> None:
 
 
 def _step_plainly(optimizer: optim.Optimizer) -> None:
-    """Lets it step without importing the compiler, and without what PyTorch's profiler adds."""
+    """Let an optimizer step without the compiler's import and what PyTorch's profiler adds."""
     step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
     optimizer.step = MethodType(step, optimizer)  # type: ignore[method-assign]
 

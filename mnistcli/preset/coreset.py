@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from mnistcli.preset.values import StrictModel
 
+MAX_SIZE = 1_000_000
 Clusters = Annotated[int, Field(ge=1, le=10_000)]
 Score = Literal["loss", "margin", "entropy", "el2n", "grand", "forgetting"]
 
@@ -106,7 +107,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 class Coreset(StrictModel):
     """A subset of the training images, selected before training."""
 
-    size: Annotated[int, Field(ge=1, le=1_000_000)]
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE)]
     balance: Literal["equal", "proportional", "free"] = "equal"
     """Images of each digit: equally many, as in the data, or as the method selects."""
     features: Literal["pixels", "pca", "network"] = "pca"

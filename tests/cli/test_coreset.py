@@ -246,3 +246,11 @@ def test_comparing_scores_computes_no_components(choose: Callable) -> None:
     )
     assert answer.code == 0, answer.err
     assert {row["method"] for row in printed["results"]} == {"random", "el2n", "margin"}
+
+
+@pytest.mark.parametrize("sizes", ["0", "600,0", "999999999"])
+def test_sizes_out_of_range_are_one_line(cli: Callable, sizes: str) -> None:
+    answer = cli("coreset", "sprint", "--compare", "--sizes", sizes)
+    assert answer.code == 2
+    assert answer.err.startswith("mnistcli: --sizes needs numbers from 1 to 1,000,000: got ")
+    assert answer.err.count("\n") == 1

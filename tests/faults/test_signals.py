@@ -28,6 +28,14 @@ ENDINGS = [
 ]
 
 
+def handle_by_default(ignored: int | None = None) -> None:
+    """Undo what these tests inherit, as under `nohup` or in the background; ignore one signal."""
+    for name, _, _ in ENDINGS:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    if ignored is not None:
+        signal.signal(ignored, signal.SIG_IGN)
+
+
 @pytest.fixture
 def long_command(tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> list[str]:
     options = ("--data", tiny_data, "--out", tmp_path / "runs", "--threads", 1, "--no-fail")
@@ -42,8 +50,7 @@ def begin(tmp_path: Path) -> Callable:
     def start(command: list[str], line: str, ignored: int | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
-            start_new_session=True,
-            preexec_fn=ignored and (lambda: signal.signal(ignored, signal.SIG_IGN)),
+            start_new_session=True, preexec_fn=lambda: handle_by_default(ignored),
         )  # fmt: skip
         assert any(line in each for each in process.stderr), process.wait()
         return process
@@ -178,6 +185,7 @@ def test_a_closed_terminal_saves(several: bool, long_command: list[str], tmp_pat
 
     child, master = pty.fork()
     if not child:
+        handle_by_default()
         os.execvpe(command[0], command, ENVIRONMENT | {"TERM": "xterm"})
     shown = b""
     while not re.search(rb"[2-9]\d?/40", shown):
@@ -198,7 +206,7 @@ def test_the_second_ctrl_c_does_not_wait_and_the_cursor_comes_back(
     master, slave = os.openpty()
     process = subprocess.Popen(
         long_command, stdin=slave, stdout=slave, stderr=slave,
-        env=ENVIRONMENT | {"TERM": "xterm"}, start_new_session=True,
+        env=ENVIRONMENT | {"TERM": "xterm"}, start_new_session=True, preexec_fn=handle_by_default,
     )  # fmt: skip
     os.close(slave)
     shown = b""
