@@ -7,9 +7,12 @@ python -m tests.faults.killing KILLS DATA FOLDER
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnistcli.cli.app import main
@@ -19,7 +22,6 @@ from mnistcli.records.states import RunStart
 from mnistcli.records.store import STATE, read_document
 from tests.faults.runs import what_is_left
 
-LONGEST = 0.5
 EPOCHS = 30
 SETTINGS = (f"train.epochs={EPOCHS}", "train.batch_size=30", "train.ema_decay=0.9")
 
@@ -60,29 +62,50 @@ def check(folder: Path) -> str:
     return "mid-epoch" if state.epoch else "between epochs"
 
 
-def kill_until_it_ends(command: list[str], out: Path, rng: random.Random, found: dict) -> Path:
-    """Kill and resume one run until it ends; `found` counts what every kill left."""
-    child = start([*command, "--out", str(out)])
-    while True:
-        time.sleep(rng.uniform(0, LONGEST))
-        os.kill(child, signal.SIGKILL)
+@dataclass
+class Killer:
+    """Kills what it is given, as long as it has kills left; counts what every kill left."""
+
+    kills: int
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    longest: float = 0.5
+    """Seconds before a kill; adapted to the machine, so that kills come at every stage."""
+    found: Counter[str] = field(default_factory=Counter)
+
+    def kill(self, child: int, out: Path) -> str:
+        """Kill a run at a random moment; return what it left, or "finished" if it came first."""
+        if armed := self.found.total() < self.kills:
+            time.sleep(self.rng.uniform(0, self.longest))
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        folders = [path for path in out.glob("*") if path.is_dir()] if out.exists() else []
-        left = check(folders[0]) if folders else "not begun"
-        if os.WIFSIGNALED(status):
-            found[left] = found.get(left, 0) + 1
-        else:
+        left = check(folder) if (folder := find_folder(out)) else "not begun"
+        if not os.WIFSIGNALED(status):
             assert os.WEXITSTATUS(status) in (0, 3), status
-        if left == "ended" and not os.WIFSIGNALED(status):
-            return folders[0]
-        if left == "not begun":
-            child = start([*command, "--out", str(out)])
-            for folder in folders:
-                for path in folder.iterdir():
-                    path.unlink()
-                folder.rmdir()
-        else:
-            child = start(["train", "--resume", str(folders[0]), "--no-fail"])
+            assert left == "ended"
+            self.longest *= 0.8 if armed else 1
+            return "finished"
+        self.found[left] += 1
+        self.longest *= 1.1 if left in {"not begun", "begun"} else 1
+        return left
+
+
+def find_folder(out: Path) -> Path | None:
+    return next((path for path in out.glob("*") if path.is_dir()), None)
+
+
+def kill_until_it_ends(command: list[str], out: Path, killer: Killer) -> Path:
+    """Start one run, and resume it after every kill until it has ended."""
+    child = start([*command, "--out", str(out)])
+    while (left := killer.kill(child, out)) != "finished":
+        folder = find_folder(out)
+        if left != "not begun":
+            child = start(["train", "--resume", str(folder), "--no-fail"])
+            continue
+        if folder:
+            shutil.rmtree(folder)
+        child = start([*command, "--out", str(out)])
+    (ended,) = out.iterdir()
+    return ended
 
 
 def run_all(kills: int, data: Path, folder: Path) -> dict:
@@ -94,13 +117,12 @@ def run_all(kills: int, data: Path, folder: Path) -> dict:
     os.waitpid(child, 0)
     (unbroken,) = (folder / "unbroken").iterdir()
     wanted = what_is_left(unbroken)
-    found: dict[str, int] = {}
-    rng, runs = random.Random(0), 0
-    while sum(found.values()) < kills:
-        ended = kill_until_it_ends(command, folder / f"run{runs}", rng, found)
+    killer, runs = Killer(kills), 0
+    while killer.found.total() < kills:
+        ended = kill_until_it_ends(command, folder / f"run{runs}", killer)
         assert what_is_left(ended) == wanted, "another result than the unbroken run's"
         runs += 1
-    return {"kills": found, "runs": runs, "epochs": len(wanted["epochs"])}
+    return {"kills": killer.found, "runs": runs, "epochs": len(wanted["epochs"])}
 
 
 if __name__ == "__main__":
