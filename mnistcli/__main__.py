@@ -1,4 +1,4 @@
-"""Lets `python -m mnistcli` do what `mnistcli` does."""
+"""Run mnistcli as `python -m mnistcli`."""
 
 from mnistcli.cli.app import main
 

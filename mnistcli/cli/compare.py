@@ -71,12 +71,19 @@ def show_journal(members: "Sequence[RunRecord | Preset]", *, as_json: bool) -> N
 def show_comparison(
     members: "Sequence[RunRecord | Preset]", form: Format, fail_on: str | None, *, as_json: bool
 ) -> None:
-    """Show the comparison, and exit with 3 if a group is worse and --fail-on says so."""
+    """Show the comparison, and exit with 3 if a group is worse and --fail-on says so.
+
+    Raises:
+        UsageError: --fail-on has only one group, and nothing to compare it with.
+    """
     from mnistcli.cli.output import show, write_data
     from mnistcli.display.compare import as_csv, as_markdown, comparison_view
     from mnistcli.verdict.compare import compare_members
 
     comparison = compare_members(members)
+    if fail_on and not comparison.differences:
+        only = comparison.baseline
+        raise UsageError(f"--fail-on needs two groups: got only {only}. Name a baseline first.")
     match form:
         case "table":
             show(comparison, comparison_view(comparison), as_json=as_json)

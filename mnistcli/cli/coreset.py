@@ -25,6 +25,7 @@ from mnistcli.cli.options import (
     make_options,
     parse_numbers,
     read_workers,
+    refuse,
 )
 from mnistcli.errors import UsageError, suggest
 
@@ -39,6 +40,7 @@ DEFAULT_SEEDS = "0-4"
 
 
 def coreset(
+    context: typer.Context,
     preset: PresetArgument = "sprint",
     method: Annotated[
         str | None,
@@ -97,6 +99,8 @@ def coreset(
 ) -> None:
     """Select a coreset of the training images, or compare methods."""
     shown = OutputOptions(as_json, quiet, no_fail=False)
+    if compare:
+        refuse(context, "--compare", {"method", "sheet", "seed"})
     loaded = load_selection(preset, method, size, overrides)
     options = make_options(seed, device, precision, threads, data, out)
     if compare:

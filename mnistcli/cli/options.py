@@ -20,6 +20,8 @@ REPEAT_ALLOWS = {
     "repeat", "device", "precision", "threads", "data", "out", "as_json", "quiet", "no_fail",
 }  # fmt: skip
 
+DRY_RUN_REFUSES = {"seeds", "jobs", "cluster", "coreset", "profile"}
+
 SEVERAL, MACHINE, OUTPUT = "Several runs", "Machine and data", "Output"
 
 
@@ -46,15 +48,20 @@ def make_options(
 
 
 def refuse_others(context: typer.Context, option: str, allowed: set[str]) -> None:
-    """Refuse every option beside `option` that would have no effect.
+    """Refuse every parameter but those `allowed` beside `option`, as `refuse` does."""
+    refuse(context, option, {each.name or "" for each in context.command.params} - allowed)
+
+
+def refuse(context: typer.Context, option: str, names: set[str]) -> None:
+    """Refuse parameters that would have no effect beside `option`.
 
     Raises:
-        UsageError: another option or the preset is on the command line.
+        UsageError: one of them is on the command line.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE" and name not in allowed:
+        if source is not None and source.name == "COMMANDLINE" and name in names:
             label = parameter.opts[0] if parameter.opts[0].startswith("-") else "a preset"
             raise UsageError(f"{option} cannot be combined with {label}")
 

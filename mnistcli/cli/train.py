@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistcli.cli.options import (
+    DRY_RUN_REFUSES,
     REPEAT_ALLOWS,
     RESUME_ALLOWS,
     ClusterOption,
@@ -31,6 +32,7 @@ from mnistcli.cli.options import (
     make_options,
     parse_numbers,
     read_workers,
+    refuse,
     refuse_others,
     refuse_workers,
 )
@@ -90,8 +92,11 @@ def train(
         refuse_others(context, "--from", REPEAT_ALLOWS)
         repeat_training(repeat, make_options(seed, device, precision, threads, data, out), shown)
     elif dry_run:
+        refuse(context, "--dry-run", DRY_RUN_REFUSES)
         show_preset(load_preset(preset, overrides or ()))
     else:
+        if seeds is not None:
+            refuse(context, "--seeds", {"seed", "profile"})
         loaded = load_preset(preset, overrides or ())
         options = make_options(seed, device, precision, threads, data, out)
         train_preset(loaded, options, shown, seeds, jobs, cluster, coreset, profile=profile)

@@ -62,7 +62,9 @@ def _describe_text(text: str) -> str:
         return "a JSON document"
     if text.startswith("version https://git-lfs"):
         return "a Git LFS pointer"
-    return "a CSV table" if "," in text.partition("\n")[0] else "a text file"
+    # Prose has commas too: the first two lines have as many, or the first has more than prose.
+    first, *second = (line.count(",") for line in text.splitlines()[:2])
+    return "a CSV table" if first > 9 or (first and second == [first]) else "a text file"
 
 
 def describe_file(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mnistcli.datasets.idx import load_examples
 from mnistcli.datasets.pictures import read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine
+from mnistcli.engine.network.build import count_parameters
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.errors import UsageError
@@ -37,6 +39,8 @@ from mnistcli.verdict.stats import wilson_interval
 
 BATCH = 512
 WORST = 40
+LOSS_TOLERANCE = 1e-3
+"""Relative; the last bits of a loss depend on threads and processor."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,20 @@ def evaluate_run(
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=(folder / WEIGHTS).stat().st_size,
         robustness=_measure_robustness(run, examples) if distorted else (),
-        matches_record=(
-            result.correct == record.test.correct if is_own and split == "test" else None
-        ),
+        matches_record=_matches_record(run, result) if is_own and split == "test" else None,
     )
     worst = select_worst(document, examples)
     return EvaluationResult(document, worst, result, run.data, data_sha256)
+
+
+def _matches_record(run: LoadedRun, result: Evaluation) -> bool:
+    """Return whether test figures and parameters are those of the record."""
+    test = run.record.test
+    return (
+        (result.correct, result.total, result.accuracy) == (test.correct, test.total, test.accuracy)
+        and isclose(result.loss, test.loss, rel_tol=LOSS_TOLERANCE)
+        and count_parameters(run.model) == run.record.parameters
+    )
 
 
 def evaluate_ensemble(results: Sequence[EvaluationResult], split: Split) -> EnsembleResult:

@@ -60,13 +60,13 @@ class MethodResult(Document):
     mean_accuracy: float
     sd: float
     interval: Interval | None
-    """Student's 95 % confidence interval of the mean; absent for a single seed."""
+    """Student's 95 % confidence interval of the mean; null for a single seed."""
     selection_seconds: float
     """Median, including the features or scores that the method needs."""
     train_seconds: float
     """Median."""
     difference: PairedDifference | None
-    """From random at the same size; absent for random, for all images, and for a single seed."""
+    """From random at the same size; null for random, for all images, and for a single seed."""
 
 
 class CoresetComparison(Document):
@@ -102,12 +102,12 @@ class RunsSummary(Document):
     mean_test_accuracy: float
     sd_test_accuracy: float
     interval: Interval | None
-    """Student's 95 % confidence interval of the mean; absent for a single seed."""
+    """Student's 95 % confidence interval of the mean; null for a single seed."""
     min_test_accuracy: float
     median_train_seconds: float
     additional_seeds_needed: int | None
     """How many more seeds would decide the inconclusive checks, if mean and standard deviation stay
-    as they are; absent if none is inconclusive, or if a thousand would not do."""
+    as they are; null if none is inconclusive, or if a thousand would not do."""
 
 
 class FailedRun(Document):
@@ -148,11 +148,11 @@ class ArmResult(Document):
     mean_accuracy: float
     sd: float
     interval: Interval | None
-    """Student's 95 % confidence interval of the mean; absent for a single seed."""
+    """Student's 95 % confidence interval of the mean; null for a single seed."""
     train_seconds: float
     """Median."""
     difference: PairedDifference | None
-    """The curriculum less this order; absent for the curriculum, and for a single seed."""
+    """The curriculum less this order; null for the curriculum, and for a single seed."""
 
 
 class CurriculumComparison(Document):
@@ -188,7 +188,7 @@ class Group(Document):
     parameters: int
     macs: int
     train_examples: int | None
-    """Absent for a reference."""
+    """Null for a reference."""
     test_images: int
     accuracies: tuple[float, ...]
     """In the order of the seeds; empty for a reference that does not list them."""
@@ -239,7 +239,7 @@ class JournalEntry(Document):
     parameters: int
     accuracy: float
     change: float | None
-    """Change of the accuracy since the previous run; absent if its test images were others."""
+    """Change of the accuracy since the previous run; null if its test images were others."""
     changes: tuple[str, ...]
     """Changes since the previous run, field by field."""
 

@@ -34,9 +34,9 @@ class ClaimAudit(Document):
     where: str
     """Where the figure was published."""
     built: int | float | None
-    """Value of the built network; absent for results of training."""
+    """Value of the built network; null for results of training."""
     measured: float | None
-    """Mean over the runs, or over those of the [reference]; absent if there are none."""
+    """Mean over the runs, or over those of the [reference]; null if there are none."""
     sd: float | None
     runs: int
     """Number of runs."""
@@ -117,7 +117,7 @@ class DataSource(Document):
     source: str
     """Name of the data set, or the folder as it was given."""
     folder: str | None = None
-    """Absolute path of the folder; absent for the embedded MNIST."""
+    """Absolute path of the folder; null for the embedded MNIST."""
     train_sha256: str
     test_sha256: str
 
@@ -145,7 +145,7 @@ class CoresetRecord(Document):
     """The coreset that a run learned from."""
 
     settings: Coreset | None
-    """Absent if the indices were read from a file."""
+    """Null if the indices were read from a file."""
     size: int
     total: int
     """Number of images to select from."""
@@ -191,7 +191,7 @@ class Repetition(Document):
     differences: tuple[str, ...]
     """Recorded differences: versions, machine, threads, device, precision, data."""
     matches: bool | None = None
-    """Whether the weights are identical; absent for an unfinished run."""
+    """Whether the weights are identical; null for an unfinished run."""
 
 
 class RunRecord(Document):

@@ -15,9 +15,9 @@ class DigitResult(Document):
     total: int
     correct: int
     precision: float | None
-    """Fraction of the images predicted as this digit that show it; absent if there are none."""
+    """Fraction of the images predicted as this digit that show it; null if there are none."""
     recall: float | None
-    """Fraction of the images of this digit that are predicted as it; absent if there are none."""
+    """Fraction of the images of this digit that are predicted as it; null if there are none."""
 
 
 class CalibrationBin(Document):
@@ -27,7 +27,7 @@ class CalibrationBin(Document):
     high: float
     total: int
     confidence: float | None
-    """Mean confidence; absent if there are no images."""
+    """Mean confidence; null if there are no images."""
     accuracy: float | None
 
 
@@ -94,7 +94,7 @@ class EvaluationDocument(EvaluationMetrics):
     robustness: tuple[Robustness, ...]
     """Present with `--robustness`."""
     matches_record: bool | None
-    """Whether as many images are correct as in the run record; absent for other images."""
+    """Whether test figures and parameters are those of the run record; null for other images."""
 
 
 class Ensemble(EvaluationMetrics):

@@ -1,4 +1,4 @@
-"""Reads what mnistcli 0.1 wrote: run records of schema version 1."""
+"""Read what mnistcli 0.1 wrote: run records of schema version 1."""
 
 import json
 from pathlib import Path

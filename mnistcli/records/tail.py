@@ -1,4 +1,4 @@
-"""Reads a run's log as it grows."""
+"""Read a run's log as it grows."""
 
 import json
 from contextlib import suppress

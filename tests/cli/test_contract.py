@@ -220,3 +220,27 @@ def test_completion_is_offered_for_the_shell(tmp_path: Path) -> None:
     assert "mnistcli" in done.stdout
     words = run(_MNISTCLI_COMPLETE="complete_bash", COMP_WORDS="mnistcli train spr", COMP_CWORD="2")
     assert words.stdout.split() == ["sprint", "sprint-coreset", "sprint-curriculum"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("train", "--seed", 1, "--seeds", "0-3"), "--seeds cannot be combined with --seed"),
+        (("train", "--dry-run", "--seeds", "0-3"), "--dry-run cannot be combined with --seeds"),
+        (("train", "--dry-run", "--profile"), "--dry-run cannot be combined with --profile"),
+        (
+            ("coreset", "--compare", "--method", "el2n"),
+            "--compare cannot be combined with --method",
+        ),
+        (("coreset", "--compare", "--seed", 3), "--compare cannot be combined with --seed"),
+        (
+            ("compare", "sprint", "--fail-on", "worse"),
+            "--fail-on needs two groups: got only sprint",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(cli: Callable, line: tuple, words: str) -> None:
+    answer = cli(*line)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"mnistcli: {words}")
+    assert answer.err.count("\n") == 1

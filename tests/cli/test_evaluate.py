@@ -280,3 +280,30 @@ def test_several_images_need_an_option_each(cli: Callable, tmp_path: Path) -> No
     answer = cli("evaluate", tmp_path, "--images", "1.png", "2.png", "3.png")
     assert answer.code == 2
     assert "--images takes a single run: got 3. Repeat --images for every image." in answer.err
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("test", "accuracy", 0.999),
+        ("test", "loss", 0.5),
+        ("test", "correct", 3),
+        (None, "parameters", 7),
+    ],
+)
+def test_a_record_with_other_figures_does_not_agree(
+    cli: Callable,
+    tiny_preset: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+    part: str,
+    name: str,
+    value: float,
+) -> None:
+    options = ("--data", tiny_data, "--out", tmp_path, "--threads", 1, "--json", "-q")
+    record = json.loads(cli("train", tiny_preset, *options).out)
+    folder = Path(record["path"])
+    assert json.loads(cli("evaluate", folder, "--json").out)["matches_record"] is True
+    (record[part] if part else record)[name] = value
+    (folder / "record.json").write_text(json.dumps(record))
+    assert json.loads(cli("evaluate", folder, "--json").out)["matches_record"] is False

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mnistcli.cli.app import app
 from mnistcli.cli.guide import TOPICS
+from mnistcli.cli.options import REPEAT_ALLOWS, RESUME_ALLOWS
 from mnistcli.errors import ExitCode
 from mnistcli.preset.coreset import METHODS
 from mnistcli.preset.loading import list_presets, presets_folder
@@ -150,6 +151,7 @@ def make_presets(world: Path) -> None:
     content = TINY_PRESET.encode()
     for name, changed in (
         ("mine", content), ("ü", content), (BYTES, content), ("bom", b"\xef\xbb\xbf" + content),
+        ("paced", content + b"\n[curriculum]\nkind = 'self_paced'\nrounds = 2\n"),
         ("utf16", TINY_PRESET.encode("utf-16")), ("crlf", content.replace(b"\n", b"\r\n")),
         ("empty", b""), ("binary", bytes(range(256))), ("data", b'{"title": 1}'),
     ):  # fmt: skip
@@ -193,43 +195,83 @@ def list_commands() -> dict[tuple[str, ...], click.Command]:
 COMMANDS = list_commands()
 
 
-def choose(name: str, rng: random.Random) -> str:
-    """Return a value for a parameter, seldom a good one's neighbour."""
-    if name == "overrides" and rng.random() < 0.6:
-        return f"{rng.choice(FIELDS)}={rng.choice(VALUES)}"
-    bad = BAD.get(name, ODD)
-    return rng.choice(GOOD[name] if name in GOOD and rng.random() < 0.75 else bad)
+MODES = {
+    "train": ("", "", "seeds", "resume", "repeat", "dry_run", "profile", "coreset"),
+    "curriculum": ("", "", "seeds", "resume", "compare"),
+    "coreset": ("", "", "", "compare"),
+    "evaluate": ("", "", "images", "robustness", "sheet"),
+    "report": ("", "curves"),
+    "compare": ("", "journal", "fail_on"),
+}
+"""The parameter that says what a command does; the others cannot be combined with it."""
+ALLOWED = {"resume": RESUME_ALLOWS, "repeat": REPEAT_ALLOWS}
+STUDIES = {"cluster", "methods", "sizes", "jobs", "help"}
+SHRINKING = ("train.epochs=1", "coreset.size=20", "curriculum.rounds=2")
+
+
+class Line:
+    """A command line made from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        largest = [("train",), ("evaluate",), ("coreset",), ("curriculum",)]
+        self.words = self.rng.choice(self.rng.choice([list(COMMANDS), largest, largest]))
+        self.mode = self.rng.choice(MODES.get(self.words[0], ("",)))
+        self.good = self.rng.choice([1, 1, 1, 0.9, 0.6])
+        """Probability of a value that makes sense."""
+        self.rate = self.rng.choice([0.05, 0.15, 0.3])
+        """Probability of an option."""
+        self.is_sane = self.rng.random() < 0.9
+        """Whether it has no options that cannot be combined."""
+
+    def generate(self) -> list[str]:
+        line = [*self.words]
+        for parameter in COMMANDS[self.words].params:
+            name = parameter.name or ""
+            if parameter.param_type_name == "argument":
+                if self.fits(name) and self.rng.random() < 0.97:
+                    several = self.rng.choice([1, 1, 1, 2, 3]) if parameter.nargs == -1 else 1
+                    several = 1 if self.mode == "images" and self.is_sane else several
+                    line += [self.choose(name) for _ in range(several)]
+            elif name == self.mode or (self.rng.random() < self.rate and self.fits(name)):
+                flag = [] if getattr(parameter, "is_flag", False) else [self.choose(name)]
+                line += [self.rng.choice(parameter.opts), *flag]
+        return line + self.shrink(line)
+
+    def fits(self, name: str) -> bool:
+        """Return whether a parameter may be beside the mode's."""
+        if not self.is_sane:
+            return name not in ("jobs", "help")
+        if self.mode in ALLOWED:
+            return name in ALLOWED[self.mode] - STUDIES
+        return name not in {*STUDIES, *MODES.get(self.words[0], ())}
+
+    def choose(self, name: str) -> str:
+        if name == "overrides" and self.rng.random() < 0.5:
+            return f"{self.rng.choice(FIELDS)}={self.rng.choice(VALUES)}"
+        if name == "preset" and self.words[0] == "curriculum" and self.rng.random() < self.good:
+            return self.rng.choice(["sprint-curriculum", "sequential-replay", "paced.toml"])
+        is_good = name in GOOD and self.rng.random() < self.good
+        return self.rng.choice(GOOD[name] if is_good else BAD.get(name, ODD))
+
+    def shrink(self, line: list[str]) -> list[str]:
+        """Return options that keep trainings and studies small and in this process."""
+        if self.words[0] not in ("train", "curriculum", "coreset"):
+            return []
+        added: list[str] = []
+        if self.mode not in ALLOWED:
+            for change in SHRINKING[: 2 + (self.words[0] == "curriculum")]:
+                added += ["--set", change] if self.rng.random() < 0.8 else []
+        if "--compare" in line:
+            added += ["--seeds", "0-1"]
+            added += ["--methods", "random,moderate", "--sizes", "10"] * (line[0] == "coreset")
+        several = {"--seeds", "--cluster", "more.batch.json"} & {*line, *added}
+        return added + ["--jobs", "1"] * bool(several)
 
 
 def generate(seed: int) -> list[str]:
     """Return the command line of a seed."""
-    rng = random.Random(seed)
-    words = rng.choice(list(COMMANDS))
-    if rng.random() < 0.5:  # the commands with most options
-        words = rng.choice([("train",), ("evaluate",), ("coreset",), ("curriculum",)])
-    line = [*words]
-    rate = rng.choice([0.05, 0.15, 0.3])
-    for parameter in COMMANDS[words].params:
-        name = parameter.name or ""
-        if parameter.param_type_name == "argument":
-            several = rng.choice([1, 1, 1, 2, 3]) if parameter.nargs == -1 else 1
-            if rng.random() < 0.97:
-                line += [choose(name, rng) for _ in range(several)]
-        elif rng.random() < rate and name not in ("jobs", "help"):
-            flag = [] if getattr(parameter, "is_flag", False) else [choose(name, rng)]
-            line += [rng.choice(parameter.opts), *flag]
-    if words[0] in ("train", "curriculum", "coreset") and rng.random() < 0.9:
-        line += ["--set", "train.epochs=1"]
-    return line + shorten(line)
-
-
-def shorten(line: Sequence[str]) -> list[str]:
-    """Return options that keep a study small, and in this process."""
-    added = []
-    if "--compare" in line:
-        added += ["--seeds", "0-1"]
-        added += ["--methods", "random,moderate", "--sizes", "10"] * (line[0] == "coreset")
-    return added + ["--jobs", "1"] * ("--seeds" in [*line, *added] or "--cluster" in line)
+    return Line(seed).generate()
 
 
 def refuse(constant: str) -> None:
@@ -260,6 +302,9 @@ def test_every_command_line_ends_with_a_documented_exit_code(
     here = Path(shutil.copytree(world, tmp_path / "world", symlinks=True))
     monkeypatch.chdir(here)
     monkeypatch.setenv("MNISTCLI_DATA", "data")
+    # Each takes a second, and no exit code depends on it.
+    monkeypatch.setattr("mnistcli.experiment.evaluate.measure_inference", lambda *_: 1_000.0)
+    monkeypatch.setattr("mnistcli.experiment.training.run.measure_ceiling", lambda *_: 1_000.0)
     for seed in range(chunk * LINES, (chunk + 1) * LINES):
         line, encoding = generate(seed), random.Random(-1 - seed).choice(ENCODINGS)
         try:
