@@ -8,6 +8,7 @@ import typer
 from mnistcli.cli.options import (
     OUTPUT,
     SEVERAL,
+    BudgetOption,
     ClusterOption,
     DataOption,
     DeviceOption,
@@ -50,6 +51,7 @@ def coreset(
         int | None, typer.Option("--size", "-n", metavar="N", help="Number of images to select.")
     ] = None,
     overrides: SetOption = None,
+    budget: BudgetOption = None,
     seed: SeedOption = 0,
     compare: Annotated[
         bool,
@@ -101,7 +103,7 @@ def coreset(
     shown = OutputOptions(as_json, quiet, no_fail=False)
     if compare:
         refuse(context, "--compare", {"method", "sheet", "seed"})
-    loaded = load_selection(preset, method, size, overrides)
+    loaded = load_selection(preset, method, size, overrides, budget)
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         workers = read_workers(jobs, cluster)
@@ -114,7 +116,11 @@ def coreset(
 
 
 def load_selection(
-    name: str, method: str | None, size: int | None, overrides: list[str] | None
+    name: str,
+    method: str | None,
+    size: int | None,
+    overrides: list[str] | None,
+    budget: str | None,
 ) -> "Preset":
     """Load a preset with the coreset that the options ask for.
 
@@ -127,7 +133,7 @@ def load_selection(
     changes = [f"coreset.size={size}"] if size is not None else []
     if method is not None:
         changes.append(f"coreset.selector={{kind='{read_method(method)}'}}")
-    return load_preset(name, [*changes, *(overrides or ())])
+    return load_preset(name, [*changes, *(overrides or ())], budget)
 
 
 def select_images(

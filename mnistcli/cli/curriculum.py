@@ -9,6 +9,7 @@ import typer
 from mnistcli.cli.options import (
     RESUME_ALLOWS,
     SEVERAL,
+    BudgetOption,
     ClusterOption,
     DataOption,
     DeviceOption,
@@ -44,6 +45,7 @@ def curriculum(
     context: typer.Context,
     preset: OptionalPresetArgument = None,
     overrides: SetOption = None,
+    budget: BudgetOption = None,
     seed: SeedOption = 0,
     resume: ResumeOption = None,
     compare: Annotated[
@@ -74,7 +76,7 @@ def curriculum(
         refuse_others(context, "--resume", RESUME_ALLOWS)
         resume_training(resume, jobs, cluster, data, shown)
         return
-    loaded = load_curriculum(preset, overrides or ())
+    loaded = load_curriculum(preset, overrides or (), budget)
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         numbers = parse_numbers(seeds or DEFAULT_SEEDS, "--seeds")
@@ -83,7 +85,7 @@ def curriculum(
         train_preset(loaded, options, shown, seeds, jobs, cluster)
 
 
-def load_curriculum(name: str | None, overrides: Sequence[str]) -> "Preset":
+def load_curriculum(name: str | None, overrides: Sequence[str], budget: str | None) -> "Preset":
     """Load a preset that has a curriculum.
 
     Raises:
@@ -94,7 +96,7 @@ def load_curriculum(name: str | None, overrides: Sequence[str]) -> "Preset":
 
     if name is None:
         raise UsageError("PRESET is missing; try: mnistcli curriculum optimizednet-curriculum")
-    preset = load_preset(name, overrides)
+    preset = load_preset(name, overrides, budget)
     if preset.curriculum is None:
         raise PresetError(f"preset {preset.name} has no [curriculum]; see optimizednet-curriculum")
     return preset

@@ -145,6 +145,15 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=C", help="Override a field of the preset; repeatable."),
 ]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="LIMITS",
+        help='Limits, as in "parameters<20000, accuracy>=99.4".',
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(

@@ -1,11 +1,12 @@
 """`mnistcli summary`: describe a preset's network."""
 
-from mnistcli.cli.options import JsonOption, NoFailOption, PresetArgument, SetOption
+from mnistcli.cli.options import BudgetOption, JsonOption, NoFailOption, PresetArgument, SetOption
 
 
 def summary(
     preset: PresetArgument,
     overrides: SetOption = None,
+    budget: BudgetOption = None,
     as_json: JsonOption = False,
     no_fail: NoFailOption = False,
 ) -> None:
@@ -15,6 +16,6 @@ def summary(
     from mnistcli.experiment.summary import summarize
     from mnistcli.preset.loading import load_preset
 
-    document = summarize(load_preset(preset, overrides or ()))
+    document = summarize(load_preset(preset, overrides or (), budget))
     show(document, summary_view(document), as_json=as_json)
     finish(document.passed, no_fail=no_fail)

@@ -10,6 +10,7 @@ from mnistcli.cli.options import (
     DRY_RUN_REFUSES,
     REPEAT_ALLOWS,
     RESUME_ALLOWS,
+    BudgetOption,
     ClusterOption,
     CoresetFileOption,
     DataOption,
@@ -54,6 +55,7 @@ def train(
     context: typer.Context,
     preset: PresetArgument = DEFAULT_PRESET,
     overrides: SetOption = None,
+    budget: BudgetOption = None,
     seed: SeedOption = 0,
     coreset: CoresetFileOption = None,
     resume: ResumeOption = None,
@@ -93,11 +95,11 @@ def train(
         repeat_training(repeat, make_options(seed, device, precision, threads, data, out), shown)
     elif dry_run:
         refuse(context, "--dry-run", DRY_RUN_REFUSES)
-        show_preset(load_preset(preset, overrides or ()))
+        show_preset(load_preset(preset, overrides or (), budget))
     else:
         if seeds is not None:
             refuse(context, "--seeds", {"seed", "profile"})
-        loaded = load_preset(preset, overrides or ())
+        loaded = load_preset(preset, overrides or (), budget)
         options = make_options(seed, device, precision, threads, data, out)
         train_preset(loaded, options, shown, seeds, jobs, cluster, coreset, profile=profile)
 
@@ -221,6 +223,7 @@ def make_header(setup: "TrainingSetup") -> "RunHeader":
     return RunHeader(
         budget=setup.preset.budget,
         parameters=setup.network.parameters,
+        macs=setup.network.macs,
         images=setup.images,
         train_fraction=setup.images / total,
         folder=setup.folder,
@@ -239,6 +242,8 @@ def headline(setup: "TrainingSetup") -> str:
         f"on {machine.device.type} in {machine.precision_name} "
         f"with {count(machine.threads, 'thread')}",
     ]
-    if not setup.fits:
-        lines.append("the network exceeds its parameter budget")
+    if setup.exceeded:
+        words = {"parameters": "parameter", "macs": "MACs"}
+        limits = " and ".join(words[name] for name in setup.exceeded)
+        lines.append(f"the network exceeds its {limits} budget")
     return "\n".join(lines)

@@ -1,14 +1,17 @@
 """Figures, limits and verdicts → the budget table."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
 from mnistcli.display.text import SIGNS, figure, figure_name, verdict
-from mnistcli.records.documents import Check
+from mnistcli.preset.budget import Budget
+from mnistcli.records.documents import Check, RunRecord
+
+Value = TypeVar("Value")
 
 DASH = Text("–", style="dim")
 
@@ -32,12 +35,33 @@ def budget_table(rows: Iterable[BudgetRow]) -> Table:
 
 def check_table(checks: Sequence[Check], figures: Mapping[str, float] | None = None) -> Table:
     """Build the table of checks, and of the figures that have no limit."""
+    return budget_table(check_rows(checks, figures))
+
+
+def check_rows(
+    checks: Sequence[Check], figures: Mapping[str, float] | None = None
+) -> list[BudgetRow]:
+    """Fill the rows of checks, and of the figures that have no limit."""
     found = {check.name: check for check in checks}
     known = {**(figures or {}), **{check.name: check.value for check in checks}}
-    return budget_table(
+    return [
         check_row(found[name]) if name in found else figure_row(name, value)
         for name, value in known.items()
-    )
+    ]
+
+
+def run_rows(record: RunRecord) -> list[BudgetRow]:
+    """Fill the rows of a run's checks and figures."""
+    return check_rows(record.checks, select_figures(record.preset.budget, record.figures))
+
+
+def select_figures(budget: Budget, figures: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the figures to show: MACs only if limited, and the data as they are limited."""
+    hidden = {
+        "macs" if "macs" not in budget.figures else "",
+        "train_fraction" if "train_examples" in budget.figures else "train_examples",
+    }
+    return {name: value for name, value in figures.items() if name not in hidden}
 
 
 def check_row(check: Check) -> BudgetRow:

@@ -1,13 +1,21 @@
 """The budget table of a run under way: figures as they come, verdicts as they are known."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from mnistcli.display.budget import DASH, BudgetRow, budget_table, figure_row, format_limit
+from mnistcli.display.budget import (
+    DASH,
+    BudgetRow,
+    budget_table,
+    figure_row,
+    format_limit,
+    select_figures,
+)
 from mnistcli.display.text import figure, figure_name, verdict
 from mnistcli.engine.events import (
     EpochFinished,
@@ -16,8 +24,8 @@ from mnistcli.engine.events import (
     PhasePlanned,
     TrainingStarted,
 )
-from mnistcli.preset.schema import Budget
-from mnistcli.verdict.budget import RULES, Comparison, holds
+from mnistcli.preset.budget import Budget, Comparison
+from mnistcli.verdict.budget import holds
 
 TABLE_HEAD = 2
 GROWING = ("epochs", "train_seconds")
@@ -29,6 +37,8 @@ class RunHeader:
 
     budget: Budget
     parameters: int
+    macs: int
+    """Multiply-accumulates (MACs) for one image."""
     images: int
     """Number of images that the network learns from."""
     train_fraction: float
@@ -41,10 +51,8 @@ class LiveBudget:
 
     def __init__(self, header: RunHeader) -> None:
         self._header = header
-        self._rules = {
-            rule.figure: (rule.comparison, limit)
-            for rule in RULES
-            if (limit := getattr(header.budget, rule.field)) is not None
+        self._limits = {
+            figure: (comparison, limit) for figure, comparison, limit in header.budget.limits
         }
         self._plan = TrainingStarted((), ())
         self._phases: list[PhasePlanned] = []
@@ -57,7 +65,8 @@ class LiveBudget:
     @property
     def height(self) -> int:
         """Number of lines of the table."""
-        return TABLE_HEAD + 5 + sum(phase.target is not None for phase in self._phases)
+        phases = sum(phase.target is not None for phase in self._phases)
+        return TABLE_HEAD + len(self._figures) + phases
 
     def show(self, event: Event) -> None:
         """Take an event in."""
@@ -75,18 +84,27 @@ class LiveBudget:
 
     def render(self) -> RenderableType:
         """Build the table as it is now."""
-        rows = [
-            self._row("parameters", self._header.parameters),
-            self._row("test_accuracy", None),
-            self._row("epochs", self._passes),
-            self._row("train_seconds", self._elapsed),
-            self._row("train_fraction", self._header.train_fraction),
-        ]
+        rows = [self._row(name, value) for name, value in self._figures.items()]
         for number, phase in enumerate(self._phases, start=1):
             if phase.target is not None:
                 name, value = f"phase_{number}_accuracy", self._reached.get(number)
                 rows.append(self._limited_row(name, value, ">=", phase.target))
         return budget_table(rows)
+
+    @property
+    def _figures(self) -> Mapping[str, float | None]:
+        """Figures of the table; None if not known yet."""
+        header = self._header
+        figures = {
+            "parameters": header.parameters,
+            "macs": header.macs,
+            "test_accuracy": None,
+            "epochs": self._passes,
+            "train_seconds": self._elapsed,
+            "train_fraction": header.train_fraction,
+            "train_examples": header.images,
+        }
+        return select_figures(header.budget, figures)
 
     @property
     def _has_ended(self) -> bool:
@@ -106,8 +124,8 @@ class LiveBudget:
         return self._seconds + time.monotonic() - self._epoch_start
 
     def _row(self, name: str, value: float | None) -> BudgetRow:
-        if name in self._rules:
-            return self._limited_row(name, value, *self._rules[name])
+        if name in self._limits:
+            return self._limited_row(name, value, *self._limits[name])
         if value is None:
             return BudgetRow(figure_name(name), DASH, DASH, self._pending)
         return figure_row(name, value)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnistcli.display import text
+from mnistcli.display.budget import check_rows, run_rows
 from mnistcli.display.charts import draw_curves, draw_intervals, draw_reliability
 from mnistcli.records.comparisons import Comparison
 from mnistcli.records.documents import RunRecord
@@ -44,10 +45,8 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     environment.filters |= {
         "percent": text.percent,
         "seconds": text.seconds,
-        "figure": lambda value, name: text.figure(name, value),
-        "figure_name": text.figure_name,
+        "budget_rows": run_rows,
         "size": text.size,
-        "sign": text.SIGNS.get,
         "p_value": text.p_value,
         "png": encode_png,
         "filters_png": lambda filters: [encode_png(scale_filter(one)) for one in filters],
@@ -62,7 +61,7 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     page = environment.get_template(TEMPLATE).render(
         runs=runs,
         comparison=comparison,
-        mean_checks=mean_checks,
+        mean_rows=check_rows(mean_checks),
         verdict=text.overall_verdict(mean_checks) if mean_checks else None,
         charts=[Markup(chart) for chart in draw_charts(runs)],
         title=_title(records, comparison),

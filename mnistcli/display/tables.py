@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistcli.display.budget import check_table
+from mnistcli.display.budget import budget_table, check_table, run_rows
 from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
 from mnistcli.display.layout import new_table
 from mnistcli.display.phases import phase_views
@@ -79,7 +79,7 @@ def run_view(record: RunRecord) -> RenderableType:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
     if record.repeats:
         parts += [_repetition(record.repeats), Text()]
-    return Group(*parts, check_table(record.checks, record.figures), Text(), ending)
+    return Group(*parts, budget_table(run_rows(record)), Text(), ending)
 
 
 def _repetition(repeats: Repetition) -> Text:

@@ -8,9 +8,11 @@ from mnistcli.records.documents import Check, Verdict
 
 VERDICT_STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 FIGURE_NAMES = {
+    "macs": "MACs",
     "test_accuracy": "test accuracy",
     "first_epoch_at_99_4": "first epoch ≥ 99.4 %",
     "train_fraction": "training images",
+    "train_examples": "training images",
     "train_seconds": "training time",
 }
 SIGNS = {"<": "<", "<=": "≤", ">=": "≥"}

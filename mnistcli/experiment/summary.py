@@ -22,12 +22,12 @@ def summarize(preset: Preset) -> Summary:
     parameters = sum(layer.parameters for layer in layers)
     outputs = [prod(layer.output_shape) for layer in layers]
     inputs = [28 * 28, *outputs[:-1]]
-    figures = {"parameters": parameters}
-    checks = check_budget(preset.budget, figures)
+    macs = sum(layer.macs for layer in layers)
+    checks = check_budget(preset.budget, {"parameters": parameters, "macs": macs})
     return Summary(
         preset=preset,
         parameters=parameters,
-        macs=sum(layer.macs for layer in layers),
+        macs=macs,
         layers=tuple(LayerRow(**asdict(layer)) for layer in layers),
         memory=Memory(
             parameters=BYTES_PER_VALUE * parameters,

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistcli.errors import FileError, PresetError, reason_of, suggest
+from mnistcli.preset.budget_text import parse_budget
 from mnistcli.preset.faults import describe_fault, locate_fault
 from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
@@ -78,7 +79,7 @@ def read_preset_text(path: Path) -> str:
     return text
 
 
-def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
+def load_preset(reference: str, overrides: Sequence[str] = (), budget: str | None = None) -> Preset:
     """Read, override and validate a preset.
 
     Overrides of the network or its training drop [published] and [reference].
@@ -87,13 +88,16 @@ def load_preset(reference: str, overrides: Sequence[str] = ()) -> Preset:
         reference: name of a bundled preset, or path of a TOML file.
         overrides: `a.b=c` each, with c as in TOML or JSON; a bare word is a string, and none
             removes the field.
+        budget: replaces the preset's budget, before the overrides; see `parse_budget`.
 
     Raises:
-        PresetError: the preset or an override is invalid.
+        PresetError: the preset, an override or the budget is invalid.
     """
     path = find_preset(reference)
     data = _parse_toml(path, read_preset_text(path))
     changes = [Override.parse(override) for override in overrides]
+    if budget is not None:
+        data["budget"] = parse_budget(budget).model_dump(exclude_none=True)
     if any(change.path[0] not in NOT_TRAINED for change in changes):
         data.pop("published", None)
         data.pop("reference", None)

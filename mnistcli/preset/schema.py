@@ -7,47 +7,19 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, WithJsonSchema, model_validator
 
 from mnistcli.preset.augmentation import Augmentation
+from mnistcli.preset.budget import Budget
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Curriculum
 from mnistcli.preset.layers import Layer
 from mnistcli.preset.training import Train
-from mnistcli.preset.values import Printable, StrictModel
+from mnistcli.preset.values import LIMIT, Count, Fraction, Printable, Seconds, StrictModel
 
-LIMIT = 10**15
 TOLERANCE = 1e-4
 
-Count = Annotated[int, Field(ge=0, le=LIMIT)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Loss = Annotated[float, Field(ge=0, le=LIMIT)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Seconds = Annotated[float, Field(gt=0, le=1e9)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[Printable, Field(max_length=1_000)]
-
-
-class Budget(StrictModel):
-    """The limits that a run must meet; a limit that is not given is not checked.
-
-    `max_…` and `min_…` include the limit itself, `…_below` excludes it.
-    """
-
-    parameters_below: Count | None = None
-    max_parameters: Count | None = None
-    min_test_accuracy: Fraction | None = None
-    epochs_below: Count | None = None
-    max_epochs: Count | None = None
-    train_seconds_below: Seconds | None = None
-    max_train_seconds: Seconds | None = None
-    max_train_fraction: Fraction | None = None
-    """Max fraction of the training images to learn from."""
-
-    @model_validator(mode="after")
-    def _one_limit_a_figure(self) -> Self:
-        for figure in ("parameters", "epochs", "train_seconds"):
-            pair = (f"{figure}_below", f"max_{figure}")
-            if all(getattr(self, name) is not None for name in pair):
-                raise ValueError(f"{pair[0]} cannot be combined with {pair[1]}")
-        return self
 
 
 class Claim(StrictModel):

@@ -1,8 +1,15 @@
-"""The base model of everything in a preset, and text that is safe to print."""
+"""The base model of everything in a preset, ranges of figures, and text that is safe to print."""
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+LIMIT = 10**15
+MAX_SECONDS = 1e9
+
+Count = Annotated[int, Field(ge=0, le=LIMIT)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 
 class StrictModel(BaseModel):

@@ -214,7 +214,7 @@ class RunRecord(Document):
     train_examples: int
     """Number of images to learn from."""
     train_fraction: float
-    """Fraction of all training images; limited by max_train_fraction."""
+    """Fraction of all training images; a budget may limit it."""
     validation_examples: int
     coreset: CoresetRecord | None
     epochs: tuple[EpochRecord, ...]
@@ -240,10 +240,12 @@ class RunRecord(Document):
         passes = self.passes
         return {
             "parameters": self.parameters,
+            "macs": self.macs,
             "test_accuracy": self.test.accuracy,
             "epochs": int(passes) if passes == int(passes) else passes,
             "train_seconds": self.train_seconds,
             "train_fraction": self.train_fraction,
+            "train_examples": self.train_examples,
         }
 
 

@@ -1,44 +1,19 @@
 """Limits × figures → checks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from mnistcli.preset.schema import Budget
+from mnistcli.preset.budget import Budget, Comparison
 from mnistcli.records.documents import Check, PhaseRecord
-
-Comparison = Literal["<", "<=", ">="]
-
-
-class Rule(NamedTuple):
-    """A field of the budget, with the figure that it limits."""
-
-    field: str
-    figure: str
-    comparison: Comparison
-
-
-RULES = (
-    Rule("parameters_below", "parameters", "<"),
-    Rule("max_parameters", "parameters", "<="),
-    Rule("min_test_accuracy", "test_accuracy", ">="),
-    Rule("epochs_below", "epochs", "<"),
-    Rule("max_epochs", "epochs", "<="),
-    Rule("train_seconds_below", "train_seconds", "<"),
-    Rule("max_train_seconds", "train_seconds", "<="),
-    Rule("max_train_fraction", "train_fraction", "<="),
-)
 
 
 def check_budget(budget: Budget, figures: Mapping[str, int | float]) -> tuple[Check, ...]:
     """Check every limit of the budget whose figure is known."""
-    checks = []
-    for rule in RULES:
-        limit = getattr(budget, rule.field)
-        if limit is None or rule.figure not in figures:
-            continue
-        value = figures[rule.figure]
-        checks.append(_check(rule.figure, value, rule.comparison, limit))
-    return tuple(checks)
+    return tuple(
+        _check(figure, figures[figure], comparison, limit)
+        for figure, comparison, limit in budget.limits
+        if figure in figures
+    )
 
 
 def check_phases(phases: Sequence[PhaseRecord]) -> tuple[Check, ...]:

@@ -22,7 +22,7 @@ from mnistcli.engine.events import (
     TrainingResumed,
     TrainingStarted,
 )
-from mnistcli.preset.schema import Budget
+from mnistcli.preset.budget import Budget
 
 BUDGET = Budget(
     parameters_below=20_000, min_test_accuracy=0.994, max_epochs=3, max_train_seconds=5.0
@@ -30,7 +30,9 @@ BUDGET = Budget(
 
 
 def header(budget: Budget = BUDGET, folder: Path = Path("nowhere")) -> RunHeader:
-    return RunHeader(budget, parameters=19_514, images=600, train_fraction=0.01, folder=folder)
+    return RunHeader(
+        budget, parameters=19_514, macs=376_064, images=600, train_fraction=0.01, folder=folder
+    )
 
 
 def terminal(**options: object) -> Console:

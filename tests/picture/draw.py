@@ -118,7 +118,7 @@ def show(console: Console, record: RunRecord) -> None:
             precision_name=record.precision,
             threads=record.threads,
         ),
-        fits=True,
+        exceeded=(),
     )
     console.print(Text("$ mnistcli train", style="bold"))
     console.print(Text(headline(setup)))
@@ -126,6 +126,7 @@ def show(console: Console, record: RunRecord) -> None:
     header = RunHeader(
         record.preset.budget,
         record.parameters,
+        record.macs,
         record.train_examples,
         record.train_fraction,
         Path(record.path),

@@ -1,7 +1,7 @@
 import pytest
 
-from mnistcli.preset.schema import Budget
-from mnistcli.verdict.budget import RULES, check_budget, passed
+from mnistcli.preset.budget import RULES, Budget
+from mnistcli.verdict.budget import check_budget, passed
 
 
 @pytest.mark.parametrize(

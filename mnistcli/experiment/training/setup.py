@@ -15,7 +15,7 @@ from mnistcli.records.folders import create_run_folder, name_absolutely
 from mnistcli.records.states import RunStart
 from mnistcli.records.store import START, read_document, write_document
 from mnistcli.selection.coreset.groups import divide
-from mnistcli.verdict.budget import check_budget, passed
+from mnistcli.verdict.budget import check_budget
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,11 @@ class TrainingSetup:
         return self.preset.coreset.size if self.preset.coreset else len(self.data.train)
 
     @property
-    def fits(self) -> bool:
-        """Return whether the network's size meets the budget."""
-        return passed(check_budget(self.preset.budget, {"parameters": self.network.parameters}))
+    def exceeded(self) -> tuple[str, ...]:
+        """Return the names of the figures of the network that exceed the budget."""
+        figures = {"parameters": self.network.parameters, "macs": self.network.macs}
+        checks = check_budget(self.preset.budget, figures)
+        return tuple(check.name for check in checks if check.verdict == "fail")
 
 
 def prepare(
