@@ -89,7 +89,7 @@ def load_run(folder: Path, options: Options) -> LoadedRun:
     record = read_record(folder)
     device = devices.choose_device(options.device)
     devices.choose_threads(options.threads)
-    model = build_model(record.preset.model.layers, devices.make_generator(0, "weights"))
+    model = build_model(record.preset.model.scaled_layers, devices.make_generator(0, "weights"))
     load_weights(model, folder)
     own = Path(record.data.folder) if record.data.folder else None
     named = options.data is not None

@@ -44,7 +44,7 @@ def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
         PresetError: it cannot be built, or its optimizer does not suit it.
     """
     generator = devices.make_generator(seed, "weights")
-    model, layers = build_described(preset.model.layers, generator)
+    model, layers = build_described(preset.model.scaled_layers, generator)
     model = model.to(machine.device).to(memory_format=torch.channels_last)
     return Network(model, build_optimizer(preset.train.optimizer, model.parameters()), layers)
 

@@ -48,7 +48,7 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
     metrics = compute_metrics(found, test.labels.cpu())
     return ReportedRun(
         record=record,
-        layers=[LayerRow(**asdict(layer)) for layer in describe_model(preset.model.layers)],
+        layers=[LayerRow(**asdict(layer)) for layer in describe_model(preset.model.scaled_layers)],
         learning_rates=_trace(run, options),
         metrics=metrics,
         samples=_sample(found, test),

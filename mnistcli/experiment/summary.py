@@ -1,9 +1,9 @@
 """Preset → description of its network, before any training."""
 
 from dataclasses import asdict
-from math import prod
 
 from mnistcli.engine.network.build import describe_model
+from mnistcli.engine.network.memory import count_values
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
 from mnistcli.verdict.budget import check_budget, passed
@@ -18,10 +18,9 @@ def summarize(preset: Preset) -> Summary:
     Raises:
         PresetError: the network cannot be built.
     """
-    layers = describe_model(preset.model.layers)
+    layers = describe_model(preset.model.scaled_layers)
     parameters = sum(layer.parameters for layer in layers)
-    outputs = [prod(layer.output_shape) for layer in layers]
-    inputs = [28 * 28, *outputs[:-1]]
+    held, outputs = count_values(layers)
     macs = sum(layer.macs for layer in layers)
     checks = check_budget(preset.budget, {"parameters": parameters, "macs": macs})
     return Summary(
@@ -31,8 +30,8 @@ def summarize(preset: Preset) -> Summary:
         layers=tuple(LayerRow(**asdict(layer)) for layer in layers),
         memory=Memory(
             parameters=BYTES_PER_VALUE * parameters,
-            forward=BYTES_PER_VALUE * max(map(sum, zip(inputs, outputs, strict=True))),
-            backward=BYTES_PER_VALUE * 2 * sum(outputs),
+            forward=BYTES_PER_VALUE * held,
+            backward=BYTES_PER_VALUE * 2 * outputs,
         ),
         published=audit_claims(preset, parameters, measured_by_reference(preset.reference)),
         checks=checks,

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 from mnistcli.errors import suggest
 
 TAG = "kind"
+TOO_DEEP = "values are nested too deeply. Nest them less."
 
 
 class Fault(NamedTuple):
@@ -66,6 +67,8 @@ def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
             return f"{got!r} is not allowed. Use {context['expected']}."
         case "value_error":
             return str(context["error"])
+        case "json_invalid" if "recursion" in fault["msg"]:
+            return TOO_DEEP
     message = fault["msg"][0].lower() + fault["msg"][1:]
     if isinstance(got, dict | list):
         return message

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mnistcli.errors import FileError, PresetError, reason_of, suggest
 from mnistcli.preset.budget_text import parse_budget
-from mnistcli.preset.faults import describe_fault, locate_fault
+from mnistcli.preset.faults import TOO_DEEP, describe_fault, locate_fault
 from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
 
@@ -130,7 +130,9 @@ def validate_preset(data: Json, origin: str, overrides: Sequence[Override] = ())
             return validate_preset(data, origin, overrides)
         advice = own.advise(fault.kind) if own.path == fault.path else ""
         raise PresetError(f"invalid --set: {reason}{advice and f'. {advice}'}") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise PresetError(f'invalid preset "{origin}": {TOO_DEEP}') from error
+    except ValueError as error:
         raise PresetError(f'invalid preset "{origin}": {error}') from error
 
 

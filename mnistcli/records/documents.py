@@ -65,7 +65,7 @@ class Memory(Document):
 
     parameters: int
     forward: int
-    """For inference: max over the layers of input plus output."""
+    """For inference: max over the layers of input plus output, and what residuals keep."""
     backward: int
     """For training: output and gradient of every layer."""
 

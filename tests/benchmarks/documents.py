@@ -50,7 +50,9 @@ class DocumentPipeline:
         )
         examples = datasets.MNIST(str(root), train=True, download=False, transform=transform)
         self.loader = DataLoader(examples, batch_size=settings.batch_size, shuffle=True)
-        self.model = build_model(load_preset(name).model.layers, make_generator(0, "weights"))
+        self.model = build_model(
+            load_preset(name).model.scaled_layers, make_generator(0, "weights")
+        )
         for index, module in enumerate(self.model):
             if isinstance(module, SeededDropout):
                 kind = nn.Dropout2d if module.channels else nn.Dropout

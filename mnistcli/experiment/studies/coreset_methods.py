@@ -143,7 +143,7 @@ class _Selection:
         labels = self.load(seed).examples.labels.cpu().numpy()
         for size in sizes:
             divide(labels, size, self._settings(size).balance)
-        check_batches(self._preset, describe_model(self._preset.model.layers), sizes)
+        check_batches(self._preset, describe_model(self._preset.model.scaled_layers), sizes)
 
     def make_arm(self, method: Method, size: int) -> Arm:
         """Return the arm of a method and size, compared with random at the same size."""
