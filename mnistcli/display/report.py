@@ -16,6 +16,7 @@ from PIL import Image
 from mnistcli.display import text
 from mnistcli.display.budget import check_rows, run_rows
 from mnistcli.display.charts import draw_curves, draw_intervals, draw_reliability
+from mnistcli.display.layers import draw_tree
 from mnistcli.records.comparisons import Comparison
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.reports import ReportedRun
@@ -45,6 +46,7 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     environment.filters |= {
         "percent": text.percent,
         "seconds": text.seconds,
+        "tree": draw_tree,
         "budget_rows": run_rows,
         "size": text.size,
         "p_value": text.p_value,
@@ -56,8 +58,7 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     }
     records = [run.record for run in runs]
     comparison = compare_members(records) if len(records) > 1 else None
-    same = comparison is not None and len(comparison.groups) == 1
-    mean_checks = check_mean(records) if same else ()
+    mean_checks = check_mean(records) if comparison and len(comparison.groups) == 1 else ()
     page = environment.get_template(TEMPLATE).render(
         runs=runs,
         comparison=comparison,

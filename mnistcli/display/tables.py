@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mnistcli.display.budget import budget_table, check_table, run_rows
 from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
+from mnistcli.display.layers import layer_table
 from mnistcli.display.layout import new_table
 from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
@@ -36,7 +37,7 @@ def summary_view(summary: Summary) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{summary.preset.name} · {summary.preset.title}", style="bold"),
         Text(),
-        _layer_table(summary),
+        layer_table(summary.layers),
         Text(),
         Text(
             f" {summary.parameters:,} parameters   "
@@ -95,23 +96,6 @@ def presets_view(presets: PresetList) -> RenderableType:
     table = new_table("preset", "title", right=())
     for row in presets.presets:
         table.add_row(row.name, Text(row.title))
-    return table
-
-
-def _layer_table(summary: Summary) -> Table:
-    table = new_table(
-        "layer", "kind", "output", "parameters", "MACs", "receptive field",
-        right=("parameters", "MACs", "receptive field", "layer", "output"), gap=1,
-    )  # fmt: skip
-    for layer in summary.layers:
-        table.add_row(
-            layer.name,
-            layer.kind,
-            "×".join(str(extent) for extent in layer.output_shape),
-            f"{layer.parameters:,}" if layer.parameters else "",
-            f"{layer.macs:,}" if layer.macs else "",
-            str(layer.receptive_field),
-        )
     return table
 
 

@@ -67,7 +67,7 @@ class _Scaling:
     width: float
     depth: float
     divisor: int
-    """The least common multiple of all groups and heads that do not follow the channels."""
+    """A multiple (lcm) of all groups and heads, except where every channel is a group."""
     kept: spec.Layer | None
 
     def scale(
