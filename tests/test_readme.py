@@ -1,10 +1,14 @@
 import ast
+import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic_core import PydanticUndefined
 
 from mnistcli.cli.guide import TOPICS
+from mnistcli.preset.layers import Layer
 from mnistcli.preset.loading import list_presets, load_preset
 
 ROOT = Path(__file__).parent.parent
@@ -52,11 +56,31 @@ def test_every_preset_is_told_of() -> None:
 
 
 def test_the_example_of_a_preset_is_valid(tmp_path: Path) -> None:
-    first, more = re.findall(r"```toml\n(.*?)```", GUIDES["presets"], re.DOTALL)
-    for text in (first, first + more):
+    first, more, nested = re.findall(r"```toml\n(.*?)```", GUIDES["presets"], re.DOTALL)
+    deep = re.sub(r"\[model\].*?\n\]\n", lambda _: nested, first, flags=re.DOTALL)
+    assert "repeat" in deep
+    for text in (first, first + more, deep):
         path = tmp_path / "mine.toml"
         path.write_text(text)
         assert load_preset(str(path)).budget.parameters_below == 5_000
+
+
+def test_every_kind_of_layer_is_told_of_with_its_fields() -> None:
+    section = GUIDES["presets"].partition("## Layers")[2]
+    told = {
+        kind: set(re.findall(r"`([^`]*)`", fields))
+        for kinds, fields in re.findall(r"^\| (`[^|]*`) \| (.*)\|$", section, re.MULTILINE)
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    fields = {}
+    for kind in get_args(get_args(Layer)[0]):
+        name, *others = kind.model_fields.items()
+        fields[get_args(name[1].annotation)[0]] = {
+            name if field.default in (None, PydanticUndefined)
+            else f"{name} = {json.dumps(field.default)}"
+            for name, field in others
+        }  # fmt: skip
+    assert told == fields
 
 
 def test_every_kind_of_document_is_told_of() -> None:
