@@ -103,6 +103,8 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         environment.setenv("MNISTCLI_THREADS", "1")
         environment.setenv("MNISTCLI_DEVICE", "cpu")
         environment.setenv("MNISTCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        allowed = tmp_path_factory.mktemp("allowed") / "code.txt"
+        environment.setenv("MNISTCLI_ALLOWED", str(allowed))
         yield
 
 

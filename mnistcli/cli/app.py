@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from typing import Annotated, NoReturn
 
 import typer
@@ -111,6 +112,8 @@ def _run() -> int:
         advice = f"; {stopped.advice}" if stopped.advice else ""
         return _fail(code, f"{word}{advice}")
     except Exception as error:
+        if "--traceback" in sys.argv:
+            traceback.print_exception(error)
         known = as_error(error)
         return _fail(known.exit_code, str(known))
 

@@ -8,26 +8,28 @@ import typer
 from mnistcli.cli.options import (
     OUTPUT,
     SEVERAL,
+    AllowCodeOption,
     BudgetOption,
     ClusterOption,
     DataOption,
     DeviceOption,
     JobsOption,
     JsonOption,
+    NetworkArgument,
     OutOption,
     OutputOptions,
     PrecisionOption,
-    PresetArgument,
     QuietOption,
+    RecipeOption,
     SeedOption,
     SeedsOption,
     SetOption,
     ThreadsOption,
+    TracebackOption,
     make_options,
-    parse_numbers,
-    read_workers,
     refuse,
 )
+from mnistcli.cli.several import parse_numbers, read_workers
 from mnistcli.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ DEFAULT_SEEDS = "0-4"
 
 def coreset(
     context: typer.Context,
-    preset: PresetArgument = "sprint",
+    network: NetworkArgument = "sprint",
     method: Annotated[
         str | None,
         typer.Option("--method", "-m", metavar="METHOD", help="Selection method, as in entropy."),
@@ -52,6 +54,7 @@ def coreset(
     ] = None,
     overrides: SetOption = None,
     budget: BudgetOption = None,
+    recipe: RecipeOption = None,
     seed: SeedOption = 0,
     compare: Annotated[
         bool,
@@ -98,12 +101,16 @@ def coreset(
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    allow_code: AllowCodeOption = False,
+    traceback: TracebackOption = False,
 ) -> None:
     """Select a coreset of the training images, or compare methods."""
     shown = OutputOptions(as_json, quiet, no_fail=False)
     if compare:
         refuse(context, "--compare", {"method", "sheet", "seed"})
-    loaded = load_selection(preset, method, size, overrides, budget)
+    loaded = load_selection(
+        network, method, size, overrides, budget, recipe=recipe, allow_code=allow_code
+    )
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         workers = read_workers(jobs, cluster)
@@ -121,6 +128,9 @@ def load_selection(
     size: int | None,
     overrides: list[str] | None,
     budget: str | None,
+    *,
+    recipe: str | None,
+    allow_code: bool,
 ) -> "Preset":
     """Load a preset with the coreset that the options ask for.
 
@@ -128,12 +138,13 @@ def load_selection(
         UsageError: the method is unknown.
         PresetError: the preset is invalid.
     """
-    from mnistcli.preset.loading import load_preset
+    from mnistcli.preset.networks import load_network
 
     changes = [f"coreset.size={size}"] if size is not None else []
     if method is not None:
         changes.append(f"coreset.selector={{kind='{read_method(method)}'}}")
-    return load_preset(name, [*changes, *(overrides or ())], budget)
+    changes += overrides or ()
+    return load_network(name, changes, budget, recipe=recipe, allow_code=allow_code)
 
 
 def select_images(

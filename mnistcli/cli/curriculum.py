@@ -9,6 +9,7 @@ import typer
 from mnistcli.cli.options import (
     RESUME_ALLOWS,
     SEVERAL,
+    AllowCodeOption,
     BudgetOption,
     ClusterOption,
     DataOption,
@@ -16,21 +17,22 @@ from mnistcli.cli.options import (
     JobsOption,
     JsonOption,
     NoFailOption,
-    OptionalPresetArgument,
+    OptionalNetworkArgument,
     OutOption,
     OutputOptions,
     PrecisionOption,
     QuietOption,
+    RecipeOption,
     ResumeOption,
     SeedOption,
     SeedsOption,
     SetOption,
     ThreadsOption,
+    TracebackOption,
     make_options,
-    parse_numbers,
-    read_workers,
     refuse_others,
 )
+from mnistcli.cli.several import parse_numbers, read_workers
 from mnistcli.errors import PresetError, UsageError
 
 if TYPE_CHECKING:
@@ -43,9 +45,10 @@ DEFAULT_SEEDS = "0-4"
 
 def curriculum(
     context: typer.Context,
-    preset: OptionalPresetArgument = None,
+    network: OptionalNetworkArgument = None,
     overrides: SetOption = None,
     budget: BudgetOption = None,
+    recipe: RecipeOption = None,
     seed: SeedOption = 0,
     resume: ResumeOption = None,
     compare: Annotated[
@@ -67,6 +70,8 @@ def curriculum(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
+    allow_code: AllowCodeOption = False,
+    traceback: TracebackOption = False,
 ) -> None:
     """Train a preset's curriculum phase by phase, or compare orders."""
     from mnistcli.cli.train import resume_training, train_preset
@@ -74,9 +79,9 @@ def curriculum(
     shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
         refuse_others(context, "--resume", RESUME_ALLOWS)
-        resume_training(resume, jobs, cluster, data, shown)
+        resume_training(resume, jobs, cluster, data, shown, allow_code=allow_code)
         return
-    loaded = load_curriculum(preset, overrides or (), budget)
+    loaded = load_curriculum(network, overrides or (), budget, recipe, allow_code=allow_code)
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         numbers = parse_numbers(seeds or DEFAULT_SEEDS, "--seeds")
@@ -85,18 +90,25 @@ def curriculum(
         train_preset(loaded, options, shown, seeds, jobs, cluster)
 
 
-def load_curriculum(name: str | None, overrides: Sequence[str], budget: str | None) -> "Preset":
+def load_curriculum(
+    name: str | None,
+    overrides: Sequence[str],
+    budget: str | None,
+    recipe: str | None,
+    *,
+    allow_code: bool,
+) -> "Preset":
     """Load a preset that has a curriculum.
 
     Raises:
         UsageError: no preset is named.
         PresetError: the preset is invalid or has no [curriculum].
     """
-    from mnistcli.preset.loading import load_preset
+    from mnistcli.preset.networks import load_network
 
     if name is None:
-        raise UsageError("PRESET is missing; try: mnistcli curriculum optimizednet-curriculum")
-    preset = load_preset(name, overrides, budget)
+        raise UsageError("NETWORK is missing; try: mnistcli curriculum optimizednet-curriculum")
+    preset = load_network(name, overrides, budget, recipe=recipe, allow_code=allow_code)
     if preset.curriculum is None:
         raise PresetError(f"preset {preset.name} has no [curriculum]; see optimizednet-curriculum")
     return preset

@@ -7,12 +7,14 @@ import typer
 
 from mnistcli.cli.options import (
     OUTPUT,
+    AllowCodeOption,
     DataOption,
     DeviceOption,
     JsonOption,
     RunsArgument,
     SplitOption,
     ThreadsOption,
+    TracebackOption,
 )
 from mnistcli.cli.output import exit_if, read_each
 from mnistcli.errors import UsageError
@@ -50,6 +52,8 @@ def evaluate(
         ),
     ] = None,
     as_json: JsonOption = False,
+    allow_code: AllowCodeOption = False,
+    traceback: TracebackOption = False,
 ) -> None:
     """Measure a run's accuracy, calibration, speed and mistakes.
 
@@ -58,7 +62,7 @@ def evaluate(
     from mnistcli.experiment.machine import Options
     from mnistcli.records.folders import list_references
 
-    options = Options(device=device, threads=threads, data=data)
+    options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
     references = list_references(runs)
     if images:
         if sheet or robustness:

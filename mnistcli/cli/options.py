@@ -1,6 +1,5 @@
 """The options that commands share, each defined once."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -11,13 +10,14 @@ from mnistcli.preset.choices import DeviceChoice, PrecisionChoice, Split
 
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
-    from mnistcli.experiment.workers import Workers
 
-NUMBERS_LIMIT = 1_000
 SEED_LIMIT = 2**63 - 1
-RESUME_ALLOWS = {"resume", "jobs", "cluster", "data", "as_json", "quiet", "no_fail"}
+RESUME_ALLOWS = {
+    "resume", "jobs", "cluster", "data", "as_json", "quiet", "no_fail", "allow_code", "traceback",
+}  # fmt: skip
 REPEAT_ALLOWS = {
     "repeat", "device", "precision", "threads", "data", "out", "as_json", "quiet", "no_fail",
+    "allow_code", "traceback",
 }  # fmt: skip
 
 DRY_RUN_REFUSES = {"seeds", "jobs", "cluster", "coreset", "profile"}
@@ -40,11 +40,13 @@ def make_options(
     threads: int | None,
     data: Path | None,
     out: Path,
+    *,
+    allow_code: bool = False,
 ) -> "Options":
     """Collect the options of a training; imports torch, so call it after the cheap checks."""
     from mnistcli.experiment.machine import Options
 
-    return Options(seed, device, precision, threads, data, out)
+    return Options(seed, device, precision, threads, data, out, allow_code)
 
 
 def refuse_others(context: typer.Context, option: str, allowed: set[str]) -> None:
@@ -73,48 +75,6 @@ def complete_preset(incomplete: str) -> list[str]:
     return [name for name in list_presets() if name.startswith(incomplete)]
 
 
-def parse_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Parse "0-4", "0,3,5" or "0-4,9" into its numbers, in that order and without repetition.
-
-    Raises:
-        UsageError: the text is no such list, or has more than a thousand numbers.
-    """
-    numbers: dict[int, None] = {}
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,15})\s*(?:-\s*(\d{1,15})\s*)?", part, re.ASCII)
-        first = int(found[1]) if found else 0
-        last = int(found[2] or first) if found else -1
-        if last < first:
-            raise UsageError(f'{option} needs numbers such as 0-4 or 0,3,5: got "{text}"')
-        if len(numbers) + last - first >= NUMBERS_LIMIT:
-            raise UsageError(f"{option} takes at most {NUMBERS_LIMIT:,} numbers")
-        numbers |= dict.fromkeys(range(first, last + 1))
-    return tuple(numbers)
-
-
-def read_workers(jobs: int | None, cluster: str | None) -> "Workers":
-    """Choose who runs several jobs.
-
-    Raises:
-        UsageError: both options were given.
-    """
-    from mnistcli.experiment.workers import Workers
-
-    if cluster and jobs is not None:
-        raise UsageError("--jobs cannot be combined with --cluster: its workers set the number")
-    return Workers(1, cluster) if cluster else Workers.here(jobs)
-
-
-def refuse_workers(jobs: int | None, cluster: str | None, needed: str) -> None:
-    """Refuse --jobs and --cluster for a single run.
-
-    Raises:
-        UsageError: either option was given.
-    """
-    if jobs is not None or cluster:
-        raise UsageError(f"--jobs and --cluster are for several runs: they need {needed}")
-
-
 def _check_seed(seed: int) -> int:
     if seed > SEED_LIMIT:
         raise typer.BadParameter(f"{seed} is above {SEED_LIMIT}.")
@@ -129,13 +89,38 @@ PresetArgument = Annotated[
         autocompletion=complete_preset,
     ),
 ]
-OptionalPresetArgument = Annotated[
-    str | None,
+NetworkArgument = Annotated[
+    str,
     typer.Argument(
-        metavar="PRESET",
-        help="Name of a bundled preset, or path of a TOML file.",
+        metavar="NETWORK",
+        help="Preset's name, TOML file, or FILE.py:NAME.",
         autocompletion=complete_preset,
     ),
+]
+OptionalNetworkArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NETWORK",
+        help="Preset's name, TOML file, or FILE.py:NAME.",
+        autocompletion=complete_preset,
+    ),
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="PRESET",
+        help="Preset whose training a FILE.py:NAME gets.",
+        show_default="starter",
+    ),
+]
+AllowCodeOption = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Run the Python code that a run or preset names."),
+]
+TracebackOption = Annotated[
+    bool,
+    typer.Option("--traceback", help="Show the traceback of an error.", rich_help_panel=OUTPUT),
 ]
 RunsArgument = Annotated[
     list[str],

@@ -109,6 +109,12 @@ def print_error(message: str) -> None:
         print(f"mnistcli: {line}", file=sys.stderr)
 
 
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print every warning as one line on stderr."""
+    for warning in warnings:
+        print_error(f"warning: {warning}")
+
+
 def exit_if(faults: Sequence[FileError]) -> None:
     """Exit with 4 if anything could not be read."""
     if faults:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mnistcli.cli.options import JsonOption, PresetArgument
+from mnistcli.cli.options import AllowCodeOption, JsonOption, PresetArgument
 
 app = typer.Typer(no_args_is_help=True, help="List, show, copy and validate presets.")
 
@@ -58,6 +58,7 @@ def validate(
     presets: Annotated[
         list[str], typer.Argument(metavar="PRESET...", help="Names or paths of presets.")
     ],
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Check presets and build their networks."""
     from mnistcli.cli.output import write
@@ -65,7 +66,7 @@ def validate(
     from mnistcli.preset.loading import load_preset
 
     for preset in presets:
-        summary = summarize(load_preset(preset))
+        summary = summarize(load_preset(preset, allow_code=allow_code))
         write(f"{preset}: valid, {summary.parameters:,} parameters\n")
 
 

@@ -7,11 +7,13 @@ import typer
 
 from mnistcli.cli.options import (
     OUTPUT,
+    AllowCodeOption,
     DataOption,
     DeviceOption,
     JsonOption,
     RunsArgument,
     ThreadsOption,
+    TracebackOption,
 )
 from mnistcli.cli.output import exit_if, read_each
 from mnistcli.errors import UsageError
@@ -42,6 +44,8 @@ def report(
         ),
     ] = False,
     as_json: JsonOption = False,
+    allow_code: AllowCodeOption = False,
+    traceback: TracebackOption = False,
 ) -> None:
     """Write one self-contained HTML file about one or several runs."""
     from mnistcli.experiment.machine import Options
@@ -55,7 +59,7 @@ def report(
     elif out is None and len(references) > 1:
         raise UsageError("--out is missing for a report of several runs; try: --out report.html")
     else:
-        options = Options(device=device, threads=threads, data=data)
+        options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
         write_report(references, out, options, as_json=as_json)
 
 

@@ -1,21 +1,35 @@
-"""`mnistcli summary`: describe a preset's network."""
+"""`mnistcli summary`: describe a network."""
 
-from mnistcli.cli.options import BudgetOption, JsonOption, NoFailOption, PresetArgument, SetOption
+from mnistcli.cli.options import (
+    AllowCodeOption,
+    BudgetOption,
+    JsonOption,
+    NetworkArgument,
+    NoFailOption,
+    RecipeOption,
+    SetOption,
+    TracebackOption,
+)
 
 
 def summary(
-    preset: PresetArgument,
+    network: NetworkArgument,
     overrides: SetOption = None,
     budget: BudgetOption = None,
+    recipe: RecipeOption = None,
+    allow_code: AllowCodeOption = False,
     as_json: JsonOption = False,
     no_fail: NoFailOption = False,
+    traceback: TracebackOption = False,
 ) -> None:
     """Describe a network: layers, parameters and published claims."""
-    from mnistcli.cli.output import finish, show
+    from mnistcli.cli.output import finish, print_warnings, show
     from mnistcli.display.tables import summary_view
     from mnistcli.experiment.summary import summarize
-    from mnistcli.preset.loading import load_preset
+    from mnistcli.preset.networks import load_network
 
-    document = summarize(load_preset(preset, overrides or (), budget))
+    preset = load_network(network, overrides or (), budget, recipe=recipe, allow_code=allow_code)
+    document = summarize(preset)
+    print_warnings(document.warnings)
     show(document, summary_view(document), as_json=as_json)
     finish(document.passed, no_fail=no_fail)

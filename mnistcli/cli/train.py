@@ -10,6 +10,7 @@ from mnistcli.cli.options import (
     DRY_RUN_REFUSES,
     REPEAT_ALLOWS,
     RESUME_ALLOWS,
+    AllowCodeOption,
     BudgetOption,
     ClusterOption,
     CoresetFileOption,
@@ -18,25 +19,25 @@ from mnistcli.cli.options import (
     DryRunOption,
     JobsOption,
     JsonOption,
+    NetworkArgument,
     NoFailOption,
     OutOption,
     OutputOptions,
     PrecisionOption,
-    PresetArgument,
     ProfileOption,
     QuietOption,
+    RecipeOption,
     ResumeOption,
     SeedOption,
     SeedsOption,
     SetOption,
     ThreadsOption,
+    TracebackOption,
     make_options,
-    parse_numbers,
-    read_workers,
     refuse,
     refuse_others,
-    refuse_workers,
 )
+from mnistcli.cli.several import parse_numbers, read_workers, refuse_workers
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ DEFAULT_PRESET = "sprint"
 
 def train(
     context: typer.Context,
-    preset: PresetArgument = DEFAULT_PRESET,
+    network: NetworkArgument = DEFAULT_PRESET,
     overrides: SetOption = None,
     budget: BudgetOption = None,
+    recipe: RecipeOption = None,
     seed: SeedOption = 0,
     coreset: CoresetFileOption = None,
     resume: ResumeOption = None,
@@ -79,27 +81,32 @@ def train(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
+    allow_code: AllowCodeOption = False,
+    traceback: TracebackOption = False,
     dry_run: DryRunOption = False,
     profile: ProfileOption = False,
 ) -> None:
-    """Train a preset's network and check it against its budget."""
+    """Train a network and check it against its budget."""
     from mnistcli.cli.output import show_preset
-    from mnistcli.preset.loading import load_preset
+    from mnistcli.preset.networks import load_network
 
     shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
         refuse_others(context, "--resume", RESUME_ALLOWS)
-        resume_training(resume, jobs, cluster, data, shown)
+        resume_training(resume, jobs, cluster, data, shown, allow_code=allow_code)
     elif repeat is not None:
         refuse_others(context, "--from", REPEAT_ALLOWS)
-        repeat_training(repeat, make_options(seed, device, precision, threads, data, out), shown)
+        options = make_options(seed, device, precision, threads, data, out, allow_code=allow_code)
+        repeat_training(repeat, options, shown)
     elif dry_run:
         refuse(context, "--dry-run", DRY_RUN_REFUSES)
-        show_preset(load_preset(preset, overrides or (), budget))
+        show_preset(load_network(network, overrides or (), budget, recipe=recipe))
     else:
         if seeds is not None:
             refuse(context, "--seeds", {"seed", "profile"})
-        loaded = load_preset(preset, overrides or (), budget)
+        loaded = load_network(
+            network, overrides or (), budget, recipe=recipe, allow_code=allow_code
+        )
         options = make_options(seed, device, precision, threads, data, out)
         train_preset(loaded, options, shown, seeds, jobs, cluster, coreset, profile=profile)
 
@@ -138,12 +145,14 @@ def train_preset(
 
 def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool = False) -> None:
     """Run a prepared training with progress on stderr, and show its result."""
+    from mnistcli.cli.output import print_warnings
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.training.run import run
 
     console = standard_error()
     if not shown.quiet:
         print(headline(setup), file=console.file, flush=True)
+        print_warnings(setup.warnings)
     with show_progress(console, make_header(setup), quiet=shown.quiet) as emit:
         record = run(setup, emit, profile=profile)
     show_run(record, shown)
@@ -187,6 +196,8 @@ def resume_training(
     cluster: str | None,
     data: Path | None,
     shown: OutputOptions,
+    *,
+    allow_code: bool = False,
 ) -> None:
     """Resume a run or a batch; of a finished run, show the result."""
     from mnistcli.experiment.training.seeds import read_batch
@@ -195,7 +206,8 @@ def resume_training(
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, read_record
 
     if reference.endswith(BATCH_SUFFIX):
-        train_batch(read_batch(Path(reference)), read_workers(jobs, cluster), data, shown)
+        batch = read_batch(Path(reference), allow_code=allow_code)
+        train_batch(batch, read_workers(jobs, cluster), data, shown)
         return
     refuse_workers(jobs, cluster, "a .batch.json")
     folder = find_started_run(reference)
@@ -203,7 +215,7 @@ def resume_training(
         remove_leftovers(folder)  # of a process that was killed just after writing the record
         show_run(read_record(folder), shown)
     else:
-        run_training(reopen(folder, data), shown)
+        run_training(reopen(folder, data, allow_code=allow_code), shown)
 
 
 def repeat_training(reference: str, options: "Options", shown: OutputOptions) -> None:

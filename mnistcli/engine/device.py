@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import random
 import sys
 from typing import Literal
 
@@ -15,6 +16,7 @@ Purpose = Literal[
     "order",
     "augmentation",
     "dropout",
+    "step",
     "validation",
     "noise",
     "selection",
@@ -64,10 +66,21 @@ def make_generator(
     return generator.manual_seed(derive_seed(seed, purpose, epoch))
 
 
-def derive_seed(seed: int, purpose: Purpose, epoch: int = 0) -> int:
+def derive_seed(seed: int, purpose: Purpose, epoch: int = 0, step: int | None = None) -> int:
     """Return a seed in 0 … 2^63 - 1 that depends on the arguments alone."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
+    place = f"{epoch}" if step is None else f"{epoch}/{step}"
+    digest = hashlib.sha256(f"{seed}/{purpose}/{place}".encode()).digest()
     return int.from_bytes(digest[:8]) >> 1
+
+
+def seed_globally(seed: int, epoch: int, step: int) -> None:
+    """Seed the random generators of PyTorch and Python for one step of a training.
+
+    The code of a user's network draws from them: nn.Dropout, torch.rand, random.random.
+    """
+    own = derive_seed(seed, "step", epoch, step)
+    torch.manual_seed(own)
+    random.seed(own)
 
 
 def measure_peak_memory() -> int | None:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.engine.clock import Clock
-from mnistcli.engine.device import make_generator
+from mnistcli.engine.device import make_generator, seed_globally
 from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
 from mnistcli.engine.events import Emit, EpochFinished, StepFinished
 from mnistcli.engine.network.build import seed_dropout
@@ -97,6 +97,8 @@ def _train_epoch(
         images = recipe.augment(to_inputs(part.images), epoch.augmentation)
         inputs = normalize(images, recipe.normalization)
         clock.lap("data")
+        if recipe.draws_globally:
+            seed_globally(recipe.seed, state.number, epoch.step)
         epoch.rate = float(learner.optimizer.param_groups[0]["lr"])
         try:
             loss, logits = learn(learner, inputs, part.labels, recipe, clock)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from mnistcli.engine.clock import Clock
@@ -26,9 +26,9 @@ COUNTERS = ("last_epoch", "_step_count", "_last_lr")
 def take_snapshot(state: LoopState) -> tuple[Tensors, Facts]:
     """Return everything that the rest of the training depends on, beside course and recipe."""
     learner = state.learner
-    tensors = {f"model.{name}": value for name, value in learner.model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in _values(learner.model).items()}
     if learner.average:
-        average = learner.average.state_dict()
+        average = _values(learner.average)
         tensors |= {f"average.{name}": value for name, value in average.items()}
     groups = learner.optimizer.param_groups
     for place, parameter in enumerate(_parameters(learner)):
@@ -100,9 +100,22 @@ def restore_snapshot(
         raise ValueError(f"it belongs to another network or training: unexpected {min(left)}")
 
 
-def is_finite(tensors: Tensors) -> bool:
-    """Return whether all values of a snapshot are finite."""
-    return all(bool(torch.isfinite(value).all()) for value in tensors.values())
+def is_finite(state: LoopState) -> bool:
+    """Return whether all parameters are finite, and all that the optimizer keeps of them.
+
+    A buffer need not be: the mask of an attention is -inf where it hides something.
+    """
+    learner = state.learner
+    kept = [*learner.optimizer.state.values()]
+    values = [value for own in kept for value in own.values() if isinstance(value, Tensor)]
+    values += [*learner.model.parameters(), *learner.result.parameters()]
+    return all(bool(torch.isfinite(value).all()) for value in values)
+
+
+def _values(module: nn.Module) -> Tensors:
+    """Return parameters and buffers by name, those too that a state_dict leaves out."""
+    kept = module.state_dict()
+    return kept | {name: each for name, each in module.named_buffers() if name not in kept}
 
 
 def _parameters(learner: Learner) -> list[Tensor]:
@@ -112,27 +125,32 @@ def _parameters(learner: Learner) -> list[Tensor]:
 def _restore_learner(
     learner: Learner, left: Tensors, groups: Sequence[Mapping[str, Any]], *, has_stepped: bool
 ) -> None:
-    parameters = _parameters(learner)
     if has_stepped:
-        # The optimizer makes its state at its first step, laid out as its kernels want it. What
-        # that step does to the weights is overwritten below.
-        for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        learner.optimizer.step()
-        learner.optimizer.zero_grad(set_to_none=True)
-        for place, parameter in enumerate(parameters):
-            for name, value in learner.optimizer.state.get(parameter, {}).items():
-                if value is not None:
-                    _copy(value, left.pop(f"optimizer.{place}.{name}"))
+        _restore_optimizer(learner, left)
     for prefix, module in (("model", learner.model), ("average", learner.average)):
         if module is not None:
-            for name, value in module.state_dict().items():
+            for name, value in _values(module).items():
                 _copy(value, left.pop(f"{prefix}.{name}"))
     for group, saved in zip(learner.optimizer.param_groups, groups, strict=True):
         if saved.keys() != group.keys() & set(SCHEDULED):
             raise KeyError("the optimizer has other settings")
         for key, value in saved.items():
             group[key] = (float(value[0]), float(value[1])) if key == "betas" else float(value)
+
+
+def _restore_optimizer(learner: Learner, left: Tensors) -> None:
+    parameters = _parameters(learner)
+    # The optimizer makes its state at its first step, laid out as its kernels want it. What
+    # that step does to the weights is overwritten below.
+    for place, parameter in enumerate(parameters):
+        if any(name.startswith(f"optimizer.{place}.") for name in left):
+            parameter.grad = torch.zeros_like(parameter)
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    for place, parameter in enumerate(parameters):
+        for name, value in learner.optimizer.state.get(parameter, {}).items():
+            if value is not None:
+                _copy(value, left.pop(f"optimizer.{place}.{name}"))
 
 
 def _restore_scheduler(learner: Learner, saved: Mapping[str, Any], steps: int) -> None:

@@ -46,6 +46,8 @@ class Recipe:
     augment: Augment
     precision: torch.dtype
     seed: int
+    draws_globally: bool = False
+    """Whether the network may draw from PyTorch's global random generator."""
 
     def batches(self, indices: Tensor) -> Sequence[Tensor]:
         """Cut an epoch's indices, int64 (k,), into batches."""

@@ -11,10 +11,12 @@ from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.datasets.idx import WANTED, load_examples
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, evaluate
-from mnistcli.engine.network.build import build_model
+from mnistcli.engine.network.contain import contain
 from mnistcli.errors import FileError
+from mnistcli.experiment.code import open_code
 from mnistcli.experiment.data import EMBEDDED_NAME
 from mnistcli.experiment.machine import Options
+from mnistcli.experiment.network import build_plain
 from mnistcli.preset.choices import Split
 from mnistcli.records.checkpoint import load_weights
 from mnistcli.records.documents import RunRecord
@@ -27,7 +29,7 @@ class LoadedRun:
 
     folder: Path
     record: RunRecord
-    model: nn.Sequential
+    model: nn.Module
     device: torch.device
     data: Path | None
     """Folder of the images to evaluate on: one that was named, or the run's own; None for the
@@ -71,7 +73,8 @@ class LoadedRun:
             FileError: its outputs are not finite.
         """
         try:
-            return evaluate(self.model, examples, self.record.preset.normalization)
+            with contain(self.record.preset.model.code):
+                return evaluate(self.model, examples, self.record.preset.normalization)
         except FloatingPointError as error:
             raise FileError(
                 f'cannot evaluate "{self.folder}": {error}. '
@@ -87,9 +90,11 @@ def load_run(folder: Path, options: Options) -> LoadedRun:
         UsageError: the device is not available.
     """
     record = read_record(folder)
+    preset = open_code(record.preset, folder, allow=options.allow_code)
+    record = record.model_copy(update={"preset": preset})
     device = devices.choose_device(options.device)
     devices.choose_threads(options.threads)
-    model = build_model(record.preset.model.scaled_layers, devices.make_generator(0, "weights"))
+    model = build_plain(record.preset)
     load_weights(model, folder)
     own = Path(record.data.folder) if record.data.folder else None
     named = options.data is not None

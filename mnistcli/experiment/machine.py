@@ -22,6 +22,8 @@ class Options:
     threads: int | None = None
     data: Path | None = None
     out: Path = Path("runs")
+    allow_code: bool = False
+    """Whether the code of a network that somebody else made may run."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,31 @@
 """Preset → network, optimizer, recipe: the one door to a network that is to be trained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
 from torch import nn, optim
 
+from mnistcli.datasets.examples import SIDE
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
-from mnistcli.engine.network.build import LayerDescription, build_described, count_parameters
+from mnistcli.engine.network.build import (
+    LayerDescription,
+    build_described,
+    build_model,
+    count_parameters,
+    describe_model,
+)
+from mnistcli.engine.network.contain import contain
+from mnistcli.engine.network.describe import describe_module, measure_reach
+from mnistcli.engine.network.own import build_own, look_at_outputs, rehearse
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.state import Learner, Recipe
 from mnistcli.errors import PresetError
+from mnistcli.experiment.code import find_code
 from mnistcli.experiment.machine import Machine
+from mnistcli.preset.code.code import Code
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.training import OneCycle
 
@@ -22,9 +34,11 @@ from mnistcli.preset.training import OneCycle
 class Network:
     """An untrained network with its optimizer and its description."""
 
-    model: nn.Sequential
+    model: nn.Module
     optimizer: optim.Optimizer
     layers: Sequence[LayerDescription]
+    warnings: tuple[str, ...] = ()
+    """Findings about a network that is the user's own code."""
 
     @property
     def parameters(self) -> int:
@@ -43,10 +57,105 @@ def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
     Raises:
         PresetError: it cannot be built, or its optimizer does not suit it.
     """
-    generator = devices.make_generator(seed, "weights")
-    model, layers = build_described(preset.model.scaled_layers, generator)
-    model = model.to(machine.device).to(memory_format=torch.channels_last)
-    return Network(model, build_optimizer(preset.train.optimizer, model.parameters()), layers)
+    warnings: list[str] = []
+    if preset.model.layers is None:
+        code = find_code(preset)
+        layout, warnings = _choose_layout(code)
+        layers = describe_module(build_own(code, 0))
+        model = build_own(code, devices.derive_seed(seed, "weights"))
+        model = model.to(machine.device).to(memory_format=layout)
+    else:
+        generator = devices.make_generator(seed, "weights")
+        built, layers = build_described(preset.model.scaled_layers, generator)
+        model = built.to(machine.device).to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
+    return Network(model, optimizer, layers, tuple(warnings))
+
+
+def build_plain(preset: Preset) -> nn.Module:
+    """Build the preset's network on the CPU, to load trained weights into it.
+
+    Raises:
+        PresetError: it cannot be built.
+    """
+    if preset.model.layers is None:
+        return build_own(find_code(preset), 0)
+    return build_model(preset.model.scaled_layers, devices.make_generator(0, "weights"))
+
+
+def describe_network(preset: Preset) -> list[LayerDescription]:
+    """Return one row for every layer; of the user's code, with measured receptive fields.
+
+    Raises:
+        PresetError: the network cannot be built.
+    """
+    if preset.model.layers is not None:
+        return describe_model(preset.model.scaled_layers)
+    module = build_own(find_code(preset), 0)
+    reach = measure_reach(module)
+    return [
+        replace(row, receptive_field=reach.get(row.name, SIDE)) for row in describe_module(module)
+    ]
+
+
+def examine_network(preset: Preset) -> tuple[str, ...]:
+    """Return findings about a network that is the user's code, before any training.
+
+    Raises:
+        PresetError: it fails, or does not return logits.
+    """
+    if preset.model.layers is not None:
+        return ()
+    code = find_code(preset)
+    found = look_at_outputs(code, build_own(code, 0))
+    return (*found, *rehearse(code, build_own(code, 0), [2], torch.float32))
+
+
+def count_frozen(preset: Preset) -> int:
+    """Return the number of parameters that are not trained."""
+    if preset.model.layers is not None:
+        return 0
+    parameters = build_own(find_code(preset), 0).parameters()
+    return sum(each.numel() for each in parameters if not each.requires_grad)
+
+
+def _choose_layout(code: Code) -> tuple[torch.memory_format, list[str]]:
+    """Return channels last, which is faster, unless the code reshapes with Tensor.view.
+
+    Raises:
+        PresetError: the network fails in any layout.
+    """
+    module = build_own(code, 0).to(memory_format=torch.channels_last)
+    try:
+        return torch.channels_last, look_at_outputs(code, module)
+    except PresetError as error:
+        if "view size is not compatible" not in str(error):
+            raise
+    return torch.contiguous_format, look_at_outputs(code, build_own(code, 0))
+
+
+def rehearse_batches(preset: Preset, sizes: Iterable[int], machine: Machine) -> tuple[str, ...]:
+    """Try batches of the training's sizes where the network is the user's code.
+
+    Args:
+        preset: for its network and batch size.
+        sizes: number of images of every epoch.
+        machine: where it will be trained.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        PresetError: a batch fails.
+    """
+    if preset.model.layers is not None:
+        return ()
+    code, batch = find_code(preset), preset.train.batch_size
+    counts = {min(batch, images) for images in sizes}
+    if not preset.train.drop_last:
+        counts |= {images % batch for images in sizes} - {0}
+    module = build_own(code, 0).to(machine.device)
+    return tuple(rehearse(code, module, sorted(counts, reverse=True), machine.precision))
 
 
 def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Iterable[int]) -> None:
@@ -101,6 +210,7 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
         augment=build_augment(preset.augment),
         precision=machine.precision,
         seed=seed,
+        draws_globally=preset.model.layers is None,
     )
 
 
@@ -123,5 +233,6 @@ def make_learner(preset: Preset, network: Network, sizes: Sequence[int], recipe:
         epochs=len(sizes),
         total_steps=sum(map(recipe.count_steps, sizes)),
     )
-    average = build_average(network.model, preset.train.ema_decay)
+    with contain(preset.model.code):
+        average = build_average(network.model, preset.train.ema_decay)
     return Learner(network.model, network.optimizer, schedule, average)

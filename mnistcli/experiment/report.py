@@ -11,7 +11,6 @@ from torch import nn
 
 from mnistcli.datasets.examples import SIDE, Examples
 from mnistcli.engine.evaluation import Evaluation, measure_losses
-from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.optim import build_schedule, trace_rates
 from mnistcli.experiment.coresets.select import read_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
@@ -19,7 +18,7 @@ from mnistcli.experiment.data import load_data
 from mnistcli.experiment.evaluate import compute_metrics, select_worst
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options, choose_machine
-from mnistcli.experiment.network import build_network, make_recipe
+from mnistcli.experiment.network import build_network, describe_network, make_recipe
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import LayerRow
 from mnistcli.records.reports import ReportedRun, Sample, SheetRow
@@ -48,7 +47,7 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
     metrics = compute_metrics(found, test.labels.cpu())
     return ReportedRun(
         record=record,
-        layers=[LayerRow(**asdict(layer)) for layer in describe_model(preset.model.scaled_layers)],
+        layers=[LayerRow(**asdict(layer)) for layer in describe_network(preset)],
         learning_rates=_trace(run, options),
         metrics=metrics,
         samples=_sample(found, test),

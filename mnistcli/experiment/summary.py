@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.network.memory import count_values
+from mnistcli.experiment.network import count_frozen, describe_network, examine_network
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
 from mnistcli.verdict.budget import check_budget, passed
@@ -18,7 +18,8 @@ def summarize(preset: Preset) -> Summary:
     Raises:
         PresetError: the network cannot be built.
     """
-    layers = describe_model(preset.model.scaled_layers)
+    warnings = examine_network(preset)
+    layers = describe_network(preset)
     parameters = sum(layer.parameters for layer in layers)
     held, outputs = count_values(layers)
     macs = sum(layer.macs for layer in layers)
@@ -36,4 +37,7 @@ def summarize(preset: Preset) -> Summary:
         published=audit_claims(preset, parameters, measured_by_reference(preset.reference)),
         checks=checks,
         passed=passed(checks),
+        is_measured=preset.model.layers is None,
+        frozen_parameters=count_frozen(preset),
+        warnings=warnings,
     )

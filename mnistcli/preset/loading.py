@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from mnistcli.errors import FileError, PresetError, reason_of, suggest
 from mnistcli.preset.budget_text import parse_budget
+from mnistcli.preset.code.code import read_code
 from mnistcli.preset.faults import TOO_DEEP, describe_fault, locate_fault
 from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
@@ -79,8 +80,23 @@ def read_preset_text(path: Path) -> str:
     return text
 
 
-def load_preset(reference: str, overrides: Sequence[str] = (), budget: str | None = None) -> Preset:
-    """Read, override and validate a preset.
+def read_preset(path: Path) -> Json:
+    """Return the content of a preset, which is not validated yet.
+
+    Raises:
+        PresetError: the file is unreadable, or not TOML.
+    """
+    return _parse_toml(path, read_preset_text(path))
+
+
+def load_preset(
+    reference: str,
+    overrides: Sequence[str] = (),
+    budget: str | None = None,
+    *,
+    allow_code: bool = False,
+) -> Preset:
+    """Read, override and validate a preset, and read the code that it names; no code runs.
 
     Overrides of the network or its training drop [published] and [reference].
 
@@ -89,12 +105,13 @@ def load_preset(reference: str, overrides: Sequence[str] = (), budget: str | Non
         overrides: `a.b=c` each, with c as in TOML or JSON; a bare word is a string, and none
             removes the field.
         budget: replaces the preset's budget, before the overrides; see `parse_budget`.
+        allow_code: whether the user allows the code that the preset names to run.
 
     Raises:
         PresetError: the preset, an override or the budget is invalid.
     """
     path = find_preset(reference)
-    data = _parse_toml(path, read_preset_text(path))
+    data = read_preset(path)
     changes = [Override.parse(override) for override in overrides]
     if budget is not None:
         data["budget"] = parse_budget(budget).model_dump(exclude_none=True)
@@ -105,7 +122,18 @@ def load_preset(reference: str, overrides: Sequence[str] = (), budget: str | Non
         override.apply(data)
     if data.get("name") is None:
         data["name"] = path.stem
-    return validate_preset(data, reference, changes)
+    return _attach_code(validate_preset(data, reference, changes), path.parent, allow=allow_code)
+
+
+def _attach_code(preset: Preset, folder: Path, *, allow: bool) -> Preset:
+    """Return the preset with the code that it names, read from the preset's folder."""
+    model = preset.model
+    if model.python is None:
+        return preset
+    code = read_code(folder, model.python, model.arguments)
+    if model.sources is not None and dict(model.sources) != code.fingerprints:
+        raise PresetError(f'"{folder / code.entry}" has changed: model.sources has other hashes')
+    return preset.with_code(code.trust(is_named=allow))
 
 
 def validate_preset(data: Json, origin: str, overrides: Sequence[Override] = ()) -> Preset:

@@ -8,20 +8,13 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from mnistcli.preset.augmentation import Augmentation
 from mnistcli.preset.budget import Budget
+from mnistcli.preset.code.code import Code
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Curriculum
-from mnistcli.preset.layers import LAYER_LIMIT, WIDTH_LIMIT, Layer
-from mnistcli.preset.scaling import (
-    count_layers,
-    has_repeat,
-    measure_nesting,
-    measure_width,
-    scale_layers,
-)
+from mnistcli.preset.model import Model
 from mnistcli.preset.training import Train
 from mnistcli.preset.values import LIMIT, Count, Fraction, Printable, Seconds, StrictModel
 
-NESTING_LIMIT = 8
 TOLERANCE = 1e-4
 
 Loss = Annotated[float, Field(ge=0, le=LIMIT)]
@@ -64,52 +57,6 @@ class Published(StrictModel):
     """Published claims about this network, never taken for facts."""
 
     claims: tuple[Claim, ...]
-
-
-class Model(StrictModel):
-    """A network from images of 1 × 28 × 28 to 10 logits."""
-
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=LAYER_LIMIT)]
-    width: Annotated[float, Field(gt=0, le=100)] = 1
-    """Factor for the channels of convolutions and the features of linear layers, except those of
-    the last one. They are rounded to the nearest integer that groups and heads allow, at least 1.
-    """
-    depth: Annotated[float, Field(gt=0, le=100)] = 1
-    """Factor for the `times` of every `repeat`, which are rounded up."""
-
-    @model_validator(mode="after")
-    def _layers_are_not_too_many(self) -> Self:
-        if measure_nesting(self.layers) > NESTING_LIMIT:
-            raise ValueError(f"layers: nested more than {NESTING_LIMIT} deep. Nest them less.")
-        if (count := count_layers(self.layers, self.depth)) > LAYER_LIMIT:
-            raise ValueError(
-                f"layers: {count:,} with all repetitions, more than {LAYER_LIMIT:,}. "
-                "Repeat fewer layers, or fewer times."
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _layers_are_not_too_wide(self) -> Self:
-        if (width := measure_width(self.scaled_layers)) > WIDTH_LIMIT:
-            raise ValueError(
-                f"width is {self.width:g}: a layer has {width:,} channels or features, more than "
-                f"{WIDTH_LIMIT:,}. Use a smaller width."
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _depth_has_something_to_scale(self) -> Self:
-        if self.depth != 1 and not has_repeat(self.layers):
-            raise ValueError(
-                f"depth is {self.depth:g}, but no layer is repeated. "
-                'Use a layer of kind "repeat", or leave depth out.'
-            )
-        return self
-
-    @property
-    def scaled_layers(self) -> tuple[Layer, ...]:
-        """Return the layers that are built: as written, scaled by width and depth."""
-        return scale_layers(self.layers, self.width, self.depth)
 
 
 class Normalization(StrictModel):
@@ -194,3 +141,7 @@ class Preset(StrictModel):
     data: Data = Data()
     train: Train
     reference: Reference | None = None
+
+    def with_code(self, code: Code) -> Self:
+        """Return the preset with the code that its network consists of."""
+        return self.model_copy(update={"model": self.model.with_code(code)})

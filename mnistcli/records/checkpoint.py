@@ -28,8 +28,7 @@ def save_weights(model: nn.Module, folder: Path) -> str:
     Raises:
         WriteError: the file cannot be written.
     """
-    state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    content = safetensors.torch.save(state)
+    content = safetensors.torch.save(_separate(model.state_dict()))
     write_atomically(folder / WEIGHTS, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -61,7 +60,7 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], state: RunState) -> 
         WriteError: the file cannot be written.
     """
     facts = np.frombuffer(state.model_dump_json().encode(), dtype=np.uint8)
-    content = safetensors.torch.save({**tensors, FACTS: torch.from_numpy(facts.copy())})
+    content = safetensors.torch.save({**_separate(tensors), FACTS: torch.from_numpy(facts.copy())})
     write_atomically(folder / STATE, content)
 
 
@@ -81,6 +80,21 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], RunState]:
     except ValidationError as error:
         fault = describe_fault(error, RunState, None)
         raise FileError(f'"{path}" is not the state of a run: {fault}') from error
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, each with memory of its own, as the format wants them.
+
+    Parameters that two layers share are the same tensor under two names.
+    """
+    separate: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        memory = value.untyped_storage().data_ptr()
+        separate[name] = value.clone() if memory in seen else value
+        seen.add(memory)
+    return separate
 
 
 def _read(path: Path, limit: int) -> dict[str, Tensor]:

@@ -82,6 +82,12 @@ class Summary(Document):
     published: tuple[ClaimAudit, ...]
     checks: tuple[Check, ...]
     passed: bool
+    is_measured: bool = False
+    """Whether the receptive fields were measured, as for the user's own code."""
+    frozen_parameters: int = 0
+    """Parameters that are not trained; part of `parameters`."""
+    warnings: tuple[str, ...] = ()
+    """Findings about the user's own network."""
 
 
 class EpochRecord(Document):
@@ -233,6 +239,8 @@ class RunRecord(Document):
     repeats: Repetition | None = None
     checks: tuple[Check, ...]
     passed: bool
+    warnings: tuple[str, ...] = ()
+    """Findings about the user's own network before it was trained."""
 
     @property
     def figures(self) -> dict[str, int | float]:

@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
-from mnistcli.errors import FileError, UsageError, reason_of, require_text
+from mnistcli.errors import FileError, UsageError, WriteError, reason_of, require_text
+from mnistcli.preset.code.reference import check_place
 from mnistcli.records import files
 from mnistcli.records.states import BatchDocument
-from mnistcli.records.store import BATCH_SUFFIX, LOCK, RECORD, START, STATE, read_document
+from mnistcli.records.store import BATCH_SUFFIX, CODE, LOCK, RECORD, START, STATE, read_document
 
 
 def create_run_folder(out: Path, preset: str, seed: int, now: datetime) -> Path:
@@ -64,9 +65,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """Return the contents of a run's files by name, without its record."""
-    names = {RECORD, LOCK}
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in names}
+    """Return the contents of a run's files by path in the folder, without its record."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {
+        name: path.read_bytes()
+        for name, path in paths.items()
+        if path.is_file() and name not in {RECORD, LOCK}
+    }
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -76,7 +81,25 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         WriteError: A file cannot be written.
     """
     for name, content in contents.items():
-        files.write_atomically(folder / Path(name).name, content)
+        path = folder / name
+        if name.startswith(f"{CODE}/"):
+            check_place(name)
+            make_parents(path)
+        else:
+            path = folder / path.name
+        files.write_atomically(path, content)
+
+
+def make_parents(path: Path) -> None:
+    """Make the folders that a file in a run folder needs.
+
+    Raises:
+        WriteError: they cannot be made.
+    """
+    try:
+        files.make_folder(path.parent, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f'cannot write "{path}": {reason_of(error)}') from error
 
 
 def name_absolutely(path: Path) -> str:

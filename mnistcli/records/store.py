@@ -15,6 +15,8 @@ from mnistcli.records.older import update
 RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
 START, STATE, LOCK = "start.json", "state.safetensors", ".lock"
 DIVERGENCE = "divergence.json"
+CODE = "code"
+"""Folder of the source files of a network that is the user's own code."""
 BATCH_SUFFIX = ".batch.json"
 SIZE_LIMIT = 64 * 1_048_576
 

@@ -85,7 +85,7 @@ def test_every_help_text_is_a_sentence_and_fits_on_a_line() -> None:
         (["train", "sevenconv", "--set", "train.batch_size=599", "--data", "TINY"], 2, "leave one"),
         (["train", "--nope"], 2, "--nope"),
         (["nope"], 2, "nope"),
-        (["summary"], 2, "PRESET"),
+        (["summary"], 2, "NETWORK"),
         (["summary", "[/bold]\x1b[31m"], 2, "[/bold]"),
         (["summary", "x" * 5_000], 2, "unknown preset"),
         (["evaluate", "nowhere"], 4, "nowhere"),
@@ -125,7 +125,7 @@ def test_data_that_may_not_be_looked_at_is_said(
 def test_a_fault_of_the_program_is_one_line_too(
     cli: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnistcli.preset.loading.load_preset", lambda *_: 1 / 0)
+    monkeypatch.setattr("mnistcli.preset.networks.load_network", lambda *_, **__: 1 / 0)
     answer = cli("summary", "sprint")
     assert answer.code == 1
     assert answer.err == (

@@ -38,10 +38,10 @@ def test_no_library_complains(tiny_data: Path, tiny_preset: Path, tmp_path: Path
 def test_a_system_error_that_nobody_expected_is_one_line(
     cli: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device", "/tmp/x")
 
-    monkeypatch.setattr("mnistcli.preset.loading.load_preset", refuse)
+    monkeypatch.setattr("mnistcli.preset.networks.load_network", refuse)
     answer = cli("summary", "sprint")
     assert (answer.code, answer.out) == (4, "")
     assert answer.err == 'mnistcli: cannot read or write "/tmp/x": No space left on device\n'

@@ -89,7 +89,7 @@ def test_a_process_held_to_one_cpu_starts_one_worker() -> None:
     code = (
         "import os\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from mnistcli.cli.options import read_workers\n"
+        "from mnistcli.cli.several import read_workers\n"
         "from mnistcli.experiment.machine import Options\n"
         "workers = read_workers(None, None)\n"
         "print(workers.at_once, workers.fix_machine(Options()).threads)\n"

@@ -122,7 +122,7 @@ def test_what_was_removed_can_be_set_again() -> None:
     assert preset.coreset.size == 70
 
 
-@pytest.mark.parametrize("name", ["title", "train", "train.epochs", "model.layers", "coreset.size"])
+@pytest.mark.parametrize("name", ["title", "train", "train.epochs", "coreset.size"])
 def test_none_does_not_remove_what_is_required(name: str) -> None:
     words = f"invalid --set: {name}: required, but missing. It cannot be removed."
     assert fault(f"{name}=none") == words

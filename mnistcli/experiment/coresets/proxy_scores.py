@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
+from torch import nn
 
 from mnistcli import __version__
 from mnistcli.datasets.examples import Examples, fingerprint
@@ -62,6 +63,7 @@ def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: St
         with stages(f"proxy {number + 1} of {TRAININGS}"):
             own = TRAININGS * seed + number
             network = build_network(preset, own, machine)
+            assert isinstance(network.model, nn.Sequential), "the proxy is made of layers"
             recipe = make_recipe(preset, own, machine)
             everything = torch.arange(len(examples))
             parts = [everything[part::PARTS] for part in range(min(PARTS, len(examples)))]

@@ -9,12 +9,16 @@ import torch
 from mnistcli.datasets.examples import CLASSES, Examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
-from mnistcli.engine.network.build import describe_model
 from mnistcli.engine.stages import Stages
 from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
-from mnistcli.experiment.network import check_batches, make_recipe
+from mnistcli.experiment.network import (
+    check_batches,
+    describe_network,
+    make_recipe,
+    rehearse_batches,
+)
 from mnistcli.experiment.studies.paired_study import Arm, PairedStudy, run_study
 from mnistcli.experiment.studies.trial import TrialJob, TrialSetting
 from mnistcli.experiment.workers import Workers
@@ -143,7 +147,8 @@ class _Selection:
         labels = self.load(seed).examples.labels.cpu().numpy()
         for size in sizes:
             divide(labels, size, self._settings(size).balance)
-        check_batches(self._preset, describe_model(self._preset.model.scaled_layers), sizes)
+        check_batches(self._preset, describe_network(self._preset), sizes)
+        rehearse_batches(self._preset, sizes, choose_machine(self._options))
 
     def make_arm(self, method: Method, size: int) -> Arm:
         """Return the arm of a method and size, compared with random at the same size."""

@@ -11,6 +11,7 @@ from torch import nn
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import Emit
 from mnistcli.engine.loop import train
+from mnistcli.engine.network.contain import contain
 from mnistcli.engine.state import LoopState, Recipe
 from mnistcli.errors import DivergedError
 from mnistcli.experiment.data import Data, load_data
@@ -98,8 +99,9 @@ class TrialJob:
         state = LoopState(make_learner(preset, network, course.sizes, recipe))
         images = data.validation or data.test
         try:
-            train(state, data.train, course, recipe, None, emit)
-            evaluated = evaluate(state.learner.result, images, preset.normalization)
+            with contain(preset.model.code):
+                train(state, data.train, course, recipe, None, emit)
+                evaluated = evaluate(state.learner.result, images, preset.normalization)
         except (DivergedError, FloatingPointError) as error:
             known = error.divergence if isinstance(error, DivergedError) else None
             place = known or state.divergence(recipe)

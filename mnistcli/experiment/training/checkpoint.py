@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
+from mnistcli.engine.network.contain import contain
 from mnistcli.errors import DivergedError, WriteError
 from mnistcli.experiment.network import advise_after_divergence
 from mnistcli.experiment.training.state import TrainingState
@@ -48,7 +49,8 @@ def explain_ending(folder: Path, preset: Preset) -> Iterator[None]:
     """Say how to resume after a signal or a full disk; keep where a training diverged."""
     advice = f"resume with: mnistcli train --resume {quote(str(folder))}"
     try:
-        yield
+        with contain(preset.model.code):
+            yield
     except Stopped as stopped:
         stopped.advice = stopped.advice or advice
         raise

@@ -49,6 +49,7 @@ def make_record(state: TrainingState, tested: Evaluation, weights_sha256: str) -
         repeats=_compare_weights(setup.start.repeats, weights_sha256),
         checks=(),
         passed=True,
+        warnings=setup.warnings,
     )
     checks = (*check_budget(setup.preset.budget, record.figures), *check_phases(phases))
     return record.model_copy(update={"checks": checks, "passed": passed(checks)})

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from mnistcli.experiment.code import open_code
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.training.setup import TrainingSetup, prepare
 from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
@@ -21,6 +22,7 @@ def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
         PresetError, UsageError, FileError: as `prepare` does, or the run is unreadable.
     """
     record = read_record(folder)
+    preset = open_code(record.preset, folder, allow=options.allow_code)
     known = Path(record.data.folder) if record.data.folder else None
     from_file = record.coreset is not None and record.coreset.settings is None
     device, precision = _read_device(record.device), _read_precision(record.precision)
@@ -33,7 +35,7 @@ def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
         data=options.data or known,
     )
     coreset = folder / INDICES if from_file else None
-    return prepare(record.preset, options, coreset, earlier=record)
+    return prepare(preset, options, coreset, earlier=record)
 
 
 def _read_device(name: str) -> DeviceChoice:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from mnistcli.engine.events import Emit
 from mnistcli.errors import BatchError, FileError, as_error
+from mnistcli.experiment.code import keep_code, open_code
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.progress import follow_logs
 from mnistcli.experiment.training.run import run
@@ -70,7 +71,7 @@ class RunJob:
         """Train and test, or resume what an earlier process has begun."""
         try:
             if (self.folder / START).exists():
-                experiment = reopen(self.folder, self.options.data)
+                experiment = reopen(self.folder, self.options.data, code=self.preset.model.code)
             else:
                 experiment = prepare(self.preset, self.options, self.coreset, folder=self.folder)
             return RunOutcome(run(experiment, emit))
@@ -135,6 +136,8 @@ def create_batch(
     coreset_file = name_absolutely(coreset) if coreset else None
     now = datetime.now(UTC)
     folders = {seed: create_run_folder(options.out, preset.name, seed, now) for seed in seeds}
+    for folder in folders.values():
+        keep_code(preset, folder)
     document = BatchDocument(
         preset=preset,
         device=options.device,
@@ -150,13 +153,17 @@ def create_batch(
     return Batch(path, document)
 
 
-def read_batch(path: Path) -> Batch:
-    """Read a batch file.
+def read_batch(path: Path, *, allow_code: bool = False) -> Batch:
+    """Read a batch file, and the code of its network that the run folders keep.
 
     Raises:
         FileError: it is unreadable, or not a batch file.
     """
-    return Batch(path, read_document(path, BatchDocument, "a batch of runs"))
+    batch = Batch(path, read_document(path, BatchDocument, "a batch of runs"))
+    for folder in [*batch.unfinished.values()][:1]:
+        preset = open_code(batch.document.preset, folder, allow=allow_code)
+        batch = replace(batch, document=batch.document.model_copy(update={"preset": preset}))
+    return batch
 
 
 def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = None) -> RunsDocument:

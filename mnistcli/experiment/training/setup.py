@@ -5,10 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mnistcli.errors import FileError
+from mnistcli.experiment.code import keep_code, open_code
 from mnistcli.experiment.coresets.select import SelectedCoreset, read_coreset
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine, list_versions
-from mnistcli.experiment.network import Network, build_network, check_batches
+from mnistcli.experiment.network import (
+    Network,
+    build_network,
+    check_batches,
+    rehearse_batches,
+)
+from mnistcli.preset.code.code import Code
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import Repetition, RunRecord
 from mnistcli.records.folders import create_run_folder, name_absolutely
@@ -29,6 +36,8 @@ class TrainingSetup:
     given: SelectedCoreset | None
     """A coreset that was read from a file; one that the preset asks for is selected later."""
     folder: Path
+    warnings: tuple[str, ...] = ()
+    """Findings about a network that is the user's own code."""
 
     @property
     def preset(self) -> Preset:
@@ -81,6 +90,7 @@ def prepare(
     if folder is None:
         now = datetime.fromisoformat(setup.start.started)
         folder = create_run_folder(options.out, preset.name, options.seed, now)
+    keep_code(preset, folder)
     write_document(folder / START, setup.start)
     return replace(setup, folder=folder)
 
@@ -104,21 +114,33 @@ def check(
         start = start.model_copy(update={"repeats": repeats})
     setup = TrainingSetup(start, machine, network, data, given, Path())
     check_batches(preset, network.layers, [setup.images])
-    return setup
+    warnings = rehearse_batches(preset, [setup.images], machine)
+    return replace(setup, warnings=network.warnings + warnings)
 
 
-def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
+def reopen(
+    folder: Path,
+    data: Path | None = None,
+    *,
+    code: Code | None = None,
+    allow_code: bool = False,
+) -> TrainingSetup:
     """Return the setup of an unfinished run, as `prepare` made it.
 
     Args:
         folder: the run folder.
         data: folder of the images, if it was moved.
+        code: the network's code, if it was read before.
+        allow_code: whether the code that the run folder keeps may run.
 
     Raises:
         FileError: the run was not started or is unreadable, or the images are not the same.
         UsageError: the device that it was trained on is not available.
     """
     start = read_document(folder / START, RunStart, "the start of a run")
+    preset = start.preset.with_code(code) if code else start.preset
+    preset = open_code(preset, folder, allow=allow_code)
+    start = start.model_copy(update={"preset": preset})
     known = Path(start.data.folder) if start.data.folder else None
     options = Options(start.seed, start.device, start.precision, start.threads, data or known)
     machine = choose_machine(options)
@@ -129,7 +151,9 @@ def reopen(folder: Path, data: Path | None = None) -> TrainingSetup:
         advice = "Name their folder with --data." if known else "Leave out --data."
         raise FileError(f'cannot resume "{folder}": {found} other images. {advice}')
     given = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
-    return TrainingSetup(start, machine, network, images, given, folder)
+    setup = TrainingSetup(start, machine, network, images, given, folder)
+    warnings = rehearse_batches(preset, [setup.images], machine)
+    return replace(setup, warnings=network.warnings + warnings)
 
 
 def _make_start(

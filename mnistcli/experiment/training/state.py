@@ -72,7 +72,7 @@ class TrainingState:
         """
         tensors, facts = take_snapshot(self.loop)
         images, normalization = self.setup.data.train, self.recipe.normalization
-        if is_finite(tensors) and has_finite_outputs(
+        if is_finite(self.loop) and has_finite_outputs(
             self.loop.learner.model, images, normalization
         ):
             state = RunState(

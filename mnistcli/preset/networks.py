@@ -1,0 +1,81 @@
+"""A network from the command line: a preset, or Python code with the recipe to train it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistcli.errors import UsageError
+from mnistcli.preset.budget import Budget
+from mnistcli.preset.budget_text import parse_budget
+from mnistcli.preset.code.code import Code, read_code
+from mnistcli.preset.code.reference import is_code
+from mnistcli.preset.loading import find_preset, load_preset, read_preset, validate_preset
+from mnistcli.preset.overrides import Override
+from mnistcli.preset.schema import Preset
+
+RECIPE = "starter"
+"""The bundled preset that trains networks of unknown kind."""
+OWN = ("name", "title", "source", "published", "reference", "budget", "model")
+"""Fields that are about a preset's own network, and no part of its recipe."""
+
+
+def load_network(
+    reference: str,
+    overrides: Sequence[str] = (),
+    budget: str | None = None,
+    *,
+    recipe: str | None = None,
+    allow_code: bool = False,
+) -> Preset:
+    """Return the preset that a name, a TOML file or FILE.py:NAME stands for.
+
+    Code that is named here is trusted by that; nothing of it runs yet.
+
+    Args:
+        reference: preset or code.
+        overrides: as of `load_preset`.
+        budget: as of `load_preset`; the default recipe takes its epochs from it.
+        recipe: name or path of the preset whose training the code's network gets.
+        allow_code: whether the user allows the code that a preset names to run.
+
+    Raises:
+        UsageError: a recipe is given for a preset, which has one.
+        PresetError: preset, recipe, code or an override is invalid.
+    """
+    if is_code(reference):
+        code = read_code(Path(), reference, {}).trust(is_named=True)
+        return _make_preset(code, recipe or RECIPE, overrides, budget).with_code(code)
+    if recipe is not None:
+        raise UsageError(f'--recipe is for FILE.py:NAME: the preset "{reference}" has its own')
+    return load_preset(reference, overrides, budget, allow_code=allow_code)
+
+
+def _make_preset(code: Code, recipe: str, overrides: Sequence[str], budget: str | None) -> Preset:
+    data = read_preset(find_preset(recipe))
+    for field in OWN:
+        data.pop(field, None)
+    data["name"] = _make_name(code)
+    data["title"] = f"{code.python}, trained by the recipe {Path(recipe).stem}"
+    data["model"] = {"python": code.python, "arguments": dict(code.arguments)}
+    if budget is not None:
+        limits = parse_budget(budget)
+        data["budget"] = limits.model_dump(exclude_none=True)
+        if recipe == RECIPE:
+            data["train"]["epochs"] = _count_epochs(limits, data["train"]["epochs"])
+    changes = [Override.parse(override) for override in overrides]
+    for change in changes:
+        change.apply(data)
+    return validate_preset(data, recipe, changes)
+
+
+def _count_epochs(budget: Budget, own: int) -> int:
+    """Return as many epochs as the budget allows, or the recipe's own where it has no limit."""
+    if budget.epochs_below is not None:
+        return max(1, budget.epochs_below - 1)
+    return own if budget.max_epochs is None else max(1, budget.max_epochs)
+
+
+def _make_name(code: Code) -> str:
+    """Return a name for run folders, as in "net.Net"."""
+    text = f"{Path(code.entry).stem}.{code.name}"
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
+    return plain.lstrip("._-")[:64] or "network"
