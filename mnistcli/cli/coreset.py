@@ -16,6 +16,7 @@ from mnistcli.cli.options import (
     JobsOption,
     JsonOption,
     NetworkArgument,
+    NoFailOption,
     OutOption,
     OutputOptions,
     PrecisionOption,
@@ -101,13 +102,14 @@ def coreset(
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    no_fail: NoFailOption = False,
     allow_code: AllowCodeOption = False,
     traceback: TracebackOption = False,
 ) -> None:
     """Select a coreset of the training images, or compare methods."""
-    shown = OutputOptions(as_json, quiet, no_fail=False)
+    shown = OutputOptions(as_json, quiet, no_fail)
     if compare:
-        refuse(context, "--compare", {"method", "sheet", "seed"})
+        refuse(context, "--compare", {"method", "sheet", "seed", "no_fail"})
     loaded = load_selection(
         network, method, size, overrides, budget, recipe=recipe, allow_code=allow_code
     )
@@ -150,11 +152,12 @@ def load_selection(
 def select_images(
     preset: "Preset", options: "Options", sheet: Path | None, shown: OutputOptions
 ) -> None:
-    """Select a coreset, draw its sheet if one is asked for, and show the selection."""
-    from mnistcli.cli.output import show
+    """Select a coreset, draw its sheet if one is asked for, and show it with its checks."""
+    from mnistcli.cli.output import finish, show
     from mnistcli.display.coreset import coreset_view
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.coresets.command import select
+    from mnistcli.verdict.budget import passed
 
     with show_progress(standard_error(), quiet=shown.quiet) as emit:
         selection = select(preset, options, emit, with_sheet=sheet is not None)
@@ -165,6 +168,7 @@ def select_images(
         title = f"{document.method}: {document.size:,} of {document.total:,} images"
         draw_sheet(sheet, title, selection.sheet)
     show(document, coreset_view(document), as_json=shown.as_json)
+    finish(passed(document.checks), no_fail=shown.no_fail)
 
 
 def compare_methods(

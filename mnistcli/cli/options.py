@@ -1,7 +1,7 @@
 """The options that commands share, each defined once."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -12,15 +12,11 @@ if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
 
 SEED_LIMIT = 2**63 - 1
-RESUME_ALLOWS = {
-    "resume", "jobs", "cluster", "data", "as_json", "quiet", "no_fail", "allow_code", "traceback",
-}  # fmt: skip
-REPEAT_ALLOWS = {
-    "repeat", "device", "precision", "threads", "data", "out", "as_json", "quiet", "no_fail",
-    "allow_code", "traceback",
-}  # fmt: skip
+SHOWING = {"as_json", "form", "junit", "quiet", "no_fail", "allow_code", "traceback"}
+RESUME_ALLOWS = {"resume", "jobs", "cluster", "data", *SHOWING}
+REPEAT_ALLOWS = {"repeat", "device", "precision", "threads", "data", "out", *SHOWING}
 
-DRY_RUN_REFUSES = {"seeds", "jobs", "cluster", "coreset", "profile"}
+DRY_RUN_REFUSES = {"seeds", "jobs", "cluster", "coreset", "profile", "form", "junit"}
 
 SEVERAL, MACHINE, OUTPUT = "Several runs", "Machine and data", "Output"
 
@@ -31,6 +27,8 @@ class OutputOptions(NamedTuple):
     as_json: bool
     quiet: bool
     no_fail: bool
+    form: Literal["table", "markdown"] = "table"
+    junit: Path | None = None
 
 
 def make_options(

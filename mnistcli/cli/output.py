@@ -19,10 +19,18 @@ if TYPE_CHECKING:  # `--help` needs none of these
 Result = TypeVar("Result")
 
 
-def show(document: "BaseModel", view: "RenderableType", *, as_json: bool) -> None:
-    """Print the document's JSON, or its view for a person."""
+def show(
+    document: "BaseModel",
+    view: "RenderableType",
+    *,
+    as_json: bool,
+    markdown: str | None = None,
+) -> None:
+    """Print the document's JSON, its Markdown if there is any, or its view for a person."""
     if as_json:
         write_data(document.model_dump_json(indent=2) + "\n")
+    elif markdown is not None:
+        write_data(markdown)
     else:
         show_view(view)
 

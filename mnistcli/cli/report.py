@@ -14,6 +14,7 @@ from mnistcli.cli.options import (
     RunsArgument,
     ThreadsOption,
     TracebackOption,
+    refuse,
 )
 from mnistcli.cli.output import exit_if, read_each
 from mnistcli.errors import UsageError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def report(
+    context: typer.Context,
     runs: RunsArgument,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -43,22 +45,37 @@ def report(
             "--csv", help="Print the curves as CSV, one row per epoch.", rich_help_panel=OUTPUT
         ),
     ] = False,
+    badge: Annotated[
+        Path | None,
+        typer.Option(
+            "--badge",
+            metavar="FILE.svg",
+            help="Draw a badge of one run instead.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     allow_code: AllowCodeOption = False,
     traceback: TracebackOption = False,
 ) -> None:
     """Write one self-contained HTML file about one or several runs."""
-    from mnistcli.experiment.machine import Options
     from mnistcli.records.folders import list_references
 
+    if badge:
+        refuse(context, "--badge", {"device", "threads", "data", "out", "curves"})
     references = list_references(runs)
     if curves and (out or as_json):
         raise UsageError("--csv cannot be combined with --out or --json: it prints on stdout")
-    if curves:
+    if badge:
+        write_badge(references, badge, as_json=as_json)
+    elif curves:
         print_curves(references)
     elif out is None and len(references) > 1:
         raise UsageError("--out is missing for a report of several runs; try: --out report.html")
     else:
+        from mnistcli.experiment.machine import Options  # imports torch
+
         options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
         write_report(references, out, options, as_json=as_json)
 
@@ -74,6 +91,31 @@ def print_curves(references: list[str]) -> None:
     if records:
         write_data(curves_as_csv(records))
     exit_if(faults)
+
+
+def write_badge(references: list[str], path: Path, *, as_json: bool) -> None:
+    """Draw the badge of a run, and print its path.
+
+    Raises:
+        UsageError: there are several runs.
+        FileError: the record is unreadable, or the badge cannot be written.
+    """
+    from rich.text import Text
+
+    from mnistcli.cli.output import show
+    from mnistcli.display.badge import draw_badge
+    from mnistcli.records.files import write_atomically
+    from mnistcli.records.folders import find_run
+    from mnistcli.records.reports import ReportDocument
+    from mnistcli.records.store import read_record
+
+    if len(references) > 1:
+        raise UsageError(f"--badge takes a single run: got {len(references)}. Name one of them.")
+    record = read_record(find_run(references[0]))
+    content = draw_badge(record).encode()
+    write_atomically(path, content)
+    document = ReportDocument(path=str(path), bytes=len(content), runs=(record.run_id,))
+    show(document, Text(document.path), as_json=as_json)
 
 
 def write_report(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistcli.cli.ci import FormatOption, JunitOption, check_format, finish_junit, start_junit
 from mnistcli.cli.options import (
     DRY_RUN_REFUSES,
     REPEAT_ALLOWS,
@@ -79,6 +80,8 @@ def train(
     data: DataOption = None,
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
+    form: FormatOption = "table",
+    junit: JunitOption = None,
     quiet: QuietOption = False,
     no_fail: NoFailOption = False,
     allow_code: AllowCodeOption = False,
@@ -90,7 +93,8 @@ def train(
     from mnistcli.cli.output import show_preset
     from mnistcli.preset.networks import load_network
 
-    shown = OutputOptions(as_json, quiet, no_fail)
+    shown = OutputOptions(as_json, quiet, no_fail, form, junit)
+    check_format(form, as_json=as_json)
     if resume is not None:
         refuse_others(context, "--resume", RESUME_ALLOWS)
         resume_training(resume, jobs, cluster, data, shown, allow_code=allow_code)
@@ -132,12 +136,14 @@ def train_preset(
 
     if seeds is None:
         refuse_workers(jobs, cluster, "--seeds")
+        start_junit(shown.junit)
         run_training(prepare(preset, options, coreset), shown, profile=profile)
         return
     if profile:
         raise UsageError("--profile cannot be combined with --seeds")
     workers, numbers = read_workers(jobs, cluster), parse_numbers(seeds, "--seeds")
     options = workers.fix_machine(options)
+    start_junit(shown.junit)
     if not cluster:  # its workers may have other files
         check(preset, replace(options, seed=numbers[0]), coreset)
     train_batch(create_batch(preset, numbers, options, coreset), workers, None, shown)
@@ -161,9 +167,13 @@ def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool 
 def show_run(record: "RunRecord", shown: OutputOptions) -> None:
     """Show a finished run and exit by its verdict."""
     from mnistcli.cli.output import finish, show
+    from mnistcli.display.junit import run_as_junit
+    from mnistcli.display.markdown import run_as_markdown
     from mnistcli.display.tables import run_view
 
-    show(record, run_view(record), as_json=shown.as_json)
+    markdown = run_as_markdown(record) if shown.form == "markdown" else None
+    show(record, run_view(record), as_json=shown.as_json, markdown=markdown)
+    finish_junit(shown.junit, run_as_junit(record))
     finish(record.passed, no_fail=shown.no_fail)
 
 
@@ -176,6 +186,8 @@ def train_batch(
     """
     from mnistcli.cli.output import finish, print_error, show
     from mnistcli.display.batch import show_batch
+    from mnistcli.display.junit import runs_as_junit
+    from mnistcli.display.markdown import runs_as_markdown
     from mnistcli.display.progress import standard_error
     from mnistcli.display.runs import runs_view
     from mnistcli.experiment.training.seeds import run_batch
@@ -184,7 +196,9 @@ def train_batch(
         document = run_batch(batch, workers, emit, data)
     for failed in document.failed:
         print_error(f"seed {failed.seed}: {failed.reason}")
-    show(document, runs_view(document, batch.path), as_json=shown.as_json)
+    markdown = runs_as_markdown(document, batch.path) if shown.form == "markdown" else None
+    show(document, runs_view(document, batch.path), as_json=shown.as_json, markdown=markdown)
+    finish_junit(shown.junit, runs_as_junit(document))
     if document.failed:
         raise typer.Exit(document.failed[0].exit_code)
     finish(document.passed, no_fail=shown.no_fail)
@@ -205,6 +219,7 @@ def resume_training(
     from mnistcli.records.folders import find_started_run, remove_leftovers
     from mnistcli.records.store import BATCH_SUFFIX, RECORD, read_record
 
+    start_junit(shown.junit)
     if reference.endswith(BATCH_SUFFIX):
         batch = read_batch(Path(reference), allow_code=allow_code)
         train_batch(batch, read_workers(jobs, cluster), data, shown)
@@ -223,6 +238,7 @@ def repeat_training(reference: str, options: "Options", shown: OutputOptions) ->
     from mnistcli.experiment.training.repeat import prepare_repetition
     from mnistcli.records.folders import find_run
 
+    start_junit(shown.junit)
     run_training(prepare_repetition(find_run(reference), options), shown)
 
 

@@ -80,5 +80,6 @@ def figure_row(name: str, value: float) -> BudgetRow:
 
 
 def format_limit(name: str, comparison: str, limit: float) -> str:
-    """Return, for example, "≥ 99.40 %"."""
-    return f"{SIGNS[comparison]} {figure(name, limit)}"
+    """Return, for example, "≥ 99.40 %", with more digits if two are too few."""
+    digits = 2 if round(limit, 4) == limit else 4
+    return f"{SIGNS[comparison]} {figure(name, limit, digits)}"

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnistcli.display.budget import check_table
 from mnistcli.display.layout import new_table
 from mnistcli.display.studies import DIFFERENCE_COLUMNS, PAIRED_NOTE, difference_cells
 from mnistcli.display.text import percent, seconds
@@ -15,6 +16,9 @@ from mnistcli.records.comparisons import CoresetComparison, CoresetDocument, Met
 def coreset_view(document: CoresetDocument) -> RenderableType:
     """Build the view of a selection: counts by digit, coverage and times."""
     own, random = document.coverage, document.random_coverage
+    checks: list[RenderableType] = []
+    if document.checks:
+        checks = [Text(), check_table(document.checks), Text()]
     return Group(
         Text(
             f"{document.preset} · {document.method} · {document.size:,} of {document.total:,} "
@@ -31,6 +35,7 @@ def coreset_view(document: CoresetDocument) -> RenderableType:
         ),
         Text(),
         _stage_table(document.seconds),
+        *checks,
         Text(f" written to {document.indices_file}"),
     )
 

@@ -54,9 +54,14 @@ def _run_table(document: RunsDocument) -> RenderableType:
     return table
 
 
+def mean_line(document: RunsDocument) -> str:
+    """Return the mean accuracy with its spread and its interval."""
+    summary = document.summary
+    return f"mean {percent(summary.mean_test_accuracy)}{_spread(summary)}"
+
+
 def _mean_lines(document: RunsDocument) -> str:
-    summary, failed = document.summary, len(document.failed)
-    line = f" mean {percent(summary.mean_test_accuracy)}{_spread(summary)}"
+    line, failed = f" {mean_line(document)}", len(document.failed)
     total = failed + len(document.runs)
     return f"{line}\n {failed} of {total} runs failed, and do not count" if failed else line
 

@@ -45,10 +45,10 @@ def size(count: int) -> str:
     return f"{count / 1024:,.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):,.1f} MiB"
 
 
-def figure(name: str, value: float) -> str:
-    """Return a figure of a budget with the unit of its kind."""
+def figure(name: str, value: float, digits: int = 2) -> str:
+    """Return a figure of a budget with the unit of its kind; per cent have these digits."""
     if name.endswith("_accuracy") or name.endswith("_fraction"):
-        return percent(value)
+        return percent(value, digits)
     if name.endswith("_seconds"):
         return seconds(value)
     if name == "epochs":

@@ -34,6 +34,8 @@ class CoresetDocument(Document):
     """Coverage of a random coreset of the same size and balance."""
     indices_file: str
     indices_sha256: str
+    checks: tuple[Check, ...] = ()
+    """Checks of the number or the fraction of the images, if the budget limits it."""
 
 
 class PairedDifference(Document):

@@ -87,6 +87,33 @@ def test_a_person_sees_the_figures_that_are_limited(
     assert ["training", "images", "100.00", "%", "–"] in map(str.split, plain.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("budget", "code"),
+    [("data<=60", 0), ("data<60", 3), ("data<=10%", 0), ("data<10%", 3), ("macs<1", 0)],
+)
+def test_a_selection_is_checked(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path, budget: str, code: int
+) -> None:
+    common = ("coreset", tiny_preset, "--data", tiny_data, "--out", tmp_path, "-n", 60)
+    answer = cli(*common, "-m", "random", "--budget", budget)
+    assert answer.code == code
+    assert ("training images" in answer.out) is ("data" in budget)
+    assert ("FAIL" in answer.out) is (code == 3)
+    answer = cli(*common, "-m", "random", "--budget", budget, "--no-fail", "--json")
+    assert answer.code == 0
+    verdicts = [check["verdict"] for check in json.loads(answer.out)["checks"]]
+    assert verdicts == ([{0: "pass", 3: "fail"}[code]] if "data" in budget else [])
+
+
+def test_held_out_images_count_as_images_there_are(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    held_out = ("--set", "train.validation_examples=300", "--budget", "data<=10%")
+    common = ("coreset", tiny_preset, "--data", tiny_data, "--out", tmp_path, "-m", "random")
+    assert cli(*common, "-n", 60, *held_out).code == 0
+    assert cli(*common, "-n", 61, *held_out, "--set", "coreset.balance=free").code == 3
+
+
 def test_a_selection_and_a_curriculum_take_it(
     cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
 ) -> None:

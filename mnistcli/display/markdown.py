@@ -1,0 +1,131 @@
+"""Runs and summaries → Markdown, for a CI job's step summary or a pull request."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from shlex import quote
+
+from mnistcli.display.budget import BudgetRow, check_rows, run_rows
+from mnistcli.display.layers import draw_tree
+from mnistcli.display.runs import mean_line
+from mnistcli.display.text import count, overall_verdict, percent, seconds, size
+from mnistcli.records.comparisons import RunsDocument
+from mnistcli.records.documents import RunRecord, Summary
+
+BUDGET = (("budget", "name"), ("measured", "figure"), ("limit", "figure"), ("verdict", "name"))
+PLAIN = re.compile(r"[\w ./:=+,×–-]+")
+"""Text without characters that end a code span or a cell."""
+
+Columns = Sequence[tuple[str, str]]
+
+
+def run_as_markdown(record: RunRecord) -> str:
+    """Return a run's verdict, budget, test accuracy, and the command that repeats it."""
+    word = "PASS" if record.passed else "FAIL"
+    low, high = record.test.interval
+    machine = f"{record.device} in {record.precision} with {count(record.threads, 'thread')}"
+    return _join(
+        f"## {word}: {literal(record.preset.name)}, seed {record.seed}",
+        _budget_table(run_rows(record)),
+        f"Test accuracy {percent(record.test.accuracy)}: {record.test.correct:,} of "
+        f"{record.test.total:,}, 95 % interval {100 * low:.2f} – {percent(high)}.",
+        f"{count(len(record.epochs), 'epoch')} in {seconds(record.train_seconds)} on "
+        f"{literal(machine)}. Run {literal(record.run_id)}; repeat it with:",
+        code_block(f"mnistcli train --from {quote(record.path)}"),
+    )
+
+
+def runs_as_markdown(document: RunsDocument, batch_file: Path) -> str:
+    """Return the verdict on the mean of several runs, and one row per run."""
+    word = "fail" if document.failed else overall_verdict(document.checks)
+    name, total = document.summary.preset, len(document.runs) + len(document.failed)
+    return _join(
+        f"## {word.upper()}: {literal(name)}, mean of {count(len(document.runs), 'seed')}",
+        _budget_table(check_rows(document.checks)),
+        f"Test accuracy: {' '.join(mean_line(document).split())}.",
+        _run_table(document),
+        f"{len(document.failed)} of {total} runs failed." if document.failed else "",
+        "Compare them with others:",
+        code_block(f"mnistcli compare {quote(str(batch_file))}"),
+    )
+
+
+def summary_as_markdown(summary: Summary) -> str:
+    """Return a network's counts, countable checks and layers."""
+    verdict = f"{'PASS' if summary.passed else 'FAIL'}: " if summary.checks else ""
+    name = summary.preset.name
+    return _join(
+        f"## {verdict}{literal(name)}, {count(summary.parameters, 'parameter')}",
+        _budget_table(check_rows(summary.checks)) if summary.checks else "",
+        f"{summary.macs:,} multiply-accumulates (MACs) per image; parameters "
+        f"{size(summary.memory.parameters)} in float32.",
+        _layer_table(summary),
+    )
+
+
+def literal(text: str) -> str:
+    """Return text as code, in which nothing is Markdown or HTML, on one line."""
+    shown = "".join(c if c.isprintable() else " " for c in text).strip()
+    if PLAIN.fullmatch(shown):
+        return f"`{shown}`"
+    escaped = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in shown)
+    return f"<code>{escaped}</code>"
+
+
+def code_block(line: str) -> str:
+    """Return one line of shell as a block that nothing in it can end."""
+    shown = "".join(c if c.isprintable() else " " for c in line)
+    return f"```sh\n{shown}\n```"
+
+
+def markdown_table(columns: Columns, rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; a column is a heading and whether it holds a "name" or a "figure"."""
+    heads = [head for head, _ in columns]
+    marks = ["--:" if kind == "figure" else "---" for _, kind in columns]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows))
+
+
+def _join(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _budget_table(rows: Iterable[BudgetRow]) -> str:
+    return markdown_table(BUDGET, [[str(cell) for cell in row] for row in rows])
+
+
+def _run_table(document: RunsDocument) -> str:
+    columns = [(head, "figure") for head in ("seed", "accuracy", "loss", "time")]
+    rows = [
+        [
+            str(run.seed),
+            percent(run.test.accuracy),
+            f"{run.test.loss:.4f}",
+            seconds(run.train_seconds),
+            "PASS" if run.passed else "FAIL",
+            literal(run.run_id),
+        ]
+        for run in document.runs
+    ]
+    for failed in document.failed:
+        word, folder = f"exit {failed.exit_code}", Path(failed.path).name
+        rows.append([str(failed.seed), "", "", "", word, literal(folder)])
+    return markdown_table([*columns, ("verdict", "name"), ("run", "name")], rows)
+
+
+def _layer_table(summary: Summary) -> str:
+    figures = ("output", "parameters", "MACs", "receptive field")
+    columns = [("layer", "name"), ("kind", "name"), *((head, "figure") for head in figures)]
+    return markdown_table(
+        columns,
+        [
+            [
+                literal(layer.name),
+                literal(layer.kind),
+                "×".join(map(str, layer.output_shape)),
+                f"{layer.parameters:,}",
+                f"{layer.macs:,}",
+                str(layer.receptive_field),
+            ]
+            for layer, _ in draw_tree(summary.layers)
+        ],
+    )
