@@ -26,6 +26,7 @@ COMMANDS = [
     ("coreset", "--compare", "--data", BAD), ("curriculum", f"{BAD}.toml"), ("summary", BAD),
     ("evaluate", BAD), ("evaluate", "x", "--images", f"{BAD}.png"), ("evaluate", "x", BAD),
     ("evaluate", "x", "--sheet", BAD), ("report", BAD), ("report", "x", "--out", BAD),
+    ("report", "x", "--badge", BAD), ("train", "--junit", BAD), ("train", "--budget", BAD),
     ("compare", "sprint", BAD), ("presets", "show", BAD), ("presets", "copy", "sprint", BAD),
     ("guide", BAD), (BAD,),
 ]  # fmt: skip

@@ -60,6 +60,11 @@ VALUES = (
     "{kind='groups', mode='disjoint', groups=[[0,1,2,3,4],[5,6,7,8,9]]}", "[" * 60, "a\nb",
 )  # fmt: skip
 SEEDS = ("0-1", "1,0", "3", "3,3", "1-0", "x", "-1", "0-2000", "", "٣", "9" * 20)
+BUDGETS = (
+    "", " ", ",", "parameters", "parameters<", "parameters<5,000", "accuracy>=0.994", "accuracy>99",
+    "params<5", "data<=0.2", "epochs<1.5", "seconds<0", "macs<9e9", "epochs<2, epochs<3",
+    "parameters<" + "9" * 5_000, "ü<5", "data<=1%;", "[/bold]<5", "\x1b[31m<5", "accuracy>=99.4%%",
+)  # fmt: skip
 NUMBERS = ("0", "1", "2", "10", "-1", "1.5", "x", "", "9" * 20, "٣", "1_0")
 
 GOOD: dict[str, tuple[str, ...]] = {
@@ -70,6 +75,9 @@ GOOD: dict[str, tuple[str, ...]] = {
     "destination": ("copied.toml", "copies"),
     "topic": TOPICS,
     "overrides": ("train.epochs=1", "train.batch_size=20", "coreset=none", "coreset.size=20"),
+    "budget": ("parameters<20000, accuracy>=99.4", "macs<1M, data<=20%", "epochs≤1", "data<30"),
+    "junit": ("checks.xml", "runs/checks.xml", "/dev/null"),
+    "badge": ("badge.svg",),
     "seed": ("0", "7"),
     "seeds": ("0-1", "5"),
     "jobs": ("1",),
@@ -102,7 +110,9 @@ BAD: dict[str, tuple[str, ...]] = {
     "resume": (*RUNS, *ODD), "repeat": (*RUNS, *ODD), "out": ("file", "file/x", BYTES, *ODD),
     "images": ("mine.toml", "blank.png", "cut.png", "data", *ODD), "sheet": ("file", "data", *ODD),
     "method": ("x", "K-Center", "", BYTES), "methods": ("", ",", "x", "random,,"), "size": NUMBERS,
-    "sizes": (*SEEDS, "10,20"), "split": ("valid", ""), "form": ("json", ""), "fail_on": ("x",),
+    "sizes": (*SEEDS, "10,20"), "budget": BUDGETS, "junit": ("data", "file/x", *ODD),
+    "badge": ("data", "file/x", *ODD), "split": ("valid", ""), "form": ("json", ""),
+    "fail_on": ("x",),
 }  # fmt: skip
 
 
@@ -200,7 +210,7 @@ MODES = {
     "curriculum": ("", "", "seeds", "resume", "compare"),
     "coreset": ("", "", "", "compare"),
     "evaluate": ("", "", "images", "robustness", "sheet"),
-    "report": ("", "curves"),
+    "report": ("", "curves", "badge"),
     "compare": ("", "journal", "fail_on"),
 }
 """The parameter that says what a command does; the others cannot be combined with it."""
