@@ -9,8 +9,8 @@ from mnistcli.display.text import count, percent
 from mnistcli.records.documents import RunRecord
 
 PASSED, FAILED, UNCHECKED, LABEL = "#1a7f37", "#cf222e", "#0969da", "#57606a"
-CHARACTER, PADDING, LABEL_LIMIT = 6.5, 8, 24
-"""Width of a character and of the margins in pixels; max characters of the label."""
+CHARACTER, PADDING, LABEL_LIMIT = 6.1, 8, 24
+"""Mean width of a character in DejaVu Sans and of the margins, in pixels; characters of a label."""
 
 TEMPLATE = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{text}">

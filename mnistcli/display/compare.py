@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
 from mnistcli.display.layout import new_table
+from mnistcli.display.markdown import escape
 from mnistcli.display.text import p_value, percent
 from mnistcli.records.comparisons import Comparison, Group, GroupDifference, Journal
 
@@ -78,7 +79,7 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    return f"| {' | '.join(map(escape, cells))} |"
 
 
 def _rows(comparison: Comparison) -> list[list[str]]:

@@ -15,6 +15,8 @@ from mnistcli.records.documents import RunRecord, Summary
 BUDGET = (("budget", "name"), ("measured", "figure"), ("limit", "figure"), ("verdict", "name"))
 PLAIN = re.compile(r"[\w ./:=+,×–-]+")
 """Text without characters that end a code span or a cell."""
+UNSAFE = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])[(\[:]|[|\\`&]")
+"""Characters that begin a tag, end a link's text, or have a meaning in a cell."""
 
 Columns = Sequence[tuple[str, str]]
 
@@ -70,6 +72,12 @@ def literal(text: str) -> str:
         return f"`{shown}`"
     escaped = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in shown)
     return f"<code>{escaped}</code>"
+
+
+def escape(text: str) -> str:
+    """Return text for a cell, in which it can be neither HTML nor a link, an image or a cell."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return UNSAFE.sub(lambda found: f"&#{ord(found[0])};", shown)
 
 
 def code_block(line: str) -> str:

@@ -79,7 +79,7 @@ def test_markdown_has_the_same_and_every_claim() -> None:
     groups, claims = as_markdown(make_comparison(BASE, bar)).split("\n\n")
     assert len({line.count("|") for line in groups.splitlines()}) == 1
     assert (
-        "| a/b | test accuracy | 99.50 % | 99.42 % | 0.05 | refuted | one-sample t | 0.010 |"
+        "| a&#124;b | test accuracy | 99.50 % | 99.42 % | 0.05 | refuted | one-sample t | 0.010 |"
         in claims
     )
 

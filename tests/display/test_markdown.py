@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from mnistcli.display.markdown import (
+    escape,
     literal,
     run_as_markdown,
     runs_as_markdown,
@@ -79,6 +80,14 @@ def test_any_text_is_one_piece_of_code_in_a_cell(text: str) -> None:
     shown = "".join(c.content for c in cells[2].children or () if not c.type.startswith("html"))
     wanted = "".join(c if c.isprintable() else " " for c in text).strip()
     assert shown.strip() == wanted
+
+
+@given(st.text() | st.text("`|\\<>&[]()! \nab/:"))
+def test_any_text_is_text_of_its_own_cell(text: str) -> None:
+    page = f"| a | b |\n| --- | --- |\n| {escape(text)} | end |\n"
+    tokens = tokens_of(page)
+    assert not {"html_inline", "link_open", "image", "code_inline"} & {t.type for t in tokens}
+    assert [token.content for token in tokens if token.type == "inline"][3] == "end"
 
 
 def test_several_runs_have_a_mean_and_a_row_each() -> None:
