@@ -8,13 +8,20 @@ import typer
 from mnistcli.cli.options import (
     OUTPUT,
     AllowCodeOption,
+    BudgetOption,
     DataOption,
     DeviceOption,
     JsonOption,
+    NoFailOption,
+    OutputOptions,
+    RecipeOption,
     RunsArgument,
+    SetOption,
     SplitOption,
     ThreadsOption,
     TracebackOption,
+    refuse,
+    refuse_without,
 )
 from mnistcli.cli.output import exit_if, read_each
 from mnistcli.errors import UsageError
@@ -22,9 +29,11 @@ from mnistcli.preset.choices import Split
 
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
+    from mnistcli.preset.schema import Preset
 
 
 def evaluate(
+    context: typer.Context,
     runs: RunsArgument,
     split: SplitOption = "test",
     images: Annotated[
@@ -36,6 +45,18 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Evaluate a NETWORK with the weights in FILE.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: BudgetOption = None,
+    recipe: RecipeOption = None,
+    overrides: SetOption = None,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Evaluate distorted images too.")
     ] = False,
@@ -52,6 +73,7 @@ def evaluate(
         ),
     ] = None,
     as_json: JsonOption = False,
+    no_fail: NoFailOption = False,
     allow_code: AllowCodeOption = False,
     traceback: TracebackOption = False,
 ) -> None:
@@ -60,9 +82,24 @@ def evaluate(
     Evaluate several runs one by one, and as an ensemble that averages their probabilities.
     """
     from mnistcli.experiment.machine import Options
+    from mnistcli.preset.code.reference import is_code
+    from mnistcli.preset.networks import load_network
     from mnistcli.records.folders import list_references
 
+    shown = OutputOptions(as_json, quiet=False, no_fail=no_fail)
     options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
+    if weights is not None:
+        refuse(context, "--weights", {"images", "robustness"})
+        if len(runs) > 1:
+            raise UsageError(f"--weights takes a single network: got {len(runs)}")
+        preset = load_network(
+            runs[0], overrides or (), budget, recipe=recipe, allow_code=allow_code
+        )
+        evaluate_elsewhere(preset, weights, split, options, sheet, shown)
+        return
+    refuse_without(context, "--weights", {"budget", "recipe", "overrides", "no_fail"})
+    if code := [each for each in runs if is_code(each)]:
+        raise UsageError(f'"{code[0]}" is a network without weights. Name their file: --weights')
     references = list_references(runs)
     if images:
         if sheet or robustness:
@@ -77,6 +114,29 @@ def evaluate(
         evaluate_one(references[0], split, options, sheet, distorted=robustness, as_json=as_json)
     else:
         evaluate_all(references, split, options, sheet, distorted=robustness, as_json=as_json)
+
+
+def evaluate_elsewhere(
+    preset: "Preset",
+    weights: Path,
+    split: Split,
+    options: "Options",
+    sheet: Path | None,
+    shown: OutputOptions,
+) -> None:
+    """Evaluate a network with weights that were trained elsewhere, and check its budget."""
+    from mnistcli.cli.output import finish, print_warnings, show
+    from mnistcli.display.evaluation import evaluation_view
+    from mnistcli.display.pictures import draw_mistakes
+    from mnistcli.experiment.weights import evaluate_weights
+
+    found = evaluate_weights(preset, weights, split, options)
+    document = found.document
+    print_warnings(document.warnings)
+    if sheet:
+        draw_mistakes(sheet, document.run_id, document.mistakes, found.worst)
+    show(document, evaluation_view(document, found.worst), as_json=shown.as_json)
+    finish(bool(document.passed), no_fail=shown.no_fail)
 
 
 def predict_images(run: str, images: list[Path], options: "Options", *, as_json: bool) -> None:

@@ -66,6 +66,18 @@ def refuse(context: typer.Context, option: str, names: set[str]) -> None:
             raise UsageError(f"{option} cannot be combined with {label}")
 
 
+def refuse_without(context: typer.Context, option: str, names: set[str]) -> None:
+    """Refuse parameters that have an effect only beside `option`, which is not given.
+
+    Raises:
+        UsageError: one of them is on the command line.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name in names:
+            raise UsageError(f"{parameter.opts[0]} needs {option}")
+
+
 def complete_preset(incomplete: str) -> list[str]:
     """List the bundled presets whose names start with `incomplete`."""
     from mnistcli.preset.loading import list_presets

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from mnistcli.cli.options import AllowCodeOption, JsonOption, PresetArgument
+from mnistcli.cli.options import (
+    AllowCodeOption,
+    BudgetOption,
+    JsonOption,
+    PresetArgument,
+    RecipeOption,
+    SetOption,
+    TracebackOption,
+)
 
 app = typer.Typer(no_args_is_help=True, help="List, show, copy and validate presets.")
 
@@ -51,6 +59,29 @@ def copy(
     from mnistcli.preset.loading import copy_preset
 
     write(f"{copy_preset(preset, destination)}\n")
+
+
+@app.command()
+def new(
+    destination: Annotated[
+        Path, typer.Argument(metavar="FILE.toml", help="New file, beside the code or above it.")
+    ],
+    network: Annotated[
+        str, typer.Option("--from", metavar="FILE.py:NAME", help="Network in Python code.")
+    ],
+    recipe: RecipeOption = None,
+    overrides: SetOption = None,
+    budget: BudgetOption = None,
+    traceback: TracebackOption = False,
+) -> None:
+    """Write a preset for a network in Python code: network, training and budget."""
+    from mnistcli.cli.output import write
+    from mnistcli.preset.code.reference import parse_reference
+    from mnistcli.preset.networks import load_network, write_network
+
+    parse_reference(network)
+    write_network(load_network(network, overrides or (), budget, recipe=recipe), destination)
+    write(f"{destination}\n")
 
 
 @app.command()

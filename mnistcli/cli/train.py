@@ -262,11 +262,12 @@ def headline(setup: "TrainingSetup") -> str:
     """Describe what is about to be trained, where, and whether its size fails the budget."""
     from mnistcli.display.text import count
 
-    preset, machine = setup.preset, setup.machine
+    preset, machine, code = setup.preset, setup.machine, setup.preset.model.code
     lines = [
         f"{preset.name} · {count(setup.network.parameters, 'parameter')} · "
         f"{count(setup.images, 'image')} · "
         f"{count(preset.train.epochs, 'epoch')} · seed {setup.seed}",
+        *([f"{preset.title}, from {', '.join(code.files)}"] if code else []),
         f"on {machine.device.type} in {machine.precision_name} "
         f"with {count(machine.threads, 'thread')}",
     ]

@@ -18,11 +18,17 @@ class Branch(NamedTuple):
     depth: int
 
 
-def layer_table(layers: Sequence[LayerRow]) -> Table:
-    """Build the table of a network's layers."""
+def layer_table(layers: Sequence[LayerRow], *, is_measured: bool = False) -> Table:
+    """Build the table of a network's layers.
+
+    Args:
+        layers: in their order, those in others right after them.
+        is_measured: whether the receptive fields were measured.
+    """
+    field = "field, measured" if is_measured else "receptive field"
     table = new_table(
-        "layer", "kind", "output", "parameters", "MACs", "receptive field",
-        right=("parameters", "MACs", "receptive field", "output"), gap=1,
+        "layer", "kind", "output", "parameters", "MACs", field,
+        right=("parameters", "MACs", field, "output"), gap=1,
     )  # fmt: skip
     rows = draw_tree(layers)
     digits = max((len(layer.name) for layer, depth in rows if not depth), default=0)

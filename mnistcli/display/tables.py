@@ -37,10 +37,10 @@ def summary_view(summary: Summary) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{summary.preset.name} · {summary.preset.title}", style="bold"),
         Text(),
-        layer_table(summary.layers),
+        layer_table(summary.layers, is_measured=summary.is_measured),
         Text(),
         Text(
-            f" {summary.parameters:,} parameters   "
+            f" {summary.parameters:,} parameters{_frozen(summary)}   "
             f"{summary.macs:,} multiply-accumulates (MACs) per image\n"
             f" memory: parameters {size(summary.memory.parameters)}, per image "
             f"forward {size(summary.memory.forward)}, backward {size(summary.memory.backward)}"
@@ -55,6 +55,11 @@ def summary_view(summary: Summary) -> RenderableType:
     if summary.checks:
         parts += [Text(), check_table(summary.checks)]
     return Group(*parts)
+
+
+def _frozen(summary: Summary) -> str:
+    frozen = summary.frozen_parameters
+    return f" ({frozen:,} of them frozen)" if frozen else ""
 
 
 def run_view(record: RunRecord) -> RenderableType:

@@ -173,10 +173,19 @@ def copy_preset(reference: str, destination: Path) -> Path:
     """
     source = find_preset(reference)
     text = _without_own_figures(source)
+    return write_new(destination, text, source.name)
+
+
+def write_new(destination: Path, text: str, name: str = "preset.toml") -> Path:
+    """Write a new file, or one of that name into a folder, and return its path.
+
+    Raises:
+        FileError: the file exists or cannot be written.
+    """
     target = destination
     try:
         if destination.is_dir():
-            target = destination / source.name
+            target = destination / name
         with target.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
     except FileExistsError as error:

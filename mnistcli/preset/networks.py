@@ -8,7 +8,13 @@ from mnistcli.preset.budget import Budget
 from mnistcli.preset.budget_text import parse_budget
 from mnistcli.preset.code.code import Code, read_code
 from mnistcli.preset.code.reference import is_code
-from mnistcli.preset.loading import find_preset, load_preset, read_preset, validate_preset
+from mnistcli.preset.loading import (
+    find_preset,
+    load_preset,
+    read_preset,
+    validate_preset,
+    write_new,
+)
 from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
 
@@ -49,12 +55,39 @@ def load_network(
     return load_preset(reference, overrides, budget, allow_code=allow_code)
 
 
+def write_network(preset: Preset, destination: Path) -> None:
+    """Write a preset that names code as a new TOML file with all that it says.
+
+    Raises:
+        UsageError: the code is not in the file's folder or below.
+        FileError: the file exists or cannot be written.
+    """
+    import tomlkit  # only `presets new` needs it
+
+    code = preset.model.code
+    assert code is not None, "a preset whose network is code"
+    try:
+        entry = (code.folder / code.entry).resolve().relative_to(destination.parent.resolve())
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f'"{destination}" cannot name {code.python}: a preset names code in its own folder or '
+            f'below. Write it to "{code.folder}".'
+        ) from error
+    data = preset.model_dump(mode="json", exclude_none=True)
+    data = {name: value for name, value in data.items() if value not in ("", [])}
+    data["model"] = {"python": f"{entry.as_posix()}:{code.name}"}
+    if code.arguments:
+        data["model"]["arguments"] = dict(code.arguments)
+    data.pop("name", None)
+    write_new(destination, tomlkit.dumps(data))
+
+
 def _make_preset(code: Code, recipe: str, overrides: Sequence[str], budget: str | None) -> Preset:
     data = read_preset(find_preset(recipe))
     for field in OWN:
         data.pop(field, None)
     data["name"] = _make_name(code)
-    data["title"] = f"{code.python}, trained by the recipe {Path(recipe).stem}"
+    data["title"] = f"{code.python}, recipe {Path(recipe).stem}"
     data["model"] = {"python": code.python, "arguments": dict(code.arguments)}
     if budget is not None:
         limits = parse_budget(budget)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mnistcli.records.base import Document
-from mnistcli.records.documents import Interval
+from mnistcli.records.documents import Check, Interval
 
 
 class DigitResult(Document):
@@ -95,6 +95,14 @@ class EvaluationDocument(EvaluationMetrics):
     """Present with `--robustness`."""
     matches_record: bool | None
     """Whether test figures and parameters are those of the run record; null for other images."""
+    parameters: int | None = None
+    """Present with `--weights`, as all that follows."""
+    macs: int | None = None
+    checks: tuple[Check, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    """Figures that the budget limits and that weights alone do not show."""
+    passed: bool | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Ensemble(EvaluationMetrics):

@@ -1,5 +1,6 @@
 """Describe any module by running it: its modules in the order of their calls, and their costs."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -93,7 +94,7 @@ def describe_module(module: nn.Module) -> list[LayerDescription]:
         module: float (n, 1, 28, 28) → logits (n, 10); put in evaluation mode.
     """
     module.eval()
-    with torch.no_grad(), _tracing(module) as trace, trace.counter:
+    with torch.no_grad(), _count_recurrent(module), _tracing(module) as trace, trace.counter:
         module(torch.zeros(IMAGES, 1, SIDE, SIDE))
     seen: set[nn.Parameter] = set()
     rows = []
@@ -178,6 +179,18 @@ def _tracing(module: nn.Module) -> Iterator[_Trace]:
         torch.backends.mha.set_fastpath_enabled(fast)
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _count_recurrent(module: nn.Module) -> Iterator[None]:
+    """Let recurrent layers run operators that have formulas, rather than a single one of oneDNN."""
+    if not any(isinstance(each, nn.RNNBase) for each in module.modules()):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a setting for other processors
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
 
 
 def _find_tensor(value: Any) -> Tensor | None:
