@@ -8,6 +8,8 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from mnistcli.cli.guide import TOPICS
+from mnistcli.preset.budget import Budget
+from mnistcli.preset.budget_text import parse_budget
 from mnistcli.preset.layers import Layer
 from mnistcli.preset.loading import list_presets, load_preset
 
@@ -89,6 +91,15 @@ def test_every_kind_of_document_is_told_of() -> None:
     kinds = set(re.findall(r'^    schema_: .*?\["(mnistcli\.[\w-]+/\d)"\]', code, re.MULTILINE))
     assert len(kinds) > 10
     assert set(re.findall(r"`(mnistcli\.[\w-]+/\d)`", GUIDES["scripts"])) == kinds
+
+
+def test_every_limit_of_a_budget_is_told_of() -> None:
+    table = re.findall(r"^\| `(\w+)(<=?|>=)(\S+)` \|.*\| (.*) \|$", GUIDES["scripts"], re.MULTILINE)
+    told = {field for row in table for field in re.findall(r"`(\w+)`", row[3])}
+    assert told == set(Budget.model_fields)
+    for name, comparison, value, fields in table:
+        (limit,) = parse_budget(f"{name}{comparison}{value}").model_dump(exclude_none=True)
+        assert f"`{limit}`" in fields
 
 
 def test_links_lead_to_files() -> None:

@@ -43,7 +43,7 @@ def start_junit(path: Path | None) -> None:
     """
     from mnistcli.display.junit import unfinished_as_junit
 
-    if path and (path.is_file() or not path.exists()):  # not to a pipe or device
+    if path and (path.is_file() or path.is_dir() or not path.exists()):  # no pipe or device
         finish_junit(path, unfinished_as_junit())
 
 

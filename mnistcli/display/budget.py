@@ -1,6 +1,7 @@
 """Figures, limits and verdicts → the budget table."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
 from rich.table import Table
@@ -14,6 +15,8 @@ from mnistcli.records.documents import Check, RunRecord
 Value = TypeVar("Value")
 
 DASH = Text("–", style="dim")
+MAX_DIGITS = 9
+"""Max number of decimals of a limit."""
 
 
 class BudgetRow(NamedTuple):
@@ -80,6 +83,6 @@ def figure_row(name: str, value: float) -> BudgetRow:
 
 
 def format_limit(name: str, comparison: str, limit: float) -> str:
-    """Return, for example, "≥ 99.40 %", with more digits if two are too few."""
-    digits = 2 if round(limit, 4) == limit else 4
-    return f"{SIGNS[comparison]} {figure(name, limit, digits)}"
+    """Return, for example, "≥ 99.40 %", with more digits if the limit has them."""
+    digits = -int(Decimal(repr(limit)).as_tuple().exponent)
+    return f"{SIGNS[comparison]} {figure(name, limit, min(digits, MAX_DIGITS))}"

@@ -23,9 +23,9 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float, digits: int = 1) -> str:
     """Return, for example, "24.1 s"."""
-    return f"{value:,.1f} s"
+    return f"{value:,.{digits}f} s"
 
 
 def p_value(value: float) -> str:
@@ -45,12 +45,12 @@ def size(count: int) -> str:
     return f"{count / 1024:,.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):,.1f} MiB"
 
 
-def figure(name: str, value: float, digits: int = 2) -> str:
-    """Return a figure of a budget with the unit of its kind; per cent have these digits."""
+def figure(name: str, value: float, decimals: int = 0) -> str:
+    """Return a figure of a budget with the unit of its kind, and at least so many decimals."""
     if name.endswith("_accuracy") or name.endswith("_fraction"):
-        return percent(value, digits)
+        return percent(value, max(2, decimals - 2))
     if name.endswith("_seconds"):
-        return seconds(value)
+        return seconds(value, max(1, decimals))
     if name == "epochs":
         return f"{round(value, 3):,}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -1,5 +1,6 @@
 """What CI jobs read: Markdown, JUnit XML, a badge, and the workflow of the guide."""
 
+import itertools
 import json
 import os
 import re
@@ -105,8 +106,11 @@ def test_junit_has_a_case_a_check(train: Callable, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_refused_before_training(
     train: Callable, tmp_path: Path
 ) -> None:
-    for seeds in ((), ("--seeds", "0-1", "--jobs", 1)):
-        answer = train("--junit", tmp_path / "no" / "checks.xml", *seeds)
+    (tmp_path / "folder").mkdir()
+    for name, seeds in itertools.product(
+        ("no/checks.xml", "folder"), ((), ("--seeds", "0-1", "--jobs", 1))
+    ):
+        answer = train("--junit", tmp_path / name, *seeds)
         assert (answer.code, answer.out) == (4, "")
         assert answer.err.startswith("mnistcli: cannot write ")
         assert answer.err.count("\n") == 1

@@ -1,4 +1,7 @@
-from mnistcli.display.budget import check_table
+import pytest
+
+from mnistcli.display.budget import check_table, format_limit, select_figures
+from mnistcli.preset.budget import Budget
 from tests.display.samples import drawn, make_check, row
 
 
@@ -19,3 +22,32 @@ def test_checks_and_other_figures_stand_in_one_table() -> None:
 
 def test_without_other_figures_there_are_only_checks() -> None:
     assert len(drawn(check_table([make_check()]))) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "shown"),
+    [
+        ("test_accuracy", 0.994, "99.40 %"), ("test_accuracy", 0.99945, "99.945 %"),
+        ("test_accuracy", 1.0, "100.00 %"), ("train_fraction", 1 / 3, "33.3333333 %"),
+        ("train_seconds", 60.0, "60.0 s"), ("train_seconds", 0.05, "0.05 s"),
+        ("train_seconds", 1e-9, "0.000000001 s"), ("macs", 400_000, "400,000"),
+        ("train_examples", 12_000, "12,000"), ("epochs", 20, "20"),
+    ],
+)  # fmt: skip
+def test_a_limit_is_shown_with_all_of_its_digits(name: str, limit: float, shown: str) -> None:
+    assert format_limit(name, "<=", limit) == f"≤ {shown}"
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [
+        ({}, ["parameters", "train_fraction"]),
+        ({"max_epochs": 5}, ["parameters", "train_fraction"]),
+        ({"macs_below": 5}, ["parameters", "macs", "train_fraction"]),
+        ({"max_train_fraction": 0.2}, ["parameters", "train_fraction"]),
+        ({"train_examples_below": 5}, ["parameters", "train_examples"]),
+    ],
+)
+def test_macs_are_shown_if_limited_and_the_data_as_limited(limit: dict, shown: list) -> None:
+    figures = {"parameters": 1, "macs": 2, "train_fraction": 0.5, "train_examples": 3}
+    assert list(select_figures(Budget(**limit), figures)) == shown

@@ -88,6 +88,14 @@ def test_the_budget_fills_as_figures_come() -> None:
     assert not [line for line in lines if line.startswith("epoch 2/2")]
 
 
+def test_macs_and_the_number_of_images_have_rows_if_they_are_limited() -> None:
+    view = LiveView(terminal(), header(Budget(macs_below=376_064, max_train_examples=600)))
+    lines = frame(view)
+    assert row(lines, "MACs") == ["376,064", "<", "376,064", "FAIL"]
+    assert row(lines, "training images") == ["600", "≤", "600", "PASS"]
+    assert not [line for line in frame(LiveView(terminal(), header())) if line.startswith("MACs")]
+
+
 def test_an_exceeded_limit_fails_at_once() -> None:
     view = LiveView(terminal(), header())
     feed(view, TrainingStarted((600,) * 9, (2,) * 9), *(epoch(n, seconds=2.0) for n in (1, 2, 3)))
