@@ -4,7 +4,8 @@
     ├── UsageError         2  wrong command line or option
     │   └── PresetError    2  invalid preset
     ├── FileError          4  unreadable data, run or weights
-    │   └── WriteError     4  file that cannot be written
+    │   ├── WriteError     4  file that cannot be written
+    │   └── MisfitError    4  weights of another network
     ├── DivergedError      5  loss that is not finite
     └── BatchError            every run of a batch failed: the first one's exit code
 
@@ -56,6 +57,10 @@ class FileError(MnistcliError):
 
 class WriteError(FileError):
     """A file that cannot be written: the disk is full, or the folder is missing or protected."""
+
+
+class MisfitError(FileError):
+    """Weights that are readable, but belong to another network."""
 
 
 @dataclass(frozen=True)

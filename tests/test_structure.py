@@ -42,7 +42,9 @@ TORCH_FREE = (
     "records/documents.py",
     "records/files.py",
     "records/folders.py",
+    "records/inventory.py",
     "records/log.py",
+    "records/removal.py",
     "records/store.py",
 )
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -101,6 +103,8 @@ def test_what_needs_no_torch_does_not_import_it() -> None:
         ["train", "--dry-run"],
         ["guide"],
         ["guide", "presets"],
+        ["runs", "list", "."],
+        ["runs", "rm", "--help"],
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mnistcli import __version__
-from mnistcli.cli import presets
+from mnistcli.cli import presets, runs
 from mnistcli.cli.compare import compare
 from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
@@ -56,6 +56,7 @@ app.command()(compare)
 app.command()(report)
 app.command()(guide)
 app.add_typer(presets.app, name="presets")
+app.add_typer(runs.app, name="runs")
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ TOPICS = (
     "presets",
     "coresets",
     "curricula",
+    "runs",
     "scripts",
     "clusters",
     "reliability",

@@ -130,10 +130,11 @@ def write_report(
     from mnistcli.records.files import write_atomically
     from mnistcli.records.folders import find_run
     from mnistcli.records.reports import ReportDocument
+    from mnistcli.records.store import REPORT
 
     found, faults = read_each(references, lambda run: collect_report(find_run(run), options))
     if found:
-        path = out or find_run(references[0]) / "report.html"
+        path = out or find_run(references[0]) / REPORT
         content = render_report(found).encode()
         write_atomically(path, content)
         names = tuple(run.record.run_id for run in found)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from mnistcli.errors import FileError, reason_of
+from mnistcli.errors import FileError, MisfitError, reason_of
 from mnistcli.preset.faults import describe_fault
 from mnistcli.records.files import write_atomically
 from mnistcli.records.states import RunState
@@ -33,11 +33,28 @@ def save_weights(model: nn.Module, folder: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def hash_weights(folder: Path) -> str:
+    """Return the SHA-256 of weights.safetensors.
+
+    Raises:
+        FileError: the file is unreadable.
+    """
+    path = folder / WEIGHTS
+    try:
+        if not path.is_file() and path.exists():
+            raise FileError(f'"{path}" is not a file')
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
+
+
 def load_weights(model: nn.Module, folder: Path) -> None:
     """Load weights.safetensors into the network that it was saved from.
 
     Raises:
-        FileError: the file is unreadable, or belongs to another network.
+        FileError: the file is unreadable.
+        MisfitError: it belongs to another network.
     """
     path = folder / WEIGHTS
     own = model.state_dict()
@@ -49,7 +66,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         wrong = sorted(
             name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
         )
-        raise FileError(f'"{path}" belongs to another network: "{wrong[0]}" does not fit')
+        raise MisfitError(f'"{path}" belongs to another network: "{wrong[0]}" does not fit')
     model.load_state_dict(state)
 
 

@@ -1,8 +1,8 @@
 """Every operation that changes the files of a run, one function or method each.
 
-Tests record, fail and replay these operations; so whoever calls `make_folder`, `remove`, `rename`
-or `sync_folder` calls it as `files.remove(…)`, and nothing else in `records` or `experiment`
-changes a file.
+Tests record, fail and replay these operations; so whoever calls `make_folder`, `remove`,
+`remove_folder`, `rename` or `sync_folder` calls it as `files.remove(…)`, and nothing else in
+`records` or `experiment` changes a file.
 """
 
 import contextlib
@@ -51,6 +51,11 @@ def make_folder(path: Path, *, exist_ok: bool = False) -> None:
 def remove(path: Path) -> None:
     """Remove a file, if it is there."""
     path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove an empty folder."""
+    path.rmdir()
 
 
 def rename(source: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ from mnistcli.records.older import update
 
 RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
 START, STATE, LOCK = "start.json", "state.safetensors", ".lock"
-DIVERGENCE = "divergence.json"
+DIVERGENCE, TAG, REPORT = "divergence.json", "tag.json", "report.html"
 CODE = "code"
 """Folder of the source files of a network that is the user's own code."""
 BATCH_SUFFIX = ".batch.json"

@@ -29,6 +29,6 @@ class EventTail:
         for line in lines:
             if line.endswith(b"\n"):
                 self._offset += len(line)
-                with suppress(ValueError):
+                with suppress(ValueError, RecursionError):
                     events.append(json.loads(line))
         return events

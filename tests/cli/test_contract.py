@@ -55,7 +55,7 @@ def test_alone_it_names_three_commands_to_try_and_then_its_help(cli: Callable) -
 
 def test_every_help_text_is_a_sentence_and_fits_on_a_line() -> None:
     root = typer.main.get_command(app)
-    groups = [root, root.commands["presets"]]
+    groups = [root, root.commands["presets"], root.commands["runs"]]
     commands = [command for group in groups for command in group.commands.values()]
     for command in commands:
         first = command.help.splitlines()[0]

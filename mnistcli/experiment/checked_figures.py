@@ -1,0 +1,227 @@
+"""Every figure of a record that can be found again without training."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mnistcli.datasets.examples import Examples
+from mnistcli.engine.evaluation import evaluate
+from mnistcli.engine.network.contain import contain
+from mnistcli.errors import FileError, MisfitError, PresetError
+from mnistcli.experiment.coresets.select import read_coreset
+from mnistcli.experiment.course import make_course
+from mnistcli.experiment.data import Data, load_data
+from mnistcli.experiment.evaluate import LOSS_TOLERANCE
+from mnistcli.experiment.load_run import LoadedRun, load_run
+from mnistcli.experiment.machine import Machine, Options, choose_machine
+from mnistcli.experiment.network import build_network, make_recipe
+from mnistcli.preset.coreset import Coreset
+from mnistcli.preset.curriculum import Paced, SelfPaced
+from mnistcli.records.arrays import INDICES, read_arrays
+from mnistcli.records.base import Document
+from mnistcli.records.checkpoint import hash_weights
+from mnistcli.records.checks import CheckedFigure, Value
+from mnistcli.records.documents import Check, Interval, RunRecord
+from mnistcli.records.store import EVENTS
+from mnistcli.records.tail import EventTail
+from mnistcli.verdict.budget import check_budget, check_phases, passed
+from mnistcli.verdict.stats import wilson_interval
+
+TOLERANCE = 1e-9
+"""Relative; of figures that follow from others, whatever the order of their sums."""
+MAX_SEED = 2**63 - 1
+Figures = Iterator[CheckedFigure]
+
+
+def check_figures(folder: Path, record: RunRecord, options: Options) -> list[CheckedFigure]:
+    """Compare every figure of a record that can be found again.
+
+    Args:
+        folder: run folder.
+        record: of the run.
+        options: device and threads, and a folder of data if it is not the run's own.
+
+    Raises:
+        FileError: weights, data or indices are unreadable.
+        PresetError: the network is code that fails, or may not run.
+        UsageError: the device is not available.
+    """
+    figures = [compare("weights", record.weights_sha256, hash_weights(folder))]
+    if not 0 <= record.seed <= MAX_SEED:
+        figures.append(compare("seed", record.seed, "out of range"))
+    machine = choose_machine(options)
+    try:
+        run = load_run(folder, options)
+        network = build_network(run.record.preset, 0, machine)
+    except MisfitError:
+        return [*figures, compare("network", record.preset.name, "the weights do not fit it")]
+    except PresetError as error:
+        if record.preset.model.python:
+            raise  # that code may not run says nothing about the record
+        return [*figures, compare("network", record.preset.name, str(error))]
+    try:
+        data = _load_data(run, options, machine)
+    except PresetError as error:
+        return [*figures, compare("validation_examples", record.validation_examples, str(error))]
+    return [
+        *figures,
+        compare("parameters", record.parameters, network.parameters),
+        compare("macs", record.macs, network.macs),
+        *_check_images(run, data, machine),
+        *_check_log(folder, record),
+        *_check_budget(record),
+    ]
+
+
+def compare(figure: str, recorded: Value, found: Value, tolerance: float = 0) -> CheckedFigure:
+    """Compare a recorded figure with the one that was found, with a relative tolerance."""
+    same = recorded == found
+    if tolerance and isinstance(recorded, int | float) and isinstance(found, int | float):
+        same = isclose(recorded, found, rel_tol=tolerance)
+    return CheckedFigure(
+        figure=figure,
+        recorded=recorded,
+        found=found,
+        verdict="confirmed" if same else "refuted",
+    )
+
+
+def _load_data(run: LoadedRun, options: Options, machine: Machine) -> Data:
+    """Read the images of a run, and hold out what it held out.
+
+    Raises:
+        PresetError: there are too few images for that.
+        FileError: they are unreadable.
+    """
+    options = replace(options, seed=run.record.seed, data=run.data)
+    try:
+        return load_data(run.record.preset, options, machine)
+    except FileError as error:
+        raise error if run.data_named else run.lacks("test", str(error)) from error
+
+
+def _check_images(run: LoadedRun, data: Data, machine: Machine) -> Figures:
+    """Check what was learned from, and the test; nothing can be said with other images."""
+    record, found = run.record, data.source
+    yield compare("training_data", record.data.train_sha256, found.train_sha256)
+    if record.data.train_sha256 == found.train_sha256:
+        yield from _check_training_images(run, data, machine)
+    yield compare("test_data", record.data.test_sha256, found.test_sha256)
+    if record.data.test_sha256 == found.test_sha256:
+        yield from _check_test(run, data.test)
+
+
+def _check_training_images(run: LoadedRun, data: Data, machine: Machine) -> Figures:
+    record, coreset, settings = run.record, run.record.coreset, run.record.preset.coreset
+    held_out = len(data.validation) if data.validation else 0
+    indices = torch.arange(len(data.train))
+    if coreset:
+        try:
+            selected = read_coreset(run.folder / INDICES, data.train)
+        except FileError as error:
+            read_arrays(run.folder / INDICES)  # is it unreadable, or of other images?
+            yield compare("coreset", coreset.indices_sha256, str(error))
+            return
+        indices = selected.tensor
+        found = sha256(selected.indices.data).hexdigest()
+        yield compare("coreset", coreset.indices_sha256, found)
+    used = (coreset.settings or settings) if coreset else None  # a file has no settings
+    if used != settings:
+        yield compare("coreset_method", _method(used), _method(settings))
+    yield compare("train_examples", record.train_examples, len(indices))
+    yield compare("validation_examples", record.validation_examples, held_out)
+    fraction = len(indices) / (len(data.train) + held_out)
+    yield compare("train_fraction", record.train_fraction, fraction, TOLERANCE)
+    passes, images = _plan(run, data, indices, machine)
+    yield compare("epochs", record.passes, passes, TOLERANCE)
+    yield compare("images_seen", sum(epoch.images for epoch in record.epochs), images)
+    spent = sum(epoch.seconds for epoch in record.epochs)
+    yield compare("train_seconds", record.train_seconds, spent, TOLERANCE)
+
+
+def _method(settings: Coreset | None) -> str:
+    return settings.selector.kind if settings else "none"
+
+
+def _plan(run: LoadedRun, data: Data, indices: torch.Tensor, machine: Machine) -> tuple[float, int]:
+    """Return the passes over the images that the preset plans, and the images in its batches."""
+    preset = run.record.preset
+    recipe = make_recipe(preset, run.record.seed, machine)
+    times = 1
+    if not isinstance(preset.curriculum, Paced | SelfPaced):
+        # All passes are alike, and thousands of them would fill the memory.
+        times = preset.train.epochs
+        preset = preset.model_copy(update={"train": preset.train.model_copy(update={"epochs": 1})})
+    # Scores decide which images come when, not how many.
+    scores = np.zeros(len(data.train), dtype=np.float32)
+    course = make_course(preset, indices, data.train, recipe, lambda name: scores, run.model)
+    images = sum(min(size, recipe.count_steps(size) * recipe.batch_size) for size in course.sizes)
+    return times * course.passes, times * images
+
+
+def _check_test(run: LoadedRun, examples: Examples) -> Figures:
+    test, preset = run.record.test, run.record.preset
+    try:
+        with contain(preset.model.code):
+            found = evaluate(run.model, examples, preset.normalization)
+    except FloatingPointError:
+        yield compare("test_loss", test.loss, "not finite")
+        return
+    yield compare("test_images", test.total, found.total)
+    yield compare("test_correct", test.correct, found.correct)
+    yield compare("test_accuracy", test.accuracy, found.accuracy, TOLERANCE)
+    yield compare("test_loss", test.loss, found.loss, LOSS_TOLERANCE)
+    interval = wilson_interval(found.correct, found.total)
+    yield compare("interval", _interval(test.interval), _interval(interval))
+
+
+def _interval(ends: Interval) -> str:
+    return " to ".join(f"{100 * end:.2f} %" for end in ends)
+
+
+def _check_log(folder: Path, record: RunRecord) -> Figures:
+    """Check the epochs and phases against the log, if the folder has it."""
+    if not (folder / EVENTS).is_file():
+        return
+    events = [event for event in EventTail(folder).read() if isinstance(event, dict)]
+    kinds = (("epochs", "EpochFinished", record.epochs), ("phases", "PhaseFinished", record.phases))
+    for name, kind, parts in kinds:
+        logged = [event for event in events if event.get("event") == kind]
+        if logged or parts:
+            yield compare(f"logged_{name}", len(parts), _count_logged(parts, logged))
+
+
+def _count_logged(parts: Sequence[Document], logged: Sequence[dict[str, Any]]) -> int | str:
+    """Return the number of events in a log, or that they say something else than the record."""
+    same = all(
+        part.model_dump(include=set(event)) | {"event": event["event"]} == event
+        for part, event in zip(parts, logged, strict=False)
+    )
+    return len(logged) if same else "others"
+
+
+def _check_budget(record: RunRecord) -> Figures:
+    """Check the record's verdicts against its own figures and limits."""
+    checks = (*check_budget(record.preset.budget, record.figures), *check_phases(record.phases))
+    found = {check.name: check for check in checks}
+    recorded = {check.name: check for check in record.checks}
+    for name in dict.fromkeys((*found, *recorded)):
+        mine, right = recorded.get(name), found.get(name)
+        is_same_verdict = mine and right and mine.verdict == right.verdict and mine != right
+        describe = _describe_limit if is_same_verdict else _describe_verdict
+        yield compare(f"{name}_check", describe(mine), describe(right))
+    yield compare("passed", record.passed, passed(checks))
+
+
+def _describe_verdict(check: Check | None) -> str | None:
+    return check.verdict if check else None
+
+
+def _describe_limit(check: Check | None) -> str | None:
+    return f"{check.value!r} {check.comparison} {check.limit!r}" if check else None
