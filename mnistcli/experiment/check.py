@@ -20,7 +20,6 @@ from mnistcli.records.documents import RunRecord
 from mnistcli.records.store import read_record
 from mnistcli.verdict.stats import LEVEL, proportion_difference
 
-MAX_THREADS = 1_024
 Watch = Callable[[TrainingSetup], AbstractContextManager[Emit]]
 """Returns what shows the events of a training."""
 
@@ -66,9 +65,8 @@ def _decide(
 def _train_again(
     folder: Path, record: RunRecord, options: Options, watch: Watch
 ) -> CheckedTraining:
-    threads = options.threads or min(max(1, record.threads), MAX_THREADS)
     with TemporaryDirectory(prefix="mnistcli-") as out:
-        setup = prepare_repetition(folder, replace(options, threads=threads, out=Path(out)))
+        setup = prepare_repetition(folder, replace(options, out=Path(out)))
         differences = setup.start.repeats.differences if setup.start.repeats else ()
         try:
             with watch(setup) as emit:

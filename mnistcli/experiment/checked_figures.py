@@ -21,6 +21,7 @@ from mnistcli.experiment.evaluate import LOSS_TOLERANCE
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_recipe
+from mnistcli.experiment.training.repeat import MAX_SEED
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Paced, SelfPaced
 from mnistcli.records.arrays import INDICES, read_arrays
@@ -35,7 +36,6 @@ from mnistcli.verdict.stats import wilson_interval
 
 TOLERANCE = 1e-9
 """Relative; of figures that follow from others, whatever the order of their sums."""
-MAX_SEED = 2**63 - 1
 Figures = Iterator[CheckedFigure]
 
 

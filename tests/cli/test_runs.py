@@ -289,3 +289,66 @@ def test_if_one_is_refused_none_is_removed(cli: Callable, runs: Path, tiny_prese
     assert answer.err.count("\n") == 2  # the batch file and the notes
     assert '"notes.txt"' in answer.err
     assert sorted(runs.rglob("*")) == before
+
+
+NET = """
+from pathlib import Path
+from torch import nn
+Path({trace!r}).touch()
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(784, 10)
+    def forward(self, x):
+        return self.last(x.flatten(1))
+"""
+
+
+@pytest.fixture
+def own(
+    cli: Callable, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
+    """A run of the user's own code, which this user has not allowed; and a file that it makes."""
+    trace = tmp_path / "trace"
+    (tmp_path / "net.py").write_text(NET.format(trace=str(trace)))
+    options = ("--data", tiny_data, "--out", tmp_path / "own", "-q", "--json")
+    answer = cli("train", tmp_path / "net.py", *options, "--budget", "parameters<9000, epochs<=1")
+    assert answer.code == 0, answer.err
+    trace.unlink()
+    monkeypatch.setenv("MNISTCLI_ALLOWED", str(tmp_path / "nothing is allowed"))
+    return Path(json.loads(answer.out)["path"]), trace
+
+
+def test_code_in_a_run_folder_runs_only_where_it_is_allowed(
+    cli: Callable, own: tuple[Path, Path]
+) -> None:
+    folder, trace = own
+    for line in (("list", folder.parent), ("show", folder), ("tag", folder, "best")):
+        answer = cli("runs", *line)
+        assert answer.code == 0, answer.err
+    assert "model.python net.py:Net\n" in shown(cli, folder)
+    assert "code/net.py" in shown(cli, folder)
+    answer = cli("runs", "check", folder)
+    assert (answer.code, answer.out) == (2, "")
+    assert "--allow-code" in answer.err
+    assert cli("runs", "rm", folder, "--dry-run").code == 0
+    assert not trace.exists()
+    answer = cli("runs", "check", folder, "--allow-code", "--train", "-q")
+    assert answer.code == 0, answer.err
+    assert " trained again: the weights are equal, bit for bit\n" in answer.out
+    assert " CONFIRMED  " in answer.out
+    assert trace.exists()
+    assert cli("runs", "rm", folder).code == 0
+    assert not folder.exists()
+
+
+def test_changed_code_in_a_run_folder_never_runs(cli: Callable, own: tuple[Path, Path]) -> None:
+    folder, trace = own
+    source = folder / "code" / "net.py"
+    source.write_text(f"{source.read_text()}\n# changed\n")
+    for line in (("check", folder, "--allow-code"), ("check", folder, "--train", "--allow-code")):
+        answer = cli("runs", *line)
+        assert (answer.code, answer.out) == (4, "")
+        assert "net.py" in answer.err
+    assert not trace.exists()
+    assert cli("runs", "rm", folder).code == 0

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from mnistcli.errors import FileError
 from mnistcli.experiment.code import open_code
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.training.setup import TrainingSetup, prepare
 from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.store import read_record
+
+MAX_SEED, MAX_THREADS = 2**63 - 1, 1_024
 
 
 def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
@@ -22,6 +25,11 @@ def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
         PresetError, UsageError, FileError: as `prepare` does, or the run is unreadable.
     """
     record = read_record(folder)
+    if not 0 <= record.seed <= MAX_SEED:
+        raise FileError(
+            f'cannot repeat "{folder}": its seed is out of range: {record.seed}. '
+            "Train its preset with another seed."
+        )
     preset = open_code(record.preset, folder, allow=options.allow_code)
     known = Path(record.data.folder) if record.data.folder else None
     from_file = record.coreset is not None and record.coreset.settings is None
@@ -31,7 +39,7 @@ def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
         seed=record.seed,
         device=device if options.device == "auto" else options.device,
         precision=precision if options.precision == "auto" else options.precision,
-        threads=options.threads or max(1, record.threads),
+        threads=options.threads or min(max(1, record.threads), MAX_THREADS),
         data=options.data or known,
     )
     coreset = folder / INDICES if from_file else None

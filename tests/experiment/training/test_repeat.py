@@ -44,3 +44,18 @@ def test_the_embedded_images_have_no_folder(
     run = json.loads(answer.out)
     assert run["data"]["folder"] is None
     assert run["data"]["source"] == "MNIST (embedded)"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range_is_one_line(
+    cli: Callable, place: Path, tiny_preset: Path, seed: int
+) -> None:
+    common = ("--data", place / "here" / "digits", "--out", place / "runs", "-q")
+    run = Path(json.loads(cli("train", tiny_preset, *common, "--json").out)["path"])
+    record = json.loads((run / "record.json").read_text())
+    (run / "record.json").write_text(json.dumps(record | {"seed": seed}))
+    answer = cli("train", "--from", run, *common)
+    assert (answer.code, answer.out) == (4, "")
+    assert f"its seed is out of range: {seed}. " in answer.err
+    (run / "record.json").write_text(json.dumps(record | {"threads": 10**9}))
+    assert cli("train", "--from", run, *common, "--threads", 1).code == 0
