@@ -74,7 +74,7 @@ def new(
     budget: BudgetOption = None,
     traceback: TracebackOption = False,
 ) -> None:
-    """Write a preset for a network in Python code: network, training and budget."""
+    """Write a preset for a network in Python code."""
     from mnistcli.cli.output import write
     from mnistcli.preset.code.reference import parse_reference
     from mnistcli.preset.networks import load_network, write_network

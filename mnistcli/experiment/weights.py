@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from mnistcli.datasets.examples import fingerprint
+from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.datasets.idx import load_examples
 from mnistcli.engine import device as devices
-from mnistcli.engine.evaluation import evaluate
+from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.build import count_parameters
 from mnistcli.engine.network.contain import contain
 from mnistcli.engine.network.own import look_at_outputs
@@ -30,8 +30,6 @@ def evaluate_weights(
 ) -> EvaluationResult:
     """Evaluate the preset's network with the weights in a file, and check the preset's budget.
 
-    Limits of a training, such as its epochs, cannot be checked; the document says which.
-
     Args:
         preset: for its network, normalization and budget.
         weights: a state dict in safetensors or torch.save's format.
@@ -47,13 +45,7 @@ def evaluate_weights(
     devices.choose_threads(options.threads)
     examples = load_examples(split, options.data)
     model, warnings = _load_network(preset, weights)
-    images, normalization = examples.to(device), preset.normalization
-    with contain(preset.model.code):
-        try:
-            result = evaluate(model.to(device), images, normalization)
-        except FloatingPointError as error:
-            raise FileError(f'cannot evaluate "{weights}": {error}') from error
-        speeds = [measure_inference(model, images, normalization, size) for size in (BATCH, 1)]
+    result, speeds = _measure(preset, model.to(device), examples.to(device), weights)
     document = EvaluationDocument(
         **dict(compute_metrics(result, examples.labels)),
         run_id=weights.name,
@@ -72,6 +64,20 @@ def evaluate_weights(
     document = document.model_copy(update=_check(preset, document))
     worst = select_worst(document, examples)
     return EvaluationResult(document, worst, result, options.data, fingerprint(examples))
+
+
+def _measure(
+    preset: Preset, model: nn.Module, examples: Examples, weights: Path
+) -> tuple[Evaluation, list[float]]:
+    """Return the evaluation, and the images per second in batches and one by one."""
+    normalization = preset.normalization
+    with contain(preset.model.code):
+        try:
+            result = evaluate(model, examples, normalization)
+        except FloatingPointError as error:
+            raise FileError(f'cannot evaluate "{weights}": {error}') from error
+        sizes = (BATCH, 1)
+        return result, [measure_inference(model, examples, normalization, n) for n in sizes]
 
 
 def _load_network(preset: Preset, weights: Path) -> tuple[nn.Module, list[str]]:
