@@ -38,12 +38,17 @@ def _figure_table(run: CheckedRun) -> Table:
     table = new_table("figure", "recorded", "found", "verdict", right=("recorded", "found"))
     for row in run.figures:
         table.add_row(
-            figure_name(row.figure),
+            _name(row.figure),
             _cell(row.figure, row.recorded),
             _cell(row.figure, row.found),
             Text(row.verdict, style="" if row.verdict == "confirmed" else STYLE["refuted"]),
         )
     return table
+
+
+def _name(figure: str) -> str:
+    limited = figure.removesuffix("_check")
+    return figure_name(limited) if limited == figure else f"{figure_name(limited)} check"
 
 
 def _cell(name: str, value: Value) -> Text:
@@ -85,10 +90,12 @@ def _verdict(run: CheckedRun) -> Text:
 
 
 def _reason(run: CheckedRun) -> str:
-    wrong = [figure_name(row.figure) for row in run.figures if row.verdict == "refuted"]
+    wrong = [_name(row.figure) for row in run.figures if row.verdict == "refuted"]
     if wrong:
         return f"recorded otherwise than found: {', '.join(wrong)}"
     if run.verdict == "undecided":
         found = "diverged" if run.training and run.training.accuracy is None else "is worse"
         return f"trained again, the network {found}; more seeds would decide"
-    return f"all {len(run.figures)} figures are as recorded"
+    missed = run.training and not run.training.weights_match
+    ending = ", but the weights were not reproduced" if missed else ""
+    return f"all {len(run.figures)} figures are as recorded{ending}"

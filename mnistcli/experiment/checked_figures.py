@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mnistcli.datasets.examples import Examples
+from mnistcli.datasets.idx import WANTED
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.network.contain import contain
 from mnistcli.errors import FileError, MisfitError, PresetError
@@ -103,7 +104,8 @@ def _load_data(run: LoadedRun, options: Options, machine: Machine) -> Data:
     try:
         return load_data(run.record.preset, options, machine)
     except FileError as error:
-        raise error if run.data_named else run.lacks("test", str(error)) from error
+        reason = str(error).removesuffix(f" {WANTED}")
+        raise error if run.data_named else run.lacks("test", reason) from error
 
 
 def _check_images(run: LoadedRun, data: Data, machine: Machine) -> Figures:

@@ -228,6 +228,8 @@ def test_other_weights_alone_refute_nothing(cli: Callable, folder: Path) -> None
     assert not training["weights_match"]
     assert (code, found["verdict"]) == (0, "confirmed")
     assert training["verdict"] in ("no clear difference", "improved")
+    answer = cli("runs", "check", folder, "--train", "-q")
+    assert "figures are as recorded, but the weights were not reproduced\n" in answer.out
 
 
 def test_a_training_that_is_clearly_worse_leaves_the_record_undecided(

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mnistcli.records import comparisons, documents, evaluations, reports, states
+from mnistcli.records import (
+    checks,
+    comparisons,
+    documents,
+    evaluations,
+    listings,
+    reports,
+    states,
+)
 from mnistcli.records.base import Document
 from mnistcli.records.store import read_document, read_record
 
@@ -21,7 +29,7 @@ def v1(tmp_path: Path) -> Path:
 
 
 def kinds() -> Iterator[tuple[str, type[Document]]]:
-    for module in (comparisons, documents, evaluations, reports, states):
+    for module in (checks, comparisons, documents, evaluations, listings, reports, states):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, Document):
                 if field := kind.model_fields.get("schema_"):
@@ -69,6 +77,9 @@ def test_a_run_is_evaluated_reported_and_shown(
     assert answer.code == 0, answer.err
     assert (run / "report.html").stat().st_size > 50_000
     assert cli("report", run, "--csv").out.count("\n") >= 3
+    answer = cli("runs", "check", run, "--data", tiny_data)
+    assert answer.code == 0, answer.out
+    assert cli("runs", "show", run).code == cli("runs", "list", run.parent).code == 0
     assert cli("train", "--resume", run, "--json").code == 0
 
 
