@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from mnistcli.engine.events import Emit
-from mnistcli.errors import DivergedError
+from mnistcli.errors import DivergedError, FileError, PresetError
 from mnistcli.experiment.checked_figures import check_figures
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.training.repeat import prepare_repetition
@@ -34,15 +34,19 @@ def check_run(folder: Path, options: Options, watch: Watch | None = None) -> Che
             refuted already.
 
     Raises:
-        FileError: record, weights or data are unreadable.
+        FileError: record, weights or data are unreadable, or the network's code fails or may not
+            run.
         UsageError: the device is not available.
     """
     record = read_record(folder)
-    figures = check_figures(folder, record, options)
-    is_refuted = any(row.verdict == "refuted" for row in figures)
     training = None
-    if watch and not is_refuted:
-        training = _train_again(folder, record, options, watch)
+    try:
+        figures = check_figures(folder, record, options)
+        if watch and not any(row.verdict == "refuted" for row in figures):
+            training = _train_again(folder, record, options, watch)
+    except PresetError as error:
+        # Not a mistake on the command line, and no reason not to check the other runs.
+        raise FileError(f'cannot check "{folder}": {error}') from error
     return CheckedRun(
         run_id=record.run_id,
         path=str(folder),

@@ -64,7 +64,7 @@ def check_figures(folder: Path, record: RunRecord, options: Options) -> list[Che
         return [*figures, compare("network", record.preset.name, "the weights do not fit it")]
     except PresetError as error:
         if record.preset.model.python:
-            raise  # that code may not run says nothing about the record
+            raise  # that code fails or may not run says nothing about the record
         return [*figures, compare("network", record.preset.name, str(error))]
     try:
         data = _load_data(run, options, machine)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from mnistcli.errors import FileError, UsageError, reason_of, require_text
 from mnistcli.preset.faults import describe_fault
+from mnistcli.records.documents import RunRecord
 from mnistcli.records.listings import RunRow
 from mnistcli.records.states import BatchDocument, DivergenceDocument, RunStart, RunState
 from mnistcli.records.store import (
@@ -146,25 +147,33 @@ def _walk(folder: Path, prefix: str) -> Iterator[RunFile]:
 
 def _read_facts(folder: Path) -> dict[str, object]:
     if (folder / RECORD).exists():
-        record = read_record(folder)
-        return {
-            "state": "finished",
-            "started": record.started,
-            "preset": record.preset.name,
-            "seed": record.seed,
-            "parameters": record.parameters,
-            "test_accuracy": record.test.accuracy,
-            "epochs": len(record.epochs),
-            "train_seconds": record.train_seconds,
-            "passed": record.passed,
-        }
-    start = read_start(folder)
+        return _describe_record(read_record(folder))
+    try:
+        start = read_start(folder)
+    except FileError:
+        if (folder / RECORD).exists():  # the run has just finished
+            return _describe_record(read_record(folder))
+        raise
     return {
         "state": "diverged" if (folder / DIVERGENCE).exists() else "unfinished",
         "started": start.started,
         "preset": start.preset.name,
         "seed": start.seed,
         "epochs": _count_epochs(folder),
+    }
+
+
+def _describe_record(record: RunRecord) -> dict[str, object]:
+    return {
+        "state": "finished",
+        "started": record.started,
+        "preset": record.preset.name,
+        "seed": record.seed,
+        "parameters": record.parameters,
+        "test_accuracy": record.test.accuracy,
+        "epochs": len(record.epochs),
+        "train_seconds": record.train_seconds,
+        "passed": record.passed,
     }
 
 

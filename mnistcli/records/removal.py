@@ -26,6 +26,8 @@ from mnistcli.records.store import (
 WRITTEN = {RECORD, EVENTS, WEIGHTS, START, STATE, LOCK, DIVERGENCE, INDICES, TAG, REPORT}
 TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, sorted(WRITTEN)))})\.\d+")
 """Name of a file that a process was killed while writing."""
+SOURCE = re.compile(r".+\.py|\..+\.py\.\d+")
+"""Name of a source file, or of one that a process was killed while writing."""
 RUN_NAME = re.compile(r".+-\d{8}-\d{6}-s\d+(-\d+)?")
 SCHEMA = re.compile(rb'"schema":\s*"mnistcli\.(run|start)/\d')
 HEAD = 65_536
@@ -125,7 +127,7 @@ def _list_foreign(folder: Path, prefix: str = "") -> list[str]:
 
 def _is_written(name: str) -> bool:
     if name.startswith(f"{CODE}/"):
-        return name.endswith(".py")
+        return bool(SOURCE.fullmatch(Path(name).name))
     return name in WRITTEN or bool(TEMPORARY.fullmatch(name))
 
 

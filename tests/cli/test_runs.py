@@ -2,13 +2,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mnistcli.preset.loading import load_preset
-from mnistcli.records.states import BatchDocument
+from mnistcli.records.inventory import describe_run, read_start
+from mnistcli.records.states import BatchDocument, RunStart
 from tests.conftest import posix_only
 from tests.faults.runs import interrupted_run
 
@@ -329,8 +332,8 @@ def test_code_in_a_run_folder_runs_only_where_it_is_allowed(
     assert "model.python net.py:Net\n" in shown(cli, folder)
     assert "code/net.py" in shown(cli, folder)
     answer = cli("runs", "check", folder)
-    assert (answer.code, answer.out) == (2, "")
-    assert "--allow-code" in answer.err
+    assert (answer.code, answer.out) == (4, "")
+    assert answer.err.endswith(" Read it, then add --allow-code.\n")
     assert cli("runs", "rm", folder, "--dry-run").code == 0
     assert not trace.exists()
     answer = cli("runs", "check", folder, "--allow-code", "--train", "-q")
@@ -352,3 +355,38 @@ def test_changed_code_in_a_run_folder_never_runs(cli: Callable, own: tuple[Path,
         assert "net.py" in answer.err
     assert not trace.exists()
     assert cli("runs", "rm", folder).code == 0
+
+
+def test_a_run_whose_code_fails_does_not_keep_others_from_being_checked(
+    cli: Callable, runs: Path, own: tuple[Path, Path]
+) -> None:
+    answer = cli("runs", "check", own[0], runs / "first", "--json")
+    assert answer.code == 4
+    assert answer.err.count("\n") == 1
+    (found,) = json.loads(answer.out)["runs"]
+    assert found["path"] == "runs/first"
+
+
+def test_a_list_of_runs_imports_nothing_heavy(made: Path) -> None:
+    (folder,) = made.glob("mixed-*")
+    code = (
+        "import sys\nfrom mnistcli.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as ending:\n    assert not ending.code\n"
+        "assert not {'torch', 'sklearn', 'matplotlib'} & sys.modules.keys()\n"
+        "assert sys.argv[2] != 'list' or 'numpy' not in sys.modules\n"
+    )
+    for line in (("list", made), ("show", folder), ("rm", "--dry-run", folder)):
+        command = [sys.executable, "-c", code, "runs", *line]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def test_a_run_that_finishes_while_it_is_listed(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(folder: Path) -> RunStart:
+        shutil.copy(runs / "first" / "record.json", folder)
+        (folder / "start.json").unlink()
+        return read_start(folder)
+
+    monkeypatch.setattr("mnistcli.records.inventory.read_start", finish)
+    assert describe_run(runs / "begun").state == "finished"

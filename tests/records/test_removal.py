@@ -34,7 +34,7 @@ def make_run(folder: Path) -> Path:
     (folder / "record.json").write_text(RECORD)
     (folder / "start.json").write_text(START)
     (folder / "code" / "blocks").mkdir(parents=True)
-    for name in ("net.py", "blocks/__init__.py"):
+    for name in ("net.py", "blocks/__init__.py", ".net.py.4711"):
         (folder / "code" / name).write_text("class Net: ...")
     return folder
 
@@ -49,7 +49,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_a_run_folder_goes_with_all_that_a_run_writes(place: Path) -> None:
     rest = {name for name in everything(place) if not name.startswith("runs/best")}
     removed = remove_run(str(place / "runs" / "best"))
-    assert removed.files == len(WRITTEN) - 1 + 1 + 2  # no lock, a temporary file, two of code
+    assert removed.files == len(WRITTEN) - 1 + 1 + 3  # no lock, a temporary file, three of code
     assert removed.bytes > 0
     assert set(everything(place)) == rest
 
@@ -148,7 +148,7 @@ def test_a_run_in_training_stays(place: Path) -> None:
 def test_stopped_anywhere_a_second_time_finishes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, missing: str
 ) -> None:
-    steps = len(WRITTEN) + 7
+    steps = len(WRITTEN) + 8
     for stop in range(steps):
         folder = make_run(tmp_path / str(stop) / name)
         (folder / missing).unlink()
