@@ -7,7 +7,7 @@ from shlex import quote
 
 from mnistcli.display.budget import BudgetRow, check_rows, run_rows
 from mnistcli.display.layers import draw_tree
-from mnistcli.display.runs import mean_line
+from mnistcli.display.runs import advise, mean_line
 from mnistcli.display.text import count, overall_verdict, percent, seconds, size
 from mnistcli.records.comparisons import RunsDocument
 from mnistcli.records.documents import RunRecord, Summary
@@ -40,11 +40,12 @@ def run_as_markdown(record: RunRecord) -> str:
 def runs_as_markdown(document: RunsDocument, batch_file: Path) -> str:
     """Return the verdict on the mean of several runs, and one row per run."""
     word = "fail" if document.failed else overall_verdict(document.checks)
+    advice = f"; {advise(document.summary)}" if word == "inconclusive" else ""
     name, total = document.summary.preset, len(document.runs) + len(document.failed)
     return _join(
         f"## {word.upper()}: {literal(name)}, mean of {count(len(document.runs), 'seed')}",
         _budget_table(check_rows(document.checks)),
-        f"Test accuracy: {' '.join(mean_line(document).split())}.",
+        f"Test accuracy: {' '.join(mean_line(document).split())}{advice}.",
         _run_table(document),
         f"{len(document.failed)} of {total} runs failed." if document.failed else "",
         "Compare them with others:",

@@ -21,7 +21,7 @@ from mnistcli.records.comparisons import RunsDocument, RunsSummary
 def runs_view(document: RunsDocument, batch_file: Path) -> RenderableType:
     """Build the table of runs, the mean and its interval, and the checks on the mean."""
     word = "fail" if document.failed else overall_verdict(document.checks)
-    advice = _advice(document.summary) if word == "inconclusive" else ""
+    advice = f"  {advise(document.summary)}" if word == "inconclusive" else ""
     path = quote(str(batch_file))
     return Group(
         _run_table(document),
@@ -76,7 +76,8 @@ def _spread(summary: RunsSummary) -> str:
     )
 
 
-def _advice(summary: RunsSummary) -> str:
+def advise(summary: RunsSummary) -> str:
+    """Return how many more seeds would decide an inconclusive check."""
     if summary.additional_seeds_needed is None:
-        return "  the mean is too close to the limit for 1,000 seeds to decide"
-    return f"  about {summary.additional_seeds_needed} more seeds would decide"
+        return "the mean is too close to the limit for 1,000 seeds to decide"
+    return f"about {summary.additional_seeds_needed} more seeds would decide"

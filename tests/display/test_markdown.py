@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,16 @@ def test_several_runs_have_a_mean_and_a_row_each() -> None:
     assert "mnistcli compare runs/x.batch.json" in lines
     check_is_harmless(page)
     assert runs_as_markdown(summarize_runs(runs), Path("x")).startswith("## PASS: ")
+
+
+def test_an_inconclusive_mean_says_how_many_seeds_would_decide() -> None:
+    runs = [
+        make_run(seed, checks=(make_check(limit=0.994, value=value),))
+        for seed, value in enumerate((0.9938, 0.9946))
+    ]
+    page = runs_as_markdown(summarize_runs(runs), Path("x"))
+    assert page.startswith("## INCONCLUSIVE: ")
+    assert re.search(r"; about \d+ more seeds would decide\.\n", page)
 
 
 def test_a_summary_has_counts_checks_and_layers() -> None:
