@@ -14,8 +14,9 @@ from mnistcli.datasets.examples import CLASSES, SIDE
 from mnistcli.engine.network.costs import count_parameters as count_parameters
 from mnistcli.engine.network.fit import show_shape
 from mnistcli.engine.network.layers import SeededDropout
+from mnistcli.engine.network.reach import Reached
 from mnistcli.engine.network.trace import LayerDescription as LayerDescription
-from mnistcli.engine.network.trace import Reached, Tracer
+from mnistcli.engine.network.trace import Tracer
 from mnistcli.errors import PresetError
 from mnistcli.preset import layers as spec
 

@@ -1,11 +1,11 @@
-"""What a layer costs and what it sees: bounds before it is built, counts afterwards."""
+"""What a layer costs: bounds before it is built, counts afterwards."""
 
 from math import prod
 
 from torch import Tensor, nn
 
 from mnistcli.engine.network.blocks import Reused, SelfAttention
-from mnistcli.engine.network.modules import extent, pad
+from mnistcli.engine.network.modules import pad
 from mnistcli.preset import layers as spec
 
 
@@ -60,24 +60,3 @@ def bound_size(layer: spec.PlainLayer, values: Tensor) -> tuple[int, int, int]:
             macs = weights * positions + 2 * inputs * positions**2
             return weights, macs, 3 * values.numel()
     return 0, 0, values.numel()
-
-
-def measure_reach(layer: spec.PlainLayer, values: Tensor) -> tuple[int, int]:
-    """Return kernel and stride for the receptive field (Araujo et al. 2019, equation 2)."""
-    match layer:
-        case spec.Conv() | spec.SeparableConv():
-            return extent(layer), layer.stride
-        case spec.MaxPool() | spec.AveragePool():
-            return layer.kernel_size, layer.kernel_size
-        case (
-            spec.Flatten()
-            | spec.GlobalAveragePool()
-            | spec.GlobalMaxPool()
-            | spec.InstanceNorm()
-            | spec.GroupNorm()
-            | spec.SqueezeExcite()
-            | spec.SelfAttention()
-        ):
-            return (values.shape[-1] if values.dim() == 4 else 1), 1
-        case _:
-            return 1, 1

@@ -1,5 +1,7 @@
 """Which inputs a layer can be built for, and what makes two shapes equal."""
 
+from math import ceil
+
 from torch import Tensor
 
 from mnistcli.errors import PresetError
@@ -47,25 +49,30 @@ def check_input(layer: spec.PlainLayer, values: Tensor) -> None:
         raise PresetError("the input has no height and width")
 
 
-def find_projection(inputs: Tensor, outputs: Tensor) -> spec.PlainLayer | None:
+def find_projection(inputs: Tensor, outputs: Tensor, stride: int) -> spec.PlainLayer | None:
     """Return the layer that gives `inputs` the shape of `outputs`, or None if they have it.
 
+    Args:
+        inputs: float (1, c, h, w) or (1, d).
+        outputs: likewise.
+        stride: product of the strides in between. Where it does not give the shape, since pooling
+            drops a last row that is not full, the smallest stride that does is used.
+
     Raises:
-        PresetError: a 1 × 1 convolution with a stride cannot do that.
+        PresetError: there is no such layer.
     """
     if inputs.shape == outputs.shape:
         return None
     if inputs.dim() == outputs.dim() == 2:
         return spec.Linear(kind="linear", out_features=outputs.shape[1], bias=False)
-    if inputs.dim() == outputs.dim():
-        before, after = inputs.shape[-1], outputs.shape[-1]
-        stride = -(-before // after)
-        if -(-before // stride) == after:
+    before, after = inputs.shape[-1], outputs.shape[-1]
+    for each in (stride, ceil(before / after)):
+        if inputs.dim() == outputs.dim() and ceil(before / each) == after:
             return spec.Conv(
                 kind="conv",
                 out_channels=outputs.shape[1],
                 kernel_size=1,
-                stride=stride,
+                stride=each,
                 padding=0,
                 bias=False,
             )

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from mnistcli.engine.network.blocks import Residual, Reused
-from mnistcli.engine.network.costs import bound_size, count_macs, count_parameters, measure_reach
+from mnistcli.engine.network.costs import bound_size, count_macs, count_parameters
 from mnistcli.engine.network.fit import check_input, find_projection, show_shape
 from mnistcli.engine.network.layers import SeededDropout
 from mnistcli.engine.network.modules import make_module
+from mnistcli.engine.network.reach import Reached, advance, join
 from mnistcli.errors import PresetError
 from mnistcli.preset import layers as spec
 
@@ -40,18 +41,6 @@ class LayerDescription:
     """Multiply-accumulates (MACs) for one image: in convolutions, linear layers and attention."""
     receptive_field: int
     """Side, in input pixels, of the square that one output value depends on."""
-
-
-@dataclass(frozen=True)
-class Reached:
-    """What has been computed so far from one image."""
-
-    values: Tensor
-    """Float (1, c, h, w) or (1, d)."""
-    field: int = 1
-    """Receptive field."""
-    jump: int = 1
-    """Distance, in input pixels, between the fields of neighbouring values."""
 
 
 @dataclass(frozen=True)
@@ -115,29 +104,24 @@ class Tracer:
     ) -> tuple[nn.Module, Reached]:
         with place.explain(layer.kind):
             module, values = self._push(layer, reached.values, place.twin)
-        kernel, stride = measure_reach(layer, reached.values)
-        field = reached.field + (kernel - 1) * reached.jump
-        reached = Reached(values, field, reached.jump * stride)
+        reached = advance(reached, layer, values)
         self._describe(place, layer.kind, reached, module)
         return module, reached
 
     def _build_residual(
         self, layer: spec.Residual, reached: Reached, place: _Place
     ) -> tuple[nn.Module, Reached]:
-        """Build a residual; its receptive field is the larger one of its two branches.
-
-        Source: Araujo et al. 2019, section on architectures with several paths.
-        """
         start, twin = len(self.rows), place.twin if isinstance(place.twin, Residual) else None
         inside = _Place(place.row, f"{place.path}.layers", twin and twin.layers)
         layers, inner = self._build_sequence(layer.layers, reached, inside)
         projection: nn.Module = nn.Identity()
         values = reached.values
         with place.explain(layer.kind):
-            if needed := find_projection(reached.values, inner.values):
-                projection, values = self._push(needed, reached.values, twin and twin.projection)
-            values = inner.values + values
-        reached = Reached(values, max(inner.field, reached.field), inner.jump)
+            needed = find_projection(values, inner.values, inner.jump // reached.jump)
+            if needed:
+                projection, values = self._push(needed, values, twin and twin.projection)
+            total = inner.values + values
+        reached = join(inner, advance(reached, needed, values), total)
         self._describe(place, layer.kind, reached, projection, start)
         return Residual(layers, projection), reached
 
