@@ -135,6 +135,6 @@ def _layer_table(summary: Summary) -> str:
                 f"{layer.macs:,}",
                 str(layer.receptive_field),
             ]
-            for layer, _ in draw_tree(summary.layers)
+            for layer, *_ in draw_tree(summary.layers)
         ],
     )

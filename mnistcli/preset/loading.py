@@ -200,7 +200,9 @@ def write_new(destination: Path, text: str, name: str = "preset.toml") -> Path:
 def _parse_toml(path: Path, text: str) -> Json:
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number may have too many digits
+    except RecursionError as error:
+        raise PresetError(f'invalid preset "{path}": {TOO_DEEP}') from error
+    except ValueError as error:  # a number may have too many digits
         raise PresetError(f'the preset "{path}" is not TOML: {error}') from error
 
 

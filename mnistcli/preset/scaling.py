@@ -43,8 +43,9 @@ def scale_layers(
 
     Equal numbers of channels stay equal, and what divides them still does: a number is rounded to
     the nearest multiple (half up, never 0) of its common divisor with all groups and heads. Where
-    there are as many groups as channels, there still are. The last layer that sets the number of
-    channels or features keeps it. Repetitions are rounded up.
+    there are as many groups as input channels, there still are, each with as many outputs as
+    before. The last layer that sets the number of channels or features keeps it. Repetitions are
+    rounded up.
 
     Source: Tan and Le 2019, "EfficientNet: Rethinking model scaling for convolutional neural
     networks", equation 3, with the resolution fixed at 28 × 28.
@@ -77,6 +78,7 @@ class _Scaling:
         scaled: list[spec.Layer] = []
         for layer in layers:
             if isinstance(layer, Block):
+                inputs = _enter(layer, inputs)
                 inner, inputs, scaled_inputs = self.scale(layer.layers, inputs, scaled_inputs)
                 changes: dict[str, object] = {"layers": inner}
                 if isinstance(layer, spec.Repeat):
@@ -112,9 +114,25 @@ def _walk(
     """Yield every plain layer once with its number of input channels; return the last output's."""
     for layer in layers:
         if isinstance(layer, Block):
-            inputs = yield from _walk(layer.layers, inputs)
+            inputs = yield from _walk(layer.layers, _enter(layer, inputs))
         else:
             yield layer, inputs
+            inputs = _outputs(layer) or inputs
+    return inputs
+
+
+def _enter(block: Block, inputs: int) -> int:
+    """Return the channels that reach the block's layers; 0 if repetitions differ in them."""
+    is_same = isinstance(block, spec.Residual) or _leave(block.layers, inputs) == inputs
+    return inputs if is_same else 0
+
+
+def _leave(layers: Sequence[spec.Layer], inputs: int) -> int:
+    """Return the channels or features after the layers."""
+    for layer in layers:
+        if isinstance(layer, Block):
+            inputs = _leave(layer.layers, inputs)
+        else:
             inputs = _outputs(layer) or inputs
     return inputs
 

@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -55,6 +56,19 @@ def test_one_run_has_its_budget_matrix_mistakes_and_command() -> None:
     assert "Side by side" not in text
     assert "Phases" not in text
     assert "Coreset" not in text
+
+
+def test_nested_layers_are_indented() -> None:
+    layers = tuple(
+        LayerRow(
+            name=name, kind=kind, output_shape=(8, 14, 14), parameters=9, macs=7, receptive_field=5
+        )
+        for name, kind in (("0", "repeat"), ("0.0.0", "conv"), ("0.1.0", "conv"))
+    )
+    page = render_report([replace(make_reported(), layers=layers)])
+    assert 'style="padding-left: 1.5em">conv</td>' in page
+    assert "0 repeat ×2 8 × 14 × 14 9 7 5" in words(page)
+    assert "0.1 1 more 8 × 14 × 14 9 7 5" in words(page)
 
 
 def test_phases_and_a_coreset_are_sections() -> None:
