@@ -21,11 +21,12 @@ from mnistcli.errors import DivergedError, Divergence
 class Course(Protocol):
     """Which examples each epoch learns from: all the loop knows of coresets and curricula."""
 
-    def next(self, metrics: EpochFinished | None) -> Tensor | None:
+    def next(self, metrics: EpochFinished | None, losses: Tensor | None) -> Tensor | None:
         """Return the next epoch's indices, int64 (k,), in any order, or None to end the training.
 
         Args:
             metrics: those of the epoch that has just finished, None before the first one.
+            losses: last loss of every image, float32 (n,), if the recipe keeps them.
         """
 
 
@@ -54,6 +55,8 @@ def train(
         DivergedError: a batch's loss is not finite; the learner is as it was before that batch.
         FloatingPointError: the outputs on the held-out images are not finite.
     """
+    if recipe.keeps_losses and state.losses is None:
+        state.losses = torch.full((len(examples),), math.inf, device=examples.images.device)
     while epoch := state.epoch or _begin_epoch(state, examples.images.device, course, recipe):
         metrics = _train_epoch(state, epoch, examples, recipe, emit)
         if validation:
@@ -70,7 +73,7 @@ def _begin_epoch(
     state: LoopState, device: torch.device, course: Course, recipe: Recipe
 ) -> EpochState | None:
     clock = Clock()
-    indices = course.next(state.history[-1] if state.history else None)
+    indices = course.next(state.history[-1] if state.history else None, state.losses)
     if indices is not None:
         state.epoch = EpochState(
             indices=indices,
@@ -101,14 +104,16 @@ def _train_epoch(
             seed_globally(recipe.seed, state.number, epoch.step)
         epoch.rate = float(learner.optimizer.param_groups[0]["lr"])
         try:
-            loss, logits = learn(learner, inputs, part.labels, recipe, clock)
+            losses, logits = learn(learner, inputs, part.labels, recipe, clock)
         except FloatingPointError as error:
             place = Divergence(state.number, epoch.step + 1, epoch.rate, tuple(batch.tolist()))
             raise DivergedError(place) from error
         if schedule.every == "batch":
             schedule.scheduler.step()
         clock.lap("optimizer")
-        epoch.loss_sum += loss * len(batch)
+        if state.losses is not None:
+            state.losses[batch] = losses
+        epoch.loss_sum += losses.mean() * len(batch)
         epoch.correct += (logits.argmax(dim=1) == part.labels).sum()
         epoch.seen += len(batch)
         epoch.step += 1
@@ -135,14 +140,21 @@ def learn(
         clock: is told the times of forward, backward and optimizer.
 
     Returns:
-        The batch's mean loss () and its logits (n, 10), both detached.
+        The loss of every image (n,), or without `recipe.keeps_losses` the batch's mean loss (); and
+        the logits (n, 10). Both are detached.
 
     Raises:
         FloatingPointError: the loss is not finite; nothing was changed.
     """
     with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
         logits = learner.model(inputs)
-    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    losses = functional.cross_entropy(
+        logits.float(),
+        labels,
+        label_smoothing=recipe.label_smoothing,
+        reduction="none" if recipe.keeps_losses else "mean",
+    )
+    loss = losses.mean()
     if not math.isfinite(float(loss.detach())):
         raise FloatingPointError("the loss is not finite")
     clock.lap("forward")
@@ -155,4 +167,4 @@ def learn(
     if learner.average:
         learner.average.update_parameters(learner.model)
     clock.lap("optimizer")
-    return loss.detach(), logits.detach()
+    return losses.detach(), logits.detach()

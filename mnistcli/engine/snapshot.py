@@ -41,6 +41,8 @@ def take_snapshot(state: LoopState) -> tuple[Tensors, Facts]:
         "history": [asdict(epoch) for epoch in state.history],
         "epoch": None,
     }
+    if state.losses is not None:
+        tensors["losses"] = state.losses
     if epoch := state.epoch:
         tensors |= {
             "indices": epoch.indices,
@@ -87,6 +89,9 @@ def restore_snapshot(
         if facts["epoch"] is not None:
             state.epoch = _restore_epoch(state.learner, left, facts["epoch"], recipe)
             _check_indices(state.epoch, recipe, sizes[len(state.history)], images)
+        if recipe.keeps_losses:
+            state.losses = torch.empty(images, device=_device(state.learner))
+            _copy(state.losses, left.pop("losses"))
         steps = sum(map(recipe.count_steps, sizes[: len(state.history)]))
         steps += state.epoch.step if state.epoch else 0
         _restore_learner(state.learner, left, facts["groups"], has_stepped=steps > 0)
@@ -116,6 +121,10 @@ def _values(module: nn.Module) -> Tensors:
     """Return parameters and buffers by name, those too that a state_dict leaves out."""
     kept = module.state_dict()
     return kept | {name: each for name, each in module.named_buffers() if name not in kept}
+
+
+def _device(learner: Learner) -> torch.device:
+    return next(learner.model.parameters()).device
 
 
 def _parameters(learner: Learner) -> list[Tensor]:
@@ -168,7 +177,7 @@ def _restore_scheduler(learner: Learner, saved: Mapping[str, Any], steps: int) -
 def _restore_epoch(
     learner: Learner, left: Tensors, facts: Mapping[str, Any], recipe: Recipe
 ) -> EpochState:
-    device = next(learner.model.parameters()).device
+    device = _device(learner)
     epoch = EpochState(
         indices=left.pop("indices"),
         augmentation=torch.Generator(device=device).set_state(left.pop("augmentation")),

@@ -48,6 +48,8 @@ class Recipe:
     seed: int
     draws_globally: bool = False
     """Whether the network may draw from PyTorch's global random generator."""
+    keeps_losses: bool = False
+    """Whether the state keeps the last loss of every image, for the course to choose by."""
 
     def batches(self, indices: Tensor) -> Sequence[Tensor]:
         """Cut an epoch's indices, int64 (k,), into batches."""
@@ -101,6 +103,9 @@ class LoopState:
     history: list[EpochFinished] = field(default_factory=list)
     epoch: EpochState | None = None
     """The epoch after the history's, if it has begun."""
+    losses: Tensor | None = None
+    """Loss of every image when it was last learned from, float32 (n,), infinite if it was not yet;
+    None if nobody needs it."""
 
     @property
     def number(self) -> int:

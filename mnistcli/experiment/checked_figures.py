@@ -24,7 +24,7 @@ from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_recipe
 from mnistcli.experiment.training.repeat import MAX_SEED
 from mnistcli.preset.coreset import Coreset
-from mnistcli.preset.curriculum import Paced, SelfPaced
+from mnistcli.preset.curriculum import Hardest, Paced, SelfPaced
 from mnistcli.records.arrays import INDICES, read_arrays
 from mnistcli.records.base import Document
 from mnistcli.records.checkpoint import hash_weights
@@ -156,7 +156,7 @@ def _plan(run: LoadedRun, data: Data, indices: torch.Tensor, machine: Machine) -
     preset = run.record.preset
     recipe = make_recipe(preset, run.record.seed, machine)
     times = 1
-    if not isinstance(preset.curriculum, Paced | SelfPaced):
+    if not isinstance(preset.curriculum, Paced | SelfPaced | Hardest):
         # All passes are alike, and thousands of them would fill the memory.
         times = preset.train.epochs
         preset = preset.model_copy(update={"train": preset.train.model_copy(update={"epochs": 1})})

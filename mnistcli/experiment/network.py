@@ -26,6 +26,7 @@ from mnistcli.errors import PresetError
 from mnistcli.experiment.code import find_code
 from mnistcli.experiment.machine import Machine
 from mnistcli.preset.code.code import Code
+from mnistcli.preset.curriculum import Hardest
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.training import OneCycle
 
@@ -211,6 +212,7 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
         precision=machine.precision,
         seed=seed,
         draws_globally=preset.model.layers is None,
+        keeps_losses=isinstance(preset.curriculum, Hardest),
     )
 
 

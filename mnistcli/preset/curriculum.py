@@ -117,4 +117,25 @@ class SelfPaced(_Paced):
     kind: Literal["self_paced"]
 
 
-Curriculum = Annotated[Groups | Paced | SelfPaced, Field(discriminator="kind")]
+class Hardest(StrictModel):
+    """A curriculum of epochs over fewer images: mostly those with the highest last loss.
+
+    Source: Jiang et al. 2019, "Accelerating deep learning by focusing on the biggest losers"
+    (selective backprop), and Qin et al. 2024, "InfoBatch". Unlike the first, it computes no loss
+    for the choice: it takes the one that each image had when it was last learned from. Unlike the
+    second, it rescales no gradients.
+    """
+
+    kind: Literal["hardest"]
+    fractions: Annotated[tuple[Unit, ...], Field(min_length=1, max_length=10_000)] = (1.0, 0.5)
+    """Fraction of the images in every epoch; the last one is that of all later epochs, too. Images
+    without a loss come first."""
+    random_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of an epoch's images that are drawn at random from those that are not the hardest."""
+
+    def fraction(self, epoch: int) -> float:
+        """Return the fraction of the images in an epoch, from 1."""
+        return self.fractions[min(epoch, len(self.fractions)) - 1]
+
+
+Curriculum = Annotated[Groups | Paced | SelfPaced | Hardest, Field(discriminator="kind")]

@@ -11,9 +11,15 @@ from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import EpochFinished
 from mnistcli.engine.state import Recipe
 from mnistcli.preset.coreset import Score
-from mnistcli.preset.curriculum import Groups, Paced, SelfPaced
+from mnistcli.preset.curriculum import Groups, Hardest, Paced, SelfPaced
 from mnistcli.preset.schema import Preset
-from mnistcli.selection.curriculum import divide_by_digits, draw, order_evenly, split_steps
+from mnistcli.selection.curriculum import (
+    divide_by_digits,
+    draw,
+    draw_hardest,
+    order_evenly,
+    split_steps,
+)
 
 Rank = Callable[[int], Tensor]
 """Returns the order of the images for an epoch, int64 (k,), the first ones to be used first."""
@@ -38,8 +44,9 @@ class PlannedCourse:
 
     sizes: Sequence[int]
     """Number of images of every epoch."""
-    choose: Callable[[int], Tensor]
-    """Returns the indices of an epoch, from 1, int64 (size,), when it begins; in any order."""
+    choose: Callable[[int, Tensor | None], Tensor]
+    """Returns the indices of an epoch, from 1, int64 (size,), in any order, when it begins; its
+    second argument is the last loss of every image, float32 (n,), if the recipe keeps them."""
     names: Sequence[str] = ()
     """Names of the epochs, if they have any."""
     passes: float = 0.0
@@ -55,14 +62,14 @@ class PlannedCourse:
     ) -> "PlannedCourse":
         """Return a course whose indices are all known from the beginning."""
         sizes = [len(indices) for indices in epochs]
-        return cls(sizes, lambda epoch: epochs[epoch - 1], names, passes)
+        return cls(sizes, lambda epoch, _: epochs[epoch - 1], names, passes)
 
-    def next(self, metrics: EpochFinished | None) -> Tensor | None:
+    def next(self, metrics: EpochFinished | None, losses: Tensor | None) -> Tensor | None:
         """Return the indices of the next epoch, or None after the last one."""
         if self.place == len(self.sizes):
             return None
         self.place += 1
-        return self.choose(self.place)
+        return self.choose(self.place, losses)
 
 
 def plan_course(
@@ -101,6 +108,8 @@ def plan_course(
                 return order_evenly(losses(), labels, generator)
 
             return _plan_rounds(settings, indices, epochs, recipe, rank)
+        case Hardest():
+            return _plan_hardest(settings, indices, epochs, recipe)
         case Paced():
             order = _order_by_score(settings, labels, scores, generator)
             return _plan_rounds(settings, indices, epochs, recipe, lambda epoch: order)
@@ -138,6 +147,22 @@ def _plan_phases(
     return course
 
 
+def _plan_hardest(settings: Hardest, indices: Tensor, epochs: int, recipe: Recipe) -> PlannedCourse:
+    """Plan epochs over the images with the highest last losses, and a share of random ones."""
+    fractions = [settings.fraction(epoch) for epoch in range(1, epochs + 1)]
+    sizes = [max(1, round(fraction * len(indices))) for fraction in fractions]
+
+    def choose(epoch: int, losses: Tensor | None) -> Tensor:
+        assert losses is not None, "the recipe keeps losses"
+        generator = make_generator(recipe.seed, "curriculum", epoch)
+        own = losses.cpu()[indices]
+        drawn = draw_hardest(own, sizes[epoch - 1], settings.random_share, generator)
+        return indices[drawn.sort().values]  # an epoch over all images is a plain one
+
+    names = [f"{100 * fraction:.0f} %" for fraction in fractions]
+    return PlannedCourse(sizes, choose, names, passes=sum(sizes) / len(indices))
+
+
 def _plan_rounds(
     settings: Paced | SelfPaced, indices: Tensor, epochs: int, recipe: Recipe, rank: Rank
 ) -> PlannedCourse:
@@ -148,7 +173,7 @@ def _plan_rounds(
     ]
     sizes = [count * recipe.batch_size for count in steps]
 
-    def choose(epoch: int) -> Tensor:
+    def choose(epoch: int, _: Tensor | None) -> Tensor:
         generator = make_generator(recipe.seed, "round", epoch)
         return indices[draw(rank(epoch), shares[epoch - 1], sizes[epoch - 1], generator)]
 

@@ -92,3 +92,25 @@ def split_steps(steps: int, rounds: int) -> list[int]:
     if rounds > steps:
         raise PresetError(f"curriculum.rounds: {rounds} rounds of only {steps} steps in all")
     return [steps * (number + 1) // rounds - steps * number // rounds for number in range(rounds)]
+
+
+def draw_hardest(
+    losses: Tensor, size: int, random_share: float, generator: torch.Generator
+) -> Tensor:
+    """Draw the images of an epoch: the hardest ones, and some at random from the others.
+
+    Args:
+        losses: float (k,), of equal ones any may come first.
+        size: number of images to draw.
+        random_share: share of them that is drawn at random.
+        generator: decides between equal losses, and what is random.
+
+    Returns:
+        Different positions in `losses`, int64 (size,).
+    """
+    mixed = torch.randperm(len(losses), generator=generator)
+    order = mixed[torch.argsort(losses[mixed], descending=True, stable=True)]
+    hardest = size - round(random_share * size)
+    rest = order[hardest:]
+    drawn = rest[torch.randperm(len(rest), generator=generator)[: size - hardest]]
+    return torch.cat([order[:hardest], drawn])

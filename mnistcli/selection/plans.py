@@ -33,7 +33,7 @@ def match_steps(
     known = [recipe.count_steps(size) for size in plan.sizes]
     if sum(known) == steps:
         return plan
-    epochs = [plan.choose(epoch) for epoch in range(1, len(plan.sizes) + 1)]
+    epochs = [plan.choose(epoch, None) for epoch in range(1, len(plan.sizes) + 1)]
     while sum(map(recipe.count_steps, map(len, epochs))) > steps:
         last = epochs.pop()
         missing = steps - sum(map(recipe.count_steps, map(len, epochs)))
@@ -42,5 +42,5 @@ def match_steps(
     missing = steps - sum(map(recipe.count_steps, map(len, epochs)))
     if missing:
         rest = fill_steps(indices, missing, recipe, generator)
-        epochs += [rest.choose(epoch) for epoch in range(1, len(rest.sizes) + 1)]
+        epochs += [rest.choose(epoch, None) for epoch in range(1, len(rest.sizes) + 1)]
     return PlannedCourse.of(epochs)

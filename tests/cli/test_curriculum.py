@@ -101,6 +101,35 @@ def test_rounds_use_a_growing_fraction_in_the_steps_of_plain_training(
     assert again["weights_sha256"] == record["weights_sha256"]
 
 
+HARDEST = "curriculum={kind='hardest', fractions=[1, 0.5], random_share=0.2}"
+
+
+def test_later_epochs_are_on_the_hardest_images(teach: Callable) -> None:
+    answer, record = teach("--set", HARDEST, "--set", "train.epochs=3")
+    assert answer.code == 0
+    assert record["passes"] == 2
+    assert [line.split()[0] for line in answer.err.splitlines() if "loss" in line] == [
+        "100", "50", "50",
+    ]  # fmt: skip
+    again = teach("--set", HARDEST, "--set", "train.epochs=3")[1]
+    assert again["weights_sha256"] == record["weights_sha256"]
+    # Chosen by their losses, not at random.
+    other = teach("--set", HARDEST.replace("0.2", "1"), "--set", "train.epochs=3")[1]
+    assert other["weights_sha256"] != record["weights_sha256"]
+    assert other["epochs"][0]["train_loss"] == record["epochs"][0]["train_loss"]
+    assert other["epochs"][2]["train_loss"] < record["epochs"][2]["train_loss"]
+
+
+def test_the_hardest_images_are_compared_with_random_and_with_all(teach: Callable) -> None:
+    answer, printed = teach(
+        "--compare", "--seeds", "0-2", "--jobs", 1, "--threads", 1, "--set", HARDEST,
+        "--set", "train.epochs=3",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert [arm["name"] for arm in printed["arms"]] == ["curriculum", "none", "random"]
+    assert len({arm["steps"] for arm in printed["arms"]}) == 1
+
+
 @pytest.mark.parametrize("order", ["easy_first", "hard_first", "random"])
 def test_orders_differ(teach: Callable, order: str) -> None:
     record = teach("--set", PACED, "--set", f"curriculum.order='{order}'")[1]

@@ -51,6 +51,7 @@ CURRICULA = [
     {"kind": "groups", "mode": "cumulative", "groups": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]]},
     {"kind": "paced", "order": "random", "rounds": 4},
     {"kind": "self_paced", "rounds": 4},
+    {"kind": "hardest", "fractions": [0.9, 0.5]},
 ]
 CHOICES: dict[str, list] = {
     "optimizer": OPTIMIZERS,
@@ -119,7 +120,7 @@ def train_in_pieces(preset: Preset, options: Options, pauses: list[int]) -> dict
 
 def interrupted_run(data: Path, out: Path, step: int) -> Path:
     """The folder of a run that SIGTERM stopped after so many steps."""
-    chosen = mix(3)
+    chosen = mix(3) | {"curriculum": None, "coreset": None}
     experiment = prepare(make_preset(chosen), options_of(chosen, data, out))
     with pytest.raises(Stopped):
         run(experiment, _signal_after(step, SIGTERM))

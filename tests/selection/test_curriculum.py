@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,7 +7,13 @@ from hypothesis import strategies as st
 
 from mnistcli.errors import PresetError
 from mnistcli.preset.curriculum import Groups, Pacing
-from mnistcli.selection.curriculum import divide_by_digits, draw, order_evenly, split_steps
+from mnistcli.selection.curriculum import (
+    divide_by_digits,
+    draw,
+    draw_hardest,
+    order_evenly,
+    split_steps,
+)
 
 LABELS = torch.arange(200) % 10
 THREE = ((0, 1, 7), (2, 3, 5, 6), (4, 8, 9))
@@ -117,3 +125,25 @@ def test_the_shapes_are_those_of_the_paper() -> None:
     assert halfway["root"] == pytest.approx(0.2 + 0.8 * 0.5**0.5)
     assert halfway["exponential"] < 0.21
     assert halfway["logarithmic"] > 0.9
+
+
+@given(
+    losses=st.lists(st.sampled_from([0.0, 1.0, 2.0, math.inf]), min_size=1, max_size=40),
+    fraction=st.floats(0.01, 1),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+)
+def test_the_hardest_images_are_drawn_once_each(
+    losses: list[float], fraction: float, share: float, seed: int
+) -> None:
+    size = max(1, round(fraction * len(losses)))
+    values = torch.tensor(losses)
+    drawn = draw_hardest(values, size, share, torch.Generator().manual_seed(seed))
+    assert len(set(drawn.tolist())) == size == len(drawn)
+    hardest = size - round(share * size)
+    left = torch.ones(len(losses), dtype=torch.bool)
+    left[drawn[:hardest]] = False
+    if hardest and bool(left.any()):
+        assert values[drawn[:hardest]].min() >= values[left].max()
+    again = draw_hardest(values, size, share, torch.Generator().manual_seed(seed))
+    assert torch.equal(drawn, again)

@@ -19,7 +19,7 @@ def test_a_plan_has_exactly_the_steps_asked_for(
     indices = torch.arange(images) * 2
     how = recipe(batch, drop_last=drop_last)
     plan = fill_steps(indices, steps, how, torch.Generator().manual_seed(0))
-    epochs = [plan.choose(epoch) for epoch in range(1, len(plan.sizes) + 1)]
+    epochs = [plan.choose(epoch, None) for epoch in range(1, len(plan.sizes) + 1)]
     assert [len(epoch) for epoch in epochs] == plan.sizes
     assert sum(len(how.batches(epoch)) for epoch in epochs) == steps
     assert sum(map(how.count_steps, plan.sizes)) == steps

@@ -19,7 +19,7 @@ from mnistcli.experiment.studies.paired_study import Arm, ArmTrials, run_study
 from mnistcli.experiment.studies.trial import TrialJob, TrialSetting
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Score
-from mnistcli.preset.curriculum import Curriculum, Groups, Paced
+from mnistcli.preset.curriculum import Curriculum, Groups, Hardest, Paced, SelfPaced
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import ArmResult, CurriculumComparison
 from mnistcli.selection.coreset.groups import Floats, Indices
@@ -72,6 +72,11 @@ class OrderPlan:
         return self.scores
 
 
+def list_orders(settings: Curriculum | None) -> tuple[Order, ...]:
+    """Return the orders to compare: a choice by the losses of the training has no reverse."""
+    return ORDERS[:3] if isinstance(settings, Hardest) else ORDERS
+
+
 def vary(settings: Curriculum | None, order: Order) -> Curriculum | None:
     """Return the curriculum in a random order, or reversed, in the same pacing."""
     match settings:
@@ -80,6 +85,8 @@ def vary(settings: Curriculum | None, order: Order) -> Curriculum | None:
             return settings.model_copy(
                 update={"groups": settings.groups[::-1], "names": names, "targets": targets}
             )
+        case Hardest():
+            return settings.model_copy(update={"random_share": 1.0})
         case Groups() | None:
             return settings
         case Paced():
@@ -98,7 +105,7 @@ def vary(settings: Curriculum | None, order: Order) -> Curriculum | None:
 def compare_orders(
     preset: Preset, seeds: Sequence[int], workers: Workers, options: Options, emit: Emit
 ) -> CurriculumComparison:
-    """Train in each of the four orders from every seed, in equally many optimizer steps.
+    """Train in each order from every seed, in equally many optimizer steps.
 
     Test images are read only if the preset holds none out, and once a trial.
 
@@ -122,13 +129,14 @@ def compare_orders(
         plan = OrderPlan(order, preset, load(seed).indices, load(seed).scores)
         return TrialJob(order, preset, replace(options, seed=seed), plan)
 
-    pairs = {order: ("curriculum", order) for order in ORDERS[1:]}
-    arms = [Arm(order, partial(prepare, order), pairs.get(order)) for order in ORDERS]
+    orders = list_orders(preset.curriculum)
+    pairs = {order: ("curriculum", order) for order in orders[1:]}
+    arms = [Arm(order, partial(prepare, order), pairs.get(order)) for order in orders]
     done = run_study(f"{preset.name}-orders", arms, seeds, options, workers, emit)
     document = CurriculumComparison(
         **done.describe(preset, seeds),
         train_examples=load(seeds[-1]).images,
-        arms=tuple(_result(order, done.arms[order]) for order in ORDERS),
+        arms=tuple(_result(order, done.arms[order]) for order in orders),
     )
     done.write(document)
     return document
@@ -165,7 +173,7 @@ def _load(preset: Preset, options: Options, emit: Emit, seed: int) -> _SeedInput
     if preset.coreset:
         indices = select_coreset(preset.coreset, examples, seed, inputs, stages).indices
     scores = None
-    if not isinstance(preset.curriculum, Groups):
+    if isinstance(preset.curriculum, Paced | SelfPaced):
         scores = inputs.score(
             preset.curriculum.score if isinstance(preset.curriculum, Paced) else REVERSED_BY
         )
