@@ -95,7 +95,9 @@ def load_run(folder: Path, options: Options) -> LoadedRun:
     device = devices.choose_device(options.device)
     devices.choose_threads(options.threads)
     model = build_plain(record.preset)
-    load_weights(model, folder)
+    with contain(preset.model.code):
+        load_weights(model, folder)
+        model = model.to(device)
     own = Path(record.data.folder) if record.data.folder else None
     named = options.data is not None
-    return LoadedRun(folder, record, model.to(device), device, options.data or own, named)
+    return LoadedRun(folder, record, model, device, options.data or own, named)

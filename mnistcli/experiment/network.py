@@ -17,6 +17,7 @@ from mnistcli.engine.network.build import (
     count_parameters,
     describe_model,
 )
+from mnistcli.engine.network.code import running
 from mnistcli.engine.network.contain import contain
 from mnistcli.engine.network.describe import describe_module, measure_reach
 from mnistcli.engine.network.own import build_own, look_at_outputs, rehearse
@@ -58,18 +59,19 @@ def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
     Raises:
         PresetError: it cannot be built, or its optimizer does not suit it.
     """
-    warnings: list[str] = []
-    if preset.model.layers is None:
-        code = find_code(preset)
-        layout, warnings = _choose_layout(code)
-        layers = describe_module(build_own(code, 0))
-        model = build_own(code, devices.derive_seed(seed, "weights"))
+    model: nn.Module
+    layout, warnings = torch.channels_last, list[str]()
+    with contain(preset.model.code):
+        if preset.model.layers is None:
+            code = find_code(preset)
+            layout, warnings = _choose_layout(code)
+            layers = _describe_own(code)
+            model = build_own(code, devices.derive_seed(seed, "weights"))
+        else:
+            generator = devices.make_generator(seed, "weights")
+            model, layers = build_described(preset.model.scaled_layers, generator)
         model = model.to(machine.device).to(memory_format=layout)
-    else:
-        generator = devices.make_generator(seed, "weights")
-        built, layers = build_described(preset.model.scaled_layers, generator)
-        model = built.to(machine.device).to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(preset.train.optimizer, model.parameters())
+        optimizer = build_optimizer(preset.train.optimizer, model.parameters())
     return Network(model, optimizer, layers, tuple(warnings))
 
 
@@ -80,7 +82,8 @@ def build_plain(preset: Preset) -> nn.Module:
         PresetError: it cannot be built.
     """
     if preset.model.layers is None:
-        return build_own(find_code(preset), 0)
+        with contain(preset.model.code):
+            return build_own(find_code(preset), 0)
     return build_model(preset.model.scaled_layers, devices.make_generator(0, "weights"))
 
 
@@ -92,11 +95,13 @@ def describe_network(preset: Preset) -> list[LayerDescription]:
     """
     if preset.model.layers is not None:
         return describe_model(preset.model.scaled_layers)
-    module = build_own(find_code(preset), 0)
-    reach = measure_reach(module)
-    return [
-        replace(row, receptive_field=reach.get(row.name, SIDE)) for row in describe_module(module)
-    ]
+    code = find_code(preset)
+    with contain(code):
+        module = build_own(code, 0)
+        with running(code):
+            reach = measure_reach(module)
+        rows = _describe_own(code)
+    return [replace(row, receptive_field=reach.get(row.name, SIDE)) for row in rows]
 
 
 def examine_network(preset: Preset) -> tuple[str, ...]:
@@ -108,16 +113,24 @@ def examine_network(preset: Preset) -> tuple[str, ...]:
     if preset.model.layers is not None:
         return ()
     code = find_code(preset)
-    found = look_at_outputs(code, build_own(code, 0))
-    return (*found, *rehearse(code, build_own(code, 0), [2], torch.float32))
+    with contain(code):
+        found = look_at_outputs(code, build_own(code, 0))
+        return (*found, *rehearse(code, build_own(code, 0), [2], torch.float32))
 
 
 def count_frozen(preset: Preset) -> int:
     """Return the number of parameters that are not trained."""
     if preset.model.layers is not None:
         return 0
-    parameters = build_own(find_code(preset), 0).parameters()
-    return sum(each.numel() for each in parameters if not each.requires_grad)
+    with contain(preset.model.code):
+        parameters = build_own(find_code(preset), 0).parameters()
+        return sum(each.numel() for each in parameters if not each.requires_grad)
+
+
+def _describe_own(code: Code) -> list[LayerDescription]:
+    module = build_own(code, 0)
+    with running(code):
+        return describe_module(module)
 
 
 def _choose_layout(code: Code) -> tuple[torch.memory_format, list[str]]:
@@ -155,8 +168,9 @@ def rehearse_batches(preset: Preset, sizes: Iterable[int], machine: Machine) -> 
     counts = {min(batch, images) for images in sizes}
     if not preset.train.drop_last:
         counts |= {images % batch for images in sizes} - {0}
-    module = build_own(code, 0).to(machine.device)
-    return tuple(rehearse(code, module, sorted(counts, reverse=True), machine.precision))
+    with contain(code):
+        module = build_own(code, 0).to(machine.device)
+        return tuple(rehearse(code, module, sorted(counts, reverse=True), machine.precision))
 
 
 def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Iterable[int]) -> None:

@@ -120,7 +120,8 @@ def measure_reach(module: nn.Module) -> dict[str, int]:
     module.eval()
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(REACH_IMAGES, 1, SIDE, SIDE, generator=generator, requires_grad=True)
-    reach: dict[int, int] = {id(images): 1}
+    own = images.clone()  # which the module may change in place
+    reach: dict[int, int] = {id(own): 1}
     found: dict[str, int] = {}
     inputs: dict[str, int] = {}
 
@@ -131,7 +132,7 @@ def measure_reach(module: nn.Module) -> dict[str, int]:
     handles = [each.register_forward_hook(note) for each in names]
     try:
         with torch.enable_grad(), _tracing(module) as trace:
-            module(images)
+            module(own)
     finally:
         for handle in handles:
             handle.remove()

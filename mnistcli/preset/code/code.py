@@ -12,6 +12,8 @@ from mnistcli.preset.code.reference import parse_reference
 from mnistcli.preset.code.sources import Sources, collect_sources, find_networks, read_source
 from mnistcli.preset.code.trust import allow, is_allowed
 
+SHOWN = 5
+
 
 @dataclass(frozen=True)
 class Code:
@@ -35,6 +37,12 @@ class Code:
     def name(self) -> str:
         """Name of the class or function that makes the network."""
         return parse_reference(self.python).name or ""
+
+    @property
+    def listing(self) -> str:
+        """Names of the files, the first five of many."""
+        more = f" and {len(self.files) - SHOWN} more" if len(self.files) > SHOWN else ""
+        return ", ".join([*self.files][:SHOWN]) + more
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -66,8 +74,7 @@ class Code:
         if not self.is_trusted:
             raise PresetError(
                 f'"{self.folder / self.entry}" is Python code that you have not run or allowed '
-                f"before, and it was not run: {', '.join(self.files)}. Read it, then add "
-                "--allow-code."
+                f"before, and it was not run: {self.listing}. Read it, then add --allow-code."
             )
 
 
@@ -99,6 +106,8 @@ def read_kept_code(
     """
     files = {place: read_source(folder, place) for place in fingerprints}
     code = Code(python, arguments, files, folder)
+    if code.entry not in files:
+        raise PresetError(f'the code of "{python}" is not complete: no {code.entry} was kept')
     for place, found in code.fingerprints.items():
         if found != fingerprints[place]:
             raise PresetError(f'"{folder / place}" has changed since the run. Train it again.')

@@ -1,7 +1,9 @@
 """The source files of a network, found by their import statements without running them."""
 
 import ast
+import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
@@ -69,7 +71,9 @@ def parse_source(content: bytes, path: Path) -> ast.Module:
         PresetError: it is no Python; the message names file and line.
     """
     try:
-        return ast.parse(content, str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # compiling tells them once more
+            return ast.parse(content, str(path))
     except SyntaxError as error:
         raise PresetError(f"{path}:{error.lineno or 1}: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
@@ -78,17 +82,18 @@ def parse_source(content: bytes, path: Path) -> ast.Module:
 
 
 @cache
-def is_installed(name: str) -> bool:
+def is_installed(name: str, folder: Path) -> bool:
     """Return whether a top-level module is part of Python or of an installed package.
 
-    The current folder does not count, even if Python was told to search it.
+    What lies in the network's own folder or the current one is not installed, even if Python was
+    told to search there.
     """
     if name in sys.builtin_module_names or name in sys.stdlib_module_names:
         return True
     for finder in sys.meta_path:
         if getattr(finder, "is_of_user", False):
             continue
-        path = _search_path() if finder is PathFinder else None
+        path = _search_path_without(folder) if finder is PathFinder else None
         try:
             found = finder.find_spec(name, path)
         except (ImportError, ValueError, AttributeError):
@@ -98,14 +103,38 @@ def is_installed(name: str) -> bool:
     return False
 
 
+def find_elsewhere(name: str, folder: Path) -> str | None:
+    """Return where Python would find a top-level module that is not installed, if it would."""
+    found = PathFinder.find_spec(name)
+    if found is None:
+        return None
+    places = [found.origin] if found.origin else list(found.submodule_search_locations or ())
+    known = _search_path_without(folder)  # of a namespace package without __init__.py
+    outside = [place for place in places if found.origin or os.path.dirname(place) not in known]
+    return outside[0] if outside else None
+
+
 @cache
-def _search_path() -> Sequence[str]:
-    """Return where Python searched for modules when this was first asked, but the current folder.
+def search_path() -> Sequence[str]:
+    """Return where Python searched for modules when this was first asked.
 
     So what a network's code adds to sys.path later changes nothing.
     """
-    here = Path.cwd()
-    return [folder for folder in sys.path if folder and Path(folder) != here]
+    return [*filter(None, sys.path)]
+
+
+@cache
+def _search_path_without(folder: Path) -> Sequence[str]:
+    own = {_resolve(folder), _resolve(Path())}
+    return [each for each in search_path() if _resolve(Path(each)) not in own]
+
+
+def _resolve(path: Path) -> str:
+    """Return the path without links, also of a folder that was removed."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return str(path)
 
 
 def find_networks(content: bytes, path: Path) -> list[str]:
@@ -118,6 +147,14 @@ def find_networks(content: bytes, path: Path) -> list[str]:
         ):
             networks.append(node.name)
     return list(dict.fromkeys(networks))
+
+
+def find_definition(content: bytes, path: Path, name: str) -> int | None:
+    """Return the line where a class or function of that name is defined."""
+    for node in ast.walk(parse_source(content, path)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return node.lineno
+    return None
 
 
 def _walk_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -145,7 +182,7 @@ def _find_imports(folder: Path, place: str, tree: ast.Module) -> list[str]:
     package = tuple(place.split("/")[:-1])
     found: dict[str, None] = {}
     for node in ast.walk(tree):
-        for module in _name_modules(node, package):
+        for module in _name_modules(node, package, folder):
             for length in range(1, len(module) + 1):
                 stem = "/".join(module[:length])
                 for file in (f"{stem}.py", f"{stem}/__init__.py"):
@@ -154,7 +191,7 @@ def _find_imports(folder: Path, place: str, tree: ast.Module) -> list[str]:
     return list(found)
 
 
-def _name_modules(node: ast.AST, package: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _name_modules(node: ast.AST, package: tuple[str, ...], folder: Path) -> list[tuple[str, ...]]:
     """Return the modules that a statement may import, each as its path below the folder."""
     match node:
         case ast.Import():
@@ -171,7 +208,7 @@ def _name_modules(node: ast.AST, package: tuple[str, ...]) -> list[tuple[str, ..
             return [(*base, alias.name) for alias in node.names]
         case _:
             return []
-    return [module for module in modules if not is_installed(module[0])]
+    return [module for module in modules if not is_installed(module[0], folder)]
 
 
 def _is_file(path: Path) -> bool:

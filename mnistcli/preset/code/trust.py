@@ -19,7 +19,9 @@ def allowed_file() -> Path:
 def is_allowed(sha256: str) -> bool:
     """Return whether code with this fingerprint is in the list; an unreadable list is empty."""
     try:
-        with allowed_file().open("rb") as file:
+        if not (path := allowed_file()).is_file():  # a pipe would be waited for
+            return False
+        with path.open("rb") as file:
             return sha256.encode() in file.read(LIMIT).split()
     except (OSError, ValueError):
         return False
@@ -32,5 +34,7 @@ def allow(sha256: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         path = allowed_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(f"{sha256}\n".encode())
+        if path.is_file() or not path.exists():
+            with path.open("ab") as file:
+                start = b"" if file.tell() == 0 else b"\n"  # of a last line that is not complete
+                file.write(start + f"{sha256}\n".encode())
