@@ -82,8 +82,9 @@ def _measure(
 
 def _load_network(preset: Preset, weights: Path) -> tuple[nn.Module, list[str]]:
     """Return the network with the weights in a file, and findings about its code."""
-    model = build_plain(preset)
-    load_state_dict(model, read_state_dict(weights), f'"{weights}"')
+    model, state = build_plain(preset), read_state_dict(weights)
+    with contain(preset.model.code):
+        load_state_dict(model, state, f'"{weights}"')
     return model, look_at_outputs(code, model) if (code := preset.model.code) else []
 
 
