@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +16,7 @@ from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
 from mnistcli.cli.guide import guide
-from mnistcli.cli.output import print_error, write
+from mnistcli.cli.output import print_error, print_traceback, write
 from mnistcli.cli.report import report
 from mnistcli.cli.streams import prepare_streams
 from mnistcli.cli.summary import summary
@@ -114,7 +113,7 @@ def _run() -> int:
         return _fail(code, f"{word}{advice}")
     except Exception as error:
         if "--traceback" in sys.argv:
-            traceback.print_exception(error)
+            print_traceback(error)
         known = as_error(error)
         return _fail(known.exit_code, str(known))
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, TypeVar
@@ -121,6 +122,12 @@ def print_warnings(warnings: Iterable[str]) -> None:
     """Print every warning as one line on stderr."""
     for warning in warnings:
         print_error(f"warning: {warning}")
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print a traceback on stderr, without control characters, whatever it quotes."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        print("".join(c if c.isprintable() else " " for c in line), file=sys.stderr)
 
 
 def exit_if(faults: Sequence[FileError]) -> None:

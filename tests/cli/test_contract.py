@@ -133,6 +133,15 @@ def test_a_fault_of_the_program_is_one_line_too(
     )
 
 
+def test_a_traceback_quotes_nothing_that_a_terminal_would_obey(cli: Callable) -> None:
+    answer = cli("summary", "x\x1b[31m\u202e", "--traceback")
+    assert answer.code == 2
+    first, *_, last = answer.err.splitlines()
+    assert first.startswith("Traceback ")
+    assert last.startswith('mnistcli: unknown preset: "x [31m "')
+    assert all(line.isprintable() for line in answer.err.splitlines())
+
+
 @posix_only
 @pytest.mark.parametrize("arguments", [["summary", "sprint"], ["presets", "schema"]])
 def test_a_reader_that_leaves_is_no_error(arguments: list[str]) -> None:
