@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -153,16 +154,14 @@ def test_a_run_that_diverges_is_an_error_beside_the_others(
 
 
 @posix_only
-def test_junit_can_go_to_a_pipe(tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "mnistcli", "train", tiny_preset, "--data", tiny_data, "--out",
-            tmp_path, "--quiet", "--junit", "/dev/stderr",
-        ],
-        capture_output=True,
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert parse(done.stderr).get("name") == "tiny"
+def test_junit_can_go_to_a_pipe(train: Callable, tmp_path: Path) -> None:
+    """Once, at the end: who reads it expects one document."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(pipe.read_bytes)
+        assert train("--junit", pipe).code == 0
+        assert parse(reading.result(timeout=60)).get("name") == "tiny"
 
 
 def test_a_badge_is_drawn_from_the_record_alone(
@@ -228,7 +227,9 @@ class Net(nn.Module):
 
 
 @posix_only
-@pytest.mark.parametrize(("budget", "code"), [("", 0), ("parameters<3114", 3)])
+@pytest.mark.parametrize(
+    ("budget", "code"), [("", 0), pytest.param("parameters<3114", 3, marks=pytest.mark.slow)]
+)
 def test_the_commands_of_the_workflow_do_what_the_guide_says(
     tiny_data: Path, tmp_path: Path, budget: str, code: int
 ) -> None:
