@@ -15,6 +15,7 @@ from mnistcli.cli.compare import compare
 from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
+from mnistcli.cli.grade import grade
 from mnistcli.cli.guide import guide
 from mnistcli.cli.output import print_error, print_traceback, write
 from mnistcli.cli.report import report
@@ -52,6 +53,7 @@ app.command()(coreset)
 app.command()(curriculum)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(grade)
 app.command()(report)
 app.command()(guide)
 app.add_typer(presets.app, name="presets")

@@ -14,6 +14,7 @@ TOPICS = (
     "curricula",
     "runs",
     "scripts",
+    "grading",
     "clusters",
     "reliability",
     "speed",

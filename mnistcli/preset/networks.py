@@ -109,6 +109,10 @@ def _count_epochs(budget: Budget, own: int) -> int:
 
 def _make_name(code: Code) -> str:
     """Return a name for run folders, as in "net.Net"."""
-    text = f"{Path(code.entry).stem}.{code.name}"
+    return make_plain(f"{Path(code.entry).stem}.{code.name}") or "network"
+
+
+def make_plain(text: str) -> str:
+    """Return a text as part of a folder's name: in ASCII, and perhaps empty."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
-    return plain.lstrip("._-")[:64] or "network"
+    return plain.lstrip("._-")[:64]

@@ -1,0 +1,1 @@
+"""Submissions of others, each graded in processes of its own with limits."""
