@@ -46,6 +46,8 @@ def mark_same(grades: Iterable[Grade]) -> tuple[Grade, ...]:
     first: dict[str, str] = {}
     marked = []
     for grade in grades:
-        known = first.setdefault(grade.structure_sha256 or grade.name, grade.name)
+        known = None
+        if structure := grade.structure_sha256:
+            known = first.setdefault(structure, grade.name)
         marked.append(grade.model_copy(update={"same_as": None if known == grade.name else known}))
     return tuple(marked)

@@ -12,6 +12,7 @@ from mnistcli.records import (
     comparisons,
     documents,
     evaluations,
+    grades,
     listings,
     reports,
     states,
@@ -29,7 +30,7 @@ def v1(tmp_path: Path) -> Path:
 
 
 def kinds() -> Iterator[tuple[str, type[Document]]]:
-    for module in (checks, comparisons, documents, evaluations, listings, reports, states):
+    for module in (checks, comparisons, documents, evaluations, grades, listings, reports, states):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, Document):
                 if field := kind.model_fields.get("schema_"):
