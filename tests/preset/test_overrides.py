@@ -153,3 +153,12 @@ def test_every_spelling_of_a_number_is_the_same_preset(number: float, spelling: 
 
     assert load(spelling.format(number)) == load(repr(number))
     assert load(f"{100 * number!r}%").budget.min_test_accuracy == pytest.approx(number)
+
+
+def test_set_reaches_layers_in_layers() -> None:
+    block = "model.layers.1={kind='repeat', times=2, layers=[{kind='relu'}, {kind='max_pool'}]}"
+    changes = [block, "model.layers.1.times=3", "model.layers.1.layers.1.kernel_size=4"]
+    repeat = load_preset("sprint", changes).model.layers[1]
+    assert (repeat.times, repeat.layers[1].kernel_size) == (3, 4)
+    with pytest.raises(PresetError, match=r"model\.layers\.1\.layers\.1\.kernel_size.*got 0"):
+        load_preset("sprint", [*changes, "model.layers.1.layers.1.kernel_size=0"])

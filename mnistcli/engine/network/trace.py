@@ -19,6 +19,8 @@ from mnistcli.preset import layers as spec
 
 PARAMETER_LIMIT = 20_000_000
 ACTIVATION_LIMIT = 20_000_000
+TOTAL_LIMIT = 100_000_000
+"""Values that all layers may have in all, so that describing a network takes no minutes."""
 MAC_LIMIT = 5_000_000_000
 
 
@@ -72,7 +74,7 @@ class Tracer:
 
     def __init__(self) -> None:
         self.rows: list[LayerDescription] = []
-        self._parameters = self._macs = 0
+        self._parameters = self._macs = self._values = 0
 
     @torch.no_grad()
     def build(self, layers: Sequence[spec.Layer], reached: Reached) -> tuple[nn.Sequential, Tensor]:
@@ -160,7 +162,9 @@ class Tracer:
         weights, macs, outputs = bound_size(layer, values)
         if not is_reused and self._parameters + weights > PARAMETER_LIMIT:
             raise PresetError(f"more than {PARAMETER_LIMIT:,} parameters")
-        if outputs > ACTIVATION_LIMIT or self._macs + macs > MAC_LIMIT:
+        self._values += outputs
+        is_large = outputs > ACTIVATION_LIMIT or self._values > TOTAL_LIMIT
+        if is_large or self._macs + macs > MAC_LIMIT:
             raise PresetError("too large for a network on 28 × 28 pixels")
 
     def _describe(

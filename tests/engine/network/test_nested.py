@@ -289,6 +289,13 @@ def residual(*layers: dict) -> dict:
             "model.layers.0.layers.0: conv: (more than 20,000,000 parameters|too large)",
         ),
         (
+            [
+                CONV | {"out_channels": 20_000, "kernel_size": 1},
+                {"kind": "repeat", "times": 900, "layers": [{"kind": "relu"}]},
+            ],
+            "model.layers.1.layers.0: relu: too large for a network on 28 × 28 pixels",
+        ),
+        (
             [{"kind": "flatten"}, residual({"kind": "linear", "out_features": 20_000})],
             "1: residual: more than 20,000,000 parameters",
         ),
