@@ -51,6 +51,7 @@ class LayerRow(Document):
     """A layer of the built network."""
 
     name: str
+    """Place among the layers, with dots inside other layers, as in "3.0.1"."""
     kind: str
     output_shape: tuple[int, ...]
     parameters: int

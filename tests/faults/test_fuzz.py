@@ -40,6 +40,7 @@ from mnistcli.preset.schema import Preset
 from mnistcli.records.arrays import read_indices, write_indices
 from mnistcli.records.store import read_record
 from mnistcli.verdict.compare import compare_members
+from tests.cli.test_nested import NESTED
 from tests.conftest import COUNTS, TINY_PRESET, Counts
 from tests.faults.runs import interrupted_run
 
@@ -164,6 +165,20 @@ def test_presets_with_other_values(name: str, counts: Counts) -> None:
         changed = swap_values(content, rng)
         if isinstance(changed, dict):
             attempt(lambda data=changed: show_preset(validate_preset(data, "it")), counts)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_nested_presets_with_other_values(number: int, tmp_path: Path, counts: Counts) -> None:
+    rng, path = random.Random(number), tmp_path / "mutated.toml"
+    path.write_text(NESTED)
+    content = load_preset(str(path)).model_dump(mode="json")
+    for _ in range(30):
+        layers = swap_values(content["model"]["layers"], rng)
+        model = {"layers": layers, "width": rng.choice([1, 0.1, 3.7]), "depth": rng.choice([1, 40])}
+        changed = content | {"model": model}
+        attempt(lambda data=changed: show_preset(validate_preset(data, "it")), counts)
+        path.write_bytes(mutate(NESTED.encode(), rng))
+        attempt(partial(read_preset, path), counts)
 
 
 json_values = st.recursive(
