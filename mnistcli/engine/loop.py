@@ -127,6 +127,16 @@ def _train_epoch(
     return epoch.finish(state.number)
 
 
+def measure_losses(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+    """Return the loss of every image (n,), or without `recipe.keeps_losses` their mean ()."""
+    return functional.cross_entropy(
+        logits.float(),
+        labels,
+        label_smoothing=recipe.label_smoothing,
+        reduction="none" if recipe.keeps_losses else "mean",
+    )
+
+
 def learn(
     learner: Learner, inputs: Tensor, labels: Tensor, recipe: Recipe, clock: Clock
 ) -> tuple[Tensor, Tensor]:
@@ -140,20 +150,14 @@ def learn(
         clock: is told the times of forward, backward and optimizer.
 
     Returns:
-        The loss of every image (n,), or without `recipe.keeps_losses` the batch's mean loss (); and
-        the logits (n, 10). Both are detached.
+        The losses, as `measure_losses` returns them, and the logits (n, 10), both detached.
 
     Raises:
         FloatingPointError: the loss is not finite; nothing was changed.
     """
     with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
         logits = learner.model(inputs)
-    losses = functional.cross_entropy(
-        logits.float(),
-        labels,
-        label_smoothing=recipe.label_smoothing,
-        reduction="none" if recipe.keeps_losses else "mean",
-    )
+    losses = measure_losses(logits, labels, recipe)
     loss = losses.mean()
     if not math.isfinite(float(loss.detach())):
         raise FloatingPointError("the loss is not finite")

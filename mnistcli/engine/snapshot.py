@@ -41,7 +41,7 @@ def take_snapshot(state: LoopState) -> tuple[Tensors, Facts]:
         "history": [asdict(epoch) for epoch in state.history],
         "epoch": None,
     }
-    if state.losses is not None:
+    if state.losses is not None and (state.epoch or state.history):
         tensors["losses"] = state.losses
     if epoch := state.epoch:
         tensors |= {
@@ -76,7 +76,7 @@ def restore_snapshot(
         facts: those of the snapshot.
         recipe: how the batches are made.
         sizes: number of images of every epoch.
-        images: number of images to learn from.
+        images: number of training images.
 
     Raises:
         ValueError: the snapshot is of another network or training.
@@ -89,15 +89,11 @@ def restore_snapshot(
         if facts["epoch"] is not None:
             state.epoch = _restore_epoch(state.learner, left, facts["epoch"], recipe)
             _check_indices(state.epoch, recipe, sizes[len(state.history)], images)
-        if recipe.keeps_losses:
-            state.losses = torch.empty(images, device=_device(state.learner))
-            _copy(state.losses, left.pop("losses"))
-        steps = sum(map(recipe.count_steps, sizes[: len(state.history)]))
-        steps += state.epoch.step if state.epoch else 0
+        steps = _count_steps(state, recipe, sizes)
+        if recipe.keeps_losses and steps:
+            state.losses = _restore_losses(state.learner, left, images)
         _restore_learner(state.learner, left, facts["groups"], has_stepped=steps > 0)
-        if state.learner.schedule.every == "epoch":
-            steps = len(state.history)
-        _restore_scheduler(state.learner, facts["scheduler"], steps)
+        _restore_scheduler(state, facts["scheduler"], steps)
     except (KeyError, TypeError, IndexError, AttributeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"it belongs to another network or training: {reason}") from error
@@ -131,6 +127,18 @@ def _parameters(learner: Learner) -> list[Tensor]:
     return [each for group in learner.optimizer.param_groups for each in group["params"]]
 
 
+def _count_steps(state: LoopState, recipe: Recipe, sizes: Sequence[int]) -> int:
+    """Return the number of batches that the state has learned from."""
+    steps = sum(map(recipe.count_steps, sizes[: len(state.history)]))
+    return steps + (state.epoch.step if state.epoch else 0)
+
+
+def _restore_losses(learner: Learner, left: Tensors, images: int) -> Tensor:
+    losses = torch.empty(images, device=_device(learner))
+    _copy(losses, left.pop("losses"))
+    return losses
+
+
 def _restore_learner(
     learner: Learner, left: Tensors, groups: Sequence[Mapping[str, Any]], *, has_stepped: bool
 ) -> None:
@@ -162,8 +170,11 @@ def _restore_optimizer(learner: Learner, left: Tensors) -> None:
                 _copy(value, left.pop(f"optimizer.{place}.{name}"))
 
 
-def _restore_scheduler(learner: Learner, saved: Mapping[str, Any], steps: int) -> None:
-    """Load a scheduler's state: a fresh one's keys and types, after `steps` steps."""
+def _restore_scheduler(state: LoopState, saved: Mapping[str, Any], steps: int) -> None:
+    """Load a scheduler's state: a fresh one's keys and types, after `steps` batches."""
+    learner = state.learner
+    if learner.schedule.every == "epoch":
+        steps = len(state.history)
     scheduler: lr_scheduler.LRScheduler = learner.schedule.scheduler
     rates = [group["lr"] for group in learner.optimizer.param_groups]
     wanted = json.loads(json.dumps(scheduler.state_dict()))

@@ -102,17 +102,22 @@ def plan_course(
             phases = divide_by_digits(settings, labels, generator)
             return _plan_phases(settings, indices, phases, epochs, recipe)
         case SelfPaced():
-
-            def rank(epoch: int) -> Tensor:
-                generator = make_generator(recipe.seed, "curriculum", epoch)
-                return order_evenly(losses(), labels, generator)
-
-            return _plan_rounds(settings, indices, epochs, recipe, rank)
+            return _plan_rounds(
+                settings, indices, epochs, recipe, _rank_by_losses(losses, labels, recipe)
+            )
         case Hardest():
             return _plan_hardest(settings, indices, epochs, recipe)
         case Paced():
             order = _order_by_score(settings, labels, scores, generator)
             return _plan_rounds(settings, indices, epochs, recipe, lambda epoch: order)
+
+
+def _rank_by_losses(losses: Callable[[], Tensor], labels: Tensor, recipe: Recipe) -> Rank:
+    def rank(epoch: int) -> Tensor:
+        generator = make_generator(recipe.seed, "curriculum", epoch)
+        return order_evenly(losses(), labels, generator)
+
+    return rank
 
 
 def _order_by_score(

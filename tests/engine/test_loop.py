@@ -267,7 +267,8 @@ def test_the_course_steers_by_what_has_happened(preset: Preset, examples: Exampl
     seen: list[EpochFinished | None] = []
 
     class UntilLearned:
-        def next(self, metrics: EpochFinished | None) -> Tensor | None:
+        def next(self, metrics: EpochFinished | None, losses: Tensor | None) -> Tensor | None:
+            assert losses is None
             seen.append(metrics)
             is_learned = metrics is not None and metrics.train_accuracy > 0.9
             return None if is_learned else torch.arange(600)
