@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -173,9 +174,10 @@ def _tracing(module: nn.Module) -> Iterator[_Trace]:
         handles.append(each.register_forward_pre_hook(trace.enter))
         handles.append(each.register_forward_hook(trace.leave))
     try:
-        # The fast path of attention is one operator that nobody counts.
+        # The fast paths of attention are operators that nobody counts.
         torch.backends.mha.set_fastpath_enabled(False)
-        yield trace
+        with sdpa_kernel(SDPBackend.MATH):
+            yield trace
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for handle in handles:

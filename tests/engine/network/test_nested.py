@@ -18,6 +18,7 @@ from mnistcli.engine.network.build import (
     describe_model,
     seed_dropout,
 )
+from mnistcli.engine.network.describe import describe_module
 from mnistcli.errors import PresetError
 from tests.engine.network.nested import HEAD, bodies, build, find_module, make
 
@@ -51,6 +52,9 @@ def test_the_description_is_what_pytorch_says(body: list[dict]) -> None:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 1, 28, 28))
     assert sum(row.macs for row in rows) * 2 == counter.get_total_flops()
+    measured = describe_module(model)  # as of a user's own module: a second oracle
+    assert sum(row.macs for row in measured) == sum(row.macs for row in rows)
+    assert sum(row.parameters for row in measured) == sum(row.parameters for row in rows)
     unique = {id(parameter): parameter.numel() for parameter in model.parameters()}
     assert sum(row.parameters for row in rows) == sum(unique.values())
     moved = {"max_pool", "relu", "leaky_relu", "dropout2d"}  # pooling early changes their shapes
