@@ -120,7 +120,7 @@ def train_in_pieces(preset: Preset, options: Options, pauses: list[int]) -> dict
 
 def interrupted_run(data: Path, out: Path, step: int) -> Path:
     """The folder of a run that SIGTERM stopped after so many steps."""
-    chosen = mix(3) | {"curriculum": None, "coreset": None}
+    chosen = mix(3) | {"curriculum": CURRICULA[2]}
     experiment = prepare(make_preset(chosen), options_of(chosen, data, out))
     with pytest.raises(Stopped):
         run(experiment, _signal_after(step, SIGTERM))
