@@ -52,7 +52,7 @@ def layer_table(layers: Sequence[LayerRow], *, is_measured: bool = False) -> Tab
             "×".join(str(extent) for extent in layer.output_shape),
             f"{layer.parameters:,}" if layer.parameters else "",
             f"{layer.macs:,}" if layer.macs else "",
-            str(layer.receptive_field),
+            str(layer.receptive_field) if layer.output_shape else "",
         )
     return table
 

@@ -122,7 +122,8 @@ def _run_table(document: RunsDocument) -> str:
 
 
 def _layer_table(summary: Summary) -> str:
-    figures = ("output", "parameters", "MACs", "receptive field")
+    field = "receptive field" + ", measured" * summary.is_measured
+    figures = ("output", "parameters", "MACs", field)
     columns = [("layer", "name"), ("kind", "name"), *((head, "figure") for head in figures)]
     return markdown_table(
         columns,
@@ -133,7 +134,7 @@ def _layer_table(summary: Summary) -> str:
                 "×".join(map(str, layer.output_shape)),
                 f"{layer.parameters:,}",
                 f"{layer.macs:,}",
-                str(layer.receptive_field),
+                str(layer.receptive_field) if layer.output_shape else "",
             ]
             for layer, *_ in draw_tree(summary.layers)
         ],

@@ -4,8 +4,11 @@ import hashlib
 import platform
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
+import numpy as np
 import torch
 
 from mnistcli.errors import UsageError
@@ -73,14 +76,32 @@ def derive_seed(seed: int, purpose: Purpose, epoch: int = 0, step: int | None = 
     return int.from_bytes(digest[:8]) >> 1
 
 
-def seed_globally(seed: int, epoch: int, step: int) -> None:
-    """Seed the random generators of PyTorch and Python for one step of a training.
+def seed_globally(seed: int) -> None:
+    """Seed the global random generators of PyTorch, NumPy and Python.
 
-    The code of a user's network draws from them: nn.Dropout, torch.rand, random.random.
+    The code of a user's network draws from them: nn.Dropout, torch.rand, random.random. Not
+    torch.manual_seed: without a GPU, that keeps a note of every call for later.
     """
-    own = derive_seed(seed, "step", epoch, step)
-    torch.manual_seed(own)
-    random.seed(own)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+@contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Let everything draw from a seed, and restore the global random generators afterwards."""
+    before, numbers = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            seed_globally(seed)
+            yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numbers)
 
 
 def measure_peak_memory() -> int | None:

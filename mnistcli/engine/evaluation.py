@@ -1,7 +1,8 @@
 """Evaluate a network on examples."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnistcli.datasets.examples import CLASSES, Examples
+from mnistcli.engine.device import drawing_from
 
 BATCH = 1_000
 PROBED = 100
@@ -78,7 +80,7 @@ def normalize(images: Tensor, normalization: Normalization) -> Tensor:
     return images.sub_(normalization.mean).div_(normalization.std)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def respond(
     model: nn.Sequential, examples: Examples, normalization: Normalization
 ) -> tuple[Tensor, Tensor]:
@@ -92,52 +94,71 @@ def respond(
     return torch.cat(inputs), torch.cat(outputs)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def measure_losses(model: nn.Module, examples: Examples, normalization: Normalization) -> Tensor:
     """Return the cross-entropy of every example, float32 (n,), on the CPU."""
-    model.eval()
-    losses = []
-    for images, labels in zip(
-        torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
-    ):
-        logits = model(normalize(to_inputs(images), normalization))
-        losses.append(functional.cross_entropy(logits, labels, reduction="none"))
-    return torch.cat(losses).cpu()
+    return torch.cat([
+        functional.cross_entropy(logits, labels, reduction="none")
+        for logits, labels in _predict(model, examples, normalization)
+    ]).cpu()  # fmt: skip
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(model: nn.Module, examples: Examples, normalization: Normalization) -> Evaluation:
     """Evaluate the network on all examples, in float32 whatever it was trained in.
 
-    So a record can be checked, to the last image, on a machine without bfloat16. A network that
-    draws at random draws the same every time.
+    So a record can be checked, to the last image, on a machine without bfloat16.
 
     Raises:
         FloatingPointError: the outputs are not finite.
     """
-    model.eval()
     outputs, loss = [], 0.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for images, labels in zip(
-            torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
-        ):
-            logits = model(normalize(to_inputs(images), normalization)).float()
-            loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-            outputs.append(logits)
+    for logits, labels in _predict(model, examples, normalization):
+        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+        outputs.append(logits)
     if not math.isfinite(loss):
         raise FloatingPointError("the outputs are not finite")
     logits = torch.cat(outputs).cpu()
     return _summarize(logits.softmax(dim=1), examples.labels.cpu(), loss / len(logits))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def has_finite_outputs(model: nn.Module, examples: Examples, normalization: Normalization) -> bool:
     """Return whether the network's outputs on the first images are finite; keep its mode."""
     is_training = model.training
-    outputs = model.eval()(normalize(to_inputs(examples.images[:PROBED]), normalization))
+    with _keep_state(model):
+        outputs = model.eval()(normalize(to_inputs(examples.images[:PROBED]), normalization))
     model.train(is_training)
     return bool(torch.isfinite(outputs).all())
+
+
+def _predict(
+    model: nn.Module, examples: Examples, normalization: Normalization
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield logits, float32 (n, 10), and labels of one batch after the other."""
+    model.eval()
+    with _keep_state(model):
+        for images, labels in zip(
+            torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
+        ):
+            yield model(normalize(to_inputs(images), normalization)).float(), labels
+
+
+@contextmanager
+def _keep_state(model: nn.Module) -> Iterator[None]:
+    """Let a network draw the same every time it is evaluated, and keep its buffers as they are.
+
+    The code of a user's network may change its buffers whenever it runs.
+    """
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    with drawing_from(0):
+        yield
+    for module, name, buffer, value in buffers:
+        setattr(module, name, buffer.copy_(value))
 
 
 def combine(evaluations: Sequence[Evaluation], labels: Tensor) -> Evaluation:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.engine.clock import Clock
-from mnistcli.engine.device import make_generator, seed_globally
+from mnistcli.engine.device import derive_seed, make_generator, seed_globally
 from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
 from mnistcli.engine.events import Emit, EpochFinished, StepFinished
 from mnistcli.engine.network.build import seed_dropout
@@ -101,7 +101,7 @@ def _train_epoch(
         inputs = normalize(images, recipe.normalization)
         clock.lap("data")
         if recipe.draws_globally:
-            seed_globally(recipe.seed, state.number, epoch.step)
+            seed_globally(derive_seed(recipe.seed, "step", state.number, epoch.step))
         epoch.rate = float(learner.optimizer.param_groups[0]["lr"])
         try:
             losses, logits = learn(learner, inputs, part.labels, recipe, clock)

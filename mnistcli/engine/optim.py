@@ -117,11 +117,21 @@ def _part_kernels(
 
 
 def build_average(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """Return a moving average of the network: of its weights and running statistics."""
+    """Return a moving average of the network: of its weights and running statistics.
+
+    Raises:
+        PresetError: the network cannot be copied.
+    """
     if decay is None:
         return None
     move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    try:
+        return AveragedModel(model, multi_avg_fn=move, use_buffers=True)
+    except Exception as error:  # whatever a user's network holds
+        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+        raise PresetError(
+            f"train.ema_decay: the network cannot be copied: {reason}. Set train.ema_decay=none."
+        ) from error
 
 
 def build_schedule(

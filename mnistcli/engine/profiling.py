@@ -39,7 +39,7 @@ def measure_ceiling(
     return speed
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def measure_inference(
     model: nn.Module,
     examples: Examples,

@@ -47,7 +47,7 @@ class Recipe:
     precision: torch.dtype
     seed: int
     draws_globally: bool = False
-    """Whether the network may draw from PyTorch's global random generator."""
+    """Whether the network may draw from the global random generators."""
     keeps_losses: bool = False
     """Whether the state keeps the last loss of every image, for the course to choose by."""
 

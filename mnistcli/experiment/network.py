@@ -7,7 +7,6 @@ from math import prod
 import torch
 from torch import nn, optim
 
-from mnistcli.datasets.examples import SIDE
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
 from mnistcli.engine.network.build import (
@@ -17,16 +16,14 @@ from mnistcli.engine.network.build import (
     count_parameters,
     describe_model,
 )
-from mnistcli.engine.network.code import running
 from mnistcli.engine.network.contain import contain
-from mnistcli.engine.network.describe import describe_module, measure_reach
-from mnistcli.engine.network.own import build_own, look_at_outputs, rehearse
+from mnistcli.engine.network.own import build_own, choose_layout, describe_own
+from mnistcli.engine.network.rehearse import rehearse
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.state import Learner, Recipe
 from mnistcli.errors import PresetError
 from mnistcli.experiment.code import find_code
 from mnistcli.experiment.machine import Machine
-from mnistcli.preset.code.code import Code
 from mnistcli.preset.curriculum import Hardest
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.training import OneCycle
@@ -39,6 +36,7 @@ class Network:
     model: nn.Module
     optimizer: optim.Optimizer
     layers: Sequence[LayerDescription]
+    layout: torch.memory_format = torch.channels_last
     warnings: tuple[str, ...] = ()
     """Findings about a network that is the user's own code."""
 
@@ -59,20 +57,20 @@ def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
     Raises:
         PresetError: it cannot be built, or its optimizer does not suit it.
     """
-    model: nn.Module
     layout, warnings = torch.channels_last, list[str]()
+    model: nn.Module
     with contain(preset.model.code):
         if preset.model.layers is None:
             code = find_code(preset)
-            layout, warnings = _choose_layout(code)
-            layers = _describe_own(code)
+            layout, warnings = choose_layout(code)
+            layers = describe_own(code)
             model = build_own(code, devices.derive_seed(seed, "weights"))
         else:
             generator = devices.make_generator(seed, "weights")
             model, layers = build_described(preset.model.scaled_layers, generator)
         model = model.to(machine.device).to(memory_format=layout)
         optimizer = build_optimizer(preset.train.optimizer, model.parameters())
-    return Network(model, optimizer, layers, tuple(warnings))
+    return Network(model, optimizer, layers, layout, tuple(warnings))
 
 
 def build_plain(preset: Preset) -> nn.Module:
@@ -87,72 +85,48 @@ def build_plain(preset: Preset) -> nn.Module:
     return build_model(preset.model.scaled_layers, devices.make_generator(0, "weights"))
 
 
-def describe_network(preset: Preset) -> list[LayerDescription]:
-    """Return one row for every layer; of the user's code, with measured receptive fields.
+def describe_network(preset: Preset, *, measured: bool = True) -> list[LayerDescription]:
+    """Return one row for every layer.
+
+    Args:
+        preset: for its network.
+        measured: whether to measure the receptive fields of a network that is the user's code.
 
     Raises:
         PresetError: the network cannot be built.
     """
     if preset.model.layers is not None:
         return describe_model(preset.model.scaled_layers)
-    code = find_code(preset)
-    with contain(code):
-        module = build_own(code, 0)
-        with running(code):
-            reach = measure_reach(module)
-        rows = _describe_own(code)
-    return [replace(row, receptive_field=reach.get(row.name, SIDE)) for row in rows]
+    with contain(preset.model.code):
+        return describe_own(find_code(preset), measured=measured)
 
 
-def examine_network(preset: Preset) -> tuple[str, ...]:
-    """Return findings about a network that is the user's code, before any training.
+def examine_network(preset: Preset) -> tuple[int, tuple[str, ...]]:
+    """Look for faults of a network that is the user's code, before any training.
+
+    Returns:
+        The number of parameters that are not trained, and warnings.
 
     Raises:
         PresetError: it fails, or does not return logits.
     """
     if preset.model.layers is not None:
-        return ()
-    code = find_code(preset)
-    with contain(code):
-        found = look_at_outputs(code, build_own(code, 0))
-        return (*found, *rehearse(code, build_own(code, 0), [2], torch.float32))
+        return 0, ()
+    machine = Machine(torch.device("cpu"), torch.float32, 1)
+    network = build_network(preset, 0, machine)
+    warnings = rehearse_batches(preset, network, [2], machine)
+    frozen = [each for each in network.model.parameters() if not each.requires_grad]
+    return sum(each.numel() for each in frozen), network.warnings + warnings
 
 
-def count_frozen(preset: Preset) -> int:
-    """Return the number of parameters that are not trained."""
-    if preset.model.layers is not None:
-        return 0
-    with contain(preset.model.code):
-        parameters = build_own(find_code(preset), 0).parameters()
-        return sum(each.numel() for each in parameters if not each.requires_grad)
-
-
-def _describe_own(code: Code) -> list[LayerDescription]:
-    module = build_own(code, 0)
-    with running(code):
-        return describe_module(module)
-
-
-def _choose_layout(code: Code) -> tuple[torch.memory_format, list[str]]:
-    """Return channels last, which is faster, unless the code reshapes with Tensor.view.
-
-    Raises:
-        PresetError: the network fails in any layout.
-    """
-    module = build_own(code, 0).to(memory_format=torch.channels_last)
-    try:
-        return torch.channels_last, look_at_outputs(code, module)
-    except PresetError as error:
-        if "view size is not compatible" not in str(error):
-            raise
-    return torch.contiguous_format, look_at_outputs(code, build_own(code, 0))
-
-
-def rehearse_batches(preset: Preset, sizes: Iterable[int], machine: Machine) -> tuple[str, ...]:
+def rehearse_batches(
+    preset: Preset, network: Network, sizes: Sequence[int], machine: Machine
+) -> tuple[str, ...]:
     """Try batches of the training's sizes where the network is the user's code.
 
     Args:
-        preset: for its network and batch size.
+        preset: for its network and recipe.
+        network: as built; another one is made for this.
         sizes: number of images of every epoch.
         machine: where it will be trained.
 
@@ -169,8 +143,12 @@ def rehearse_batches(preset: Preset, sizes: Iterable[int], machine: Machine) -> 
     if not preset.train.drop_last:
         counts |= {images % batch for images in sizes} - {0}
     with contain(code):
-        module = build_own(code, 0).to(machine.device)
-        return tuple(rehearse(code, module, sorted(counts, reverse=True), machine.precision))
+        model = build_own(code, 0).to(machine.device).to(memory_format=network.layout)
+        optimizer = build_optimizer(preset.train.optimizer, model.parameters())
+        network = replace(network, model=model, optimizer=optimizer)
+        recipe = make_recipe(preset, 0, machine)
+        learner = make_learner(preset, network, sizes, recipe)
+        return tuple(rehearse(code, learner, sorted(counts, reverse=True), recipe))
 
 
 def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Iterable[int]) -> None:

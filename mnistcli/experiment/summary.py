@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from mnistcli.engine.network.memory import count_values
-from mnistcli.experiment.network import count_frozen, describe_network, examine_network
+from mnistcli.experiment.network import describe_network, examine_network
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
 from mnistcli.verdict.budget import check_budget, passed
@@ -18,7 +18,7 @@ def summarize(preset: Preset) -> Summary:
     Raises:
         PresetError: the network cannot be built.
     """
-    warnings = examine_network(preset)
+    frozen, warnings = examine_network(preset)
     layers = describe_network(preset)
     parameters = sum(layer.parameters for layer in layers)
     held, outputs = count_values(layers)
@@ -38,6 +38,6 @@ def summarize(preset: Preset) -> Summary:
         checks=checks,
         passed=passed(checks),
         is_measured=preset.model.layers is None,
-        frozen_parameters=count_frozen(preset),
+        frozen_parameters=frozen,
         warnings=warnings,
     )

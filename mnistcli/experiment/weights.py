@@ -58,7 +58,7 @@ def evaluate_weights(
         robustness=(),
         matches_record=None,
         parameters=count_parameters(model),
-        macs=sum(layer.macs for layer in describe_network(preset)),
+        macs=sum(layer.macs for layer in describe_network(preset, measured=False)),
         warnings=tuple(warnings),
     )
     document = document.model_copy(update=_check(preset, document))

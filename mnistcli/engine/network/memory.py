@@ -19,6 +19,8 @@ def count_values(rows: Sequence[LayerDescription]) -> tuple[int, int]:
     for place, row in enumerate(rows):
         while residuals and not row.name.startswith(f"{residuals[-1][0]}."):
             residuals.pop()
+        if not row.output_shape:  # of parameters that nothing uses
+            continue
         size = prod(row.output_shape)
         has_rows = place + 1 < len(rows) and rows[place + 1].name.startswith(f"{row.name}.")
         kept = sum(values for _, values in residuals) + current

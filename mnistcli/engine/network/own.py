@@ -1,15 +1,16 @@
 """A network from the user's code: built from a seed, and looked at before it is trained."""
 
-from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from mnistcli.datasets.examples import CLASSES, SIDE
-from mnistcli.engine.network.build import count_parameters
+from mnistcli.engine.device import drawing_from
+from mnistcli.engine.network.build import LayerDescription, count_parameters
 from mnistcli.engine.network.code import make_module, running
+from mnistcli.engine.network.describe import describe_module, measure_reach
 from mnistcli.engine.network.trace import PARAMETER_LIMIT
 from mnistcli.errors import PresetError
 from mnistcli.preset.code.code import Code
@@ -24,9 +25,7 @@ def build_own(code: Code, seed: int) -> nn.Module:
     Raises:
         PresetError: the code is not trusted, fails, or is no network for these images.
     """
-    # PyTorch's initializers take no generator: seed the global one, and restore it afterwards.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawing_from(seed):
         module = make_module(code)
         with running(code), torch.no_grad():
             module.eval()
@@ -49,9 +48,9 @@ def look_at_outputs(code: Code, module: nn.Module) -> list[str]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(LOOKED_AT, 1, SIDE, SIDE, generator=generator)
     module.eval()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        outputs = _forward(code, module, images)
-        _forward(code, module, images[:1])
+    with drawing_from(0), torch.no_grad():
+        outputs = forward(code, module, images)
+        forward(code, module, images[:1])
     if bool((outputs >= 0).all()) and bool(((outputs.sum(dim=1) - 1).abs() < TOLERANCE).all()):
         return [
             f"{code.python} returns probabilities. Return logits: leave out the softmax, which the "
@@ -60,46 +59,53 @@ def look_at_outputs(code: Code, module: nn.Module) -> list[str]:
     return []
 
 
-def rehearse(
-    code: Code, module: nn.Module, sizes: Iterable[int], precision: torch.dtype
-) -> list[str]:
-    """Take the training's steps on random images, up to the gradients; the network is changed.
+def choose_layout(code: Code) -> tuple[torch.memory_format, list[str]]:
+    """Return channels last, which is faster, unless the code reshapes with Tensor.view.
+
+    Returns:
+        The layout, and warnings of `look_at_outputs`.
+
+    Raises:
+        PresetError: the network fails in any layout.
+    """
+    layout = torch.channels_last
+    module = build_own(code, 0).to(memory_format=layout)
+    try:
+        warnings = look_at_outputs(code, module)
+        outputs = forward(code, module.train(), torch.zeros(2, 1, SIDE, SIDE))
+        with running(code):
+            torch.autograd.backward(outputs.sum())
+    except PresetError as error:
+        if "view size is not compatible" not in str(error):
+            raise
+        layout = torch.contiguous_format
+        warnings = look_at_outputs(code, build_own(code, 0))
+    return layout, warnings
+
+
+def describe_own(code: Code, *, measured: bool = False) -> list[LayerDescription]:
+    """Return one row for every module of the network that runs.
 
     Args:
         code: the network's code.
-        module: a network that is not needed any more.
-        sizes: numbers of images in a batch.
-        precision: float32 or bfloat16.
-
-    Returns:
-        Warnings.
+        measured: whether to measure the receptive fields, which takes most of the time.
 
     Raises:
-        PresetError: a step fails, or has no gradient.
+        PresetError: it fails.
     """
-    module.train()
-    device = next(module.parameters()).device
-    with torch.random.fork_rng(devices=[]):
-        for size in sizes:
-            images = torch.randn(size, 1, SIDE, SIDE, device=device)
-            with torch.autocast(device.type, precision, precision != torch.float32):
-                outputs = _forward(code, module, images)
-            labels = torch.arange(size, device=device) % CLASSES
-            if not outputs.requires_grad:
-                raise PresetError(
-                    f"the outputs of {code.python} do not depend on its parameters: no gradient "
-                    "reaches them"
-                )
-            with running(code):
-                torch.autograd.backward(functional.cross_entropy(outputs.float(), labels))
-    return _name_unused(code, module)
+    module = build_own(code, 0)
+    with running(code):
+        rows = describe_module(module)
+        reach = measure_reach(module) if measured else {}
+    return [replace(row, receptive_field=reach.get(row.name, row.receptive_field)) for row in rows]
 
 
-def _forward(code: Code, module: nn.Module, images: Tensor) -> Tensor:
+def forward(code: Code, module: nn.Module, images: Tensor) -> Tensor:
     """Return the outputs, float (n, 10).
 
     Raises:
-        PresetError: the forward fails, or returns something else.
+        PresetError: the forward fails, returns something else, or in training mode something
+            without a gradient.
     """
     with running(code):
         outputs = module(images)
@@ -107,7 +113,7 @@ def _forward(code: Code, module: nn.Module, images: Tensor) -> Tensor:
     wanted = "Return the logits, a float tensor (n, 10)."
     if count == 1:
         returned = "returns, for a batch of one image,"
-    if not isinstance(outputs, Tensor):
+    if type(outputs) is not Tensor:
         raise PresetError(f"{code.python} {returned} {_name_kind(outputs)}. {wanted}")
     if outputs.shape != (count, CLASSES):
         shape = "×".join(map(str, outputs.shape)) or "a single value"
@@ -117,6 +123,11 @@ def _forward(code: Code, module: nn.Module, images: Tensor) -> Tensor:
     if not outputs.is_floating_point():
         kind = str(outputs.dtype).removeprefix("torch.")
         raise PresetError(f"{code.python} {returned} values of type {kind}. {wanted}")
+    if module.training and not outputs.requires_grad:
+        raise PresetError(
+            f"the outputs of {code.python} do not depend on its parameters: no gradient "
+            "reaches them"
+        )
     return outputs
 
 
@@ -131,18 +142,20 @@ def _check_parameters(code: Code, module: nn.Module) -> None:
         raise PresetError(f"{code.python} has no parameters to train")
     if count_parameters(module) > PARAMETER_LIMIT:
         raise PresetError(f"{code.python} has more than {PARAMETER_LIMIT:,} parameters")
-    for name, value in module.state_dict().items():
-        if not isinstance(value, Tensor) or value.is_sparse or value.is_quantized:
+    with running(code):
+        kept = dict(module.state_dict())
+    for name, value in (*kept.items(), *module.named_buffers()):
+        if not _is_plain(value):
             raise PresetError(f"{code.python} keeps a state that is not a plain tensor: {name}")
+    for name, parameter in module.named_parameters():
+        if not parameter.is_floating_point():
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise PresetError(f"{code.python} has a parameter of type {kind}: {name}")
+        if name not in kept:
+            raise PresetError(f"state_dict() of {code.python} leaves out a parameter: {name}")
 
 
-def _name_unused(code: Code, module: nn.Module) -> list[str]:
-    unused = [
-        name
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad and parameter.grad is None
-    ]
-    if not unused:
-        return []
-    names = ", ".join(unused[:5]) + (", …" if len(unused) > 5 else "")
-    return [f"{code.python} does not use {len(unused)} of its parameters: {names}"]
+def _is_plain(value: object) -> bool:
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    return not (value.is_quantized or value.is_meta)

@@ -14,8 +14,8 @@ from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.network import (
+    build_network,
     check_batches,
-    describe_network,
     make_recipe,
     rehearse_batches,
 )
@@ -147,8 +147,10 @@ class _Selection:
         labels = self.load(seed).examples.labels.cpu().numpy()
         for size in sizes:
             divide(labels, size, self._settings(size).balance)
-        check_batches(self._preset, describe_network(self._preset), sizes)
-        rehearse_batches(self._preset, sizes, choose_machine(self._options))
+        machine = choose_machine(self._options)
+        network = build_network(self._preset, seed, machine)
+        check_batches(self._preset, network.layers, sizes)
+        rehearse_batches(self._preset, network, sizes, machine)
 
     def make_arm(self, method: Method, size: int) -> Arm:
         """Return the arm of a method and size, compared with random at the same size."""

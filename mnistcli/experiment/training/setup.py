@@ -114,7 +114,7 @@ def check(
         start = start.model_copy(update={"repeats": repeats})
     setup = TrainingSetup(start, machine, network, data, given, Path())
     check_batches(preset, network.layers, [setup.images])
-    warnings = rehearse_batches(preset, [setup.images], machine)
+    warnings = rehearse_batches(preset, network, [setup.images], machine)
     return replace(setup, warnings=network.warnings + warnings)
 
 
@@ -152,7 +152,7 @@ def reopen(
         raise FileError(f'cannot resume "{folder}": {found} other images. {advice}')
     given = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
     setup = TrainingSetup(start, machine, network, images, given, folder)
-    warnings = rehearse_batches(preset, [setup.images], machine)
+    warnings = rehearse_batches(preset, network, [setup.images], machine)
     return replace(setup, warnings=network.warnings + warnings)
 
 

@@ -1,0 +1,79 @@
+"""Networks in every style train, resume and repeat to the last bit."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnistcli.experiment.machine import Options
+from mnistcli.experiment.training.repeat import prepare_repetition
+from mnistcli.experiment.training.run import run
+from mnistcli.experiment.training.setup import prepare
+from tests.faults.runs import train_in_pieces
+from tests.networks.names import HERE, NETWORKS, STYLES, load
+
+QUICK = ("train.epochs=2", "train.batch_size=90")  # seven batches an epoch, the last one smaller
+MUON = (
+    "train.optimizer={kind='muon', learning_rate=0.02, others={kind='adamw', learning_rate=0.01}}"
+)
+
+
+@pytest.mark.parametrize("place", range(len(NETWORKS)), ids=NETWORKS)
+def test_interrupted_it_ends_with_the_same_bits(
+    place: int, tiny_data: Path, tmp_path: Path
+) -> None:
+    """Half of them in bfloat16, and half, of both kinds, with a moving average."""
+    options = Options(3, "cpu", ("bfloat16", "float32")[place % 2], 1, tiny_data, tmp_path)
+    preset = load(NETWORKS[place], *QUICK, f"train.ema_decay={(0.9, 'none')[place // 2 % 2]}")
+    unbroken = train_in_pieces(preset, options, [])
+    assert len(unbroken["epochs"]) == 2
+    broken = train_in_pieces(preset, options, [place % 6 + 1, 7])
+    assert broken == unbroken
+
+
+@pytest.mark.parametrize("network", ["styles.py:Residual", "styles.py:SameModuleTwice"])
+def test_muon_and_a_moving_average_resume_too(
+    network: str, tiny_data: Path, tmp_path: Path
+) -> None:
+    options = Options(3, "cpu", "bfloat16", 1, tiny_data, tmp_path)
+    preset = load(network, *QUICK, MUON, "train.ema_decay=0.9", "train.clip_gradient_norm=1.0")
+    unbroken = train_in_pieces(preset, options, [])
+    assert train_in_pieces(preset, options, [4, 5]) == unbroken
+
+
+@pytest.mark.parametrize(
+    "network", ["unusual.py:Noisy", "unusual.py:Counting", "styles.py:Lazy", "unusual.py:Numpy"]
+)
+def test_a_repetition_has_the_same_bits(network: str, tiny_data: Path, tmp_path: Path) -> None:
+    options = Options(3, "cpu", "float32", 1, tiny_data, tmp_path)
+    first = run(prepare(load(network, *QUICK), options), lambda event: None)
+    again = run(prepare_repetition(Path(first.path), Options(out=tmp_path)), lambda event: None)
+    assert again.repeats
+    assert again.repeats.matches
+
+
+def test_seeds_differ_in_weights_alone_and_repeat(
+    cli: Callable, tiny_data: Path, tmp_path: Path
+) -> None:
+    """In a batch, in this process and in others, and one by one."""
+    common = (HERE / "styles.py:LogSoftmax", "--data", tiny_data, "--out", tmp_path, "--json", "-q")
+    settings = [part for each in QUICK for part in ("--set", each)]
+    answer = cli("train", *common, *settings, "--seeds", "0-1", "--jobs", 2, "--no-fail")
+    assert answer.code == 0, answer.err
+    weights = [each["weights_sha256"] for each in json.loads(answer.out)["runs"]]
+    assert len(set(weights)) == 2
+    single = cli("train", *common, *settings, "--seed", 1, "--no-fail")
+    assert json.loads(single.out)["weights_sha256"] == weights[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STYLES)
+def test_one_epoch_of_mnist_is_enough(cli: Callable, name: str, tmp_path: Path) -> None:
+    """With the default recipe, in its one epoch."""
+    answer = cli("train", HERE / f"styles.py:{name}", "--budget", "epochs<=1", "--out", tmp_path,
+                 "--json", "-q")  # fmt: skip
+    assert answer.code == 0, answer.err
+    accuracy = json.loads(answer.out)["test"]["accuracy"]
+    print(f"{name}: {accuracy:.2%}")
+    assert accuracy >= (0.9 if name == "Softmax" else 0.97)
