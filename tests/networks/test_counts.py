@@ -95,12 +95,13 @@ def test_torchinfo_agrees(name: str) -> None:
 
 
 def test_the_table_of_the_command_shows_nested_modules_as_a_tree(cli: Callable) -> None:
-    answer = cli("summary", HERE / "styles.py:nested")
+    answer = cli("summary", HERE / "unusual.py:Encoder")
     assert answer.code == 0
-    lines = [line.split() for line in answer.out.splitlines() if line.startswith(("1 ", "  ", "0"))]
-    assert lines[0][:2] == ["0", "Sequential"]
-    assert "\n    0    Conv2d              8×28×28          72   56,448" in answer.out
-    assert max(map(len, answer.out.splitlines())) <= 80
+    lines = answer.out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("encoder "))
+    assert [line[:11] for line in lines[place + 1 : place + 3]] == ["  self_attn", "  dropout1 "]
+    assert any(line.startswith("  linear1    Linear  ") and "1,200" in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_what_a_network_computes_itself_and_what_it_forgets_have_rows() -> None:
