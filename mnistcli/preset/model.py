@@ -1,8 +1,9 @@
 """The network of a preset: layers, or the user's own code."""
 
+import json
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, JsonValue, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, JsonValue, PrivateAttr, field_validator, model_validator
 
 from mnistcli.errors import PresetError
 from mnistcli.preset.code.code import Code
@@ -63,6 +64,15 @@ class Model(StrictModel):
     def scaled_layers(self) -> tuple[Layer, ...]:
         """Return the layers that are built: as written, scaled by width and depth."""
         return scale_layers(self.layers or (), self.width, self.depth)
+
+    @field_validator("arguments")
+    @classmethod
+    def _arguments_are_json(cls, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            json.dumps(arguments, allow_nan=False)
+        except ValueError as error:
+            raise ValueError("inf and nan are no numbers of JSON. Use a string or none.") from error
+        return arguments
 
     @model_validator(mode="after")
     def _layers_or_code(self) -> Self:

@@ -1,9 +1,10 @@
 """A network from the command line: a preset, or Python code with the recipe to train it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mnistcli.errors import UsageError
+from mnistcli.errors import PresetError, UsageError
 from mnistcli.preset.budget import Budget
 from mnistcli.preset.budget_text import parse_budget
 from mnistcli.preset.code.code import Code, read_code
@@ -48,8 +49,14 @@ def load_network(
         PresetError: preset, recipe, code or an override is invalid.
     """
     if is_code(reference):
-        code = read_code(Path(), reference, {}).trust(is_named=True)
-        return _make_preset(code, recipe or RECIPE, overrides, budget).with_code(code)
+        code = read_code(Path(), reference, {})
+        preset = _make_preset(code, recipe or RECIPE, overrides, budget)
+        if preset.model.python != code.python:
+            raise PresetError(
+                f'--set model.python cannot replace "{reference}". Name the other network instead.'
+            )
+        named = replace(code, arguments=preset.model.arguments)
+        return preset.with_code(named.trust(is_named=True))
     if recipe is not None:
         raise UsageError(f'--recipe is for FILE.py:NAME: the preset "{reference}" has its own')
     return load_preset(reference, overrides, budget, allow_code=allow_code)
@@ -59,13 +66,15 @@ def write_network(preset: Preset, destination: Path) -> None:
     """Write a preset that names code as a new TOML file with all that it says.
 
     Raises:
-        UsageError: the code is not in the file's folder or below.
+        UsageError: the file's name does not end in .toml, or the code is not in its folder or below.
         FileError: the file exists or cannot be written.
     """
     import tomlkit  # only `presets new` needs it
 
     code = preset.model.code
     assert code is not None, "a preset whose network is code"
+    if destination.suffix != ".toml":
+        raise UsageError(f'"{destination}" is not the name of a preset. Let it end in .toml.')
     try:
         entry = (code.folder / code.entry).resolve().relative_to(destination.parent.resolve())
     except (ValueError, OSError) as error:
@@ -79,7 +88,7 @@ def write_network(preset: Preset, destination: Path) -> None:
     if code.arguments:
         data["model"]["arguments"] = dict(code.arguments)
     data.pop("name", None)
-    write_new(destination, tomlkit.dumps(data))
+    write_new(destination, tomlkit.dumps(data).rstrip() + "\n")
 
 
 def _make_preset(code: Code, recipe: str, overrides: Sequence[str], budget: str | None) -> Preset:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,17 +51,6 @@ SETTINGS = {
     "torch.autograd.set_detect_anomaly": "torch.autograd.set_detect_anomaly(True)",
     "os.chdir": "from os import chdir; chdir('/')",
 }
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in a folder of its own, and leave nothing of the code's modules."""
-    monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith("_mnistcli_code"):
-            del sys.modules[name]
 
 
 @pytest.fixture

@@ -158,10 +158,13 @@ def read_batch(path: Path, *, allow_code: bool = False) -> Batch:
 
     Raises:
         FileError: it is unreadable, or not a batch file.
+        PresetError: the code is not trusted, which is told once and not for every run.
     """
     batch = Batch(path, read_document(path, BatchDocument, "a batch of runs"))
     for folder in [*batch.unfinished.values()][:1]:
         preset = open_code(batch.document.preset, folder, allow=allow_code)
+        if code := preset.model.code:
+            code.require_trust()
         batch = replace(batch, document=batch.document.model_copy(update={"preset": preset}))
     return batch
 

@@ -106,8 +106,8 @@ def read_kept_code(
     """
     files = {place: read_source(folder, place) for place in fingerprints}
     code = Code(python, arguments, files, folder)
-    if code.entry not in files:
-        raise PresetError(f'the code of "{python}" is not complete: no {code.entry} was kept')
+    if code.entry not in files or not code.name:
+        raise PresetError(f'the code of "{python}" is not complete: it has no such file or name')
     for place, found in code.fingerprints.items():
         if found != fingerprints[place]:
             raise PresetError(f'"{folder / place}" has changed since the run. Train it again.')
