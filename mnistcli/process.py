@@ -99,11 +99,14 @@ def tune_process() -> None:
     at the next step: without that, the networks here train 1.1 to 1.9 times as fast. A thread that
     waits for the others spins for about 30 µs before it sleeps, not for milliseconds, so that a
     core that is busy elsewhere does not delay the other one. Without a handler, Python prints what
-    libraries log on stderr: matplotlib does where the home folder cannot be written.
+    libraries log on stderr: matplotlib does where the home folder cannot be written. Processes that
+    train runs beside this one are started with `python -c` or `-m`, which look for modules in the
+    current folder first, where a user's signal.py would be imported as Python's.
     """
     if not logging.root.handlers:
         logging.root.addHandler(logging.NullHandler())
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ["PYTHONSAFEPATH"] = "1"
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 32 * MEBIBYTE)
         libc.mallopt(M_TRIM_THRESHOLD, 512 * MEBIBYTE)

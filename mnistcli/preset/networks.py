@@ -66,7 +66,7 @@ def write_network(preset: Preset, destination: Path) -> None:
     """Write a preset that names code as a new TOML file with all that it says.
 
     Raises:
-        UsageError: the file's name does not end in .toml, or the code is not in its folder or below.
+        UsageError: the file is no .toml, or the code is not in its folder or below.
         FileError: the file exists or cannot be written.
     """
     import tomlkit  # only `presets new` needs it
