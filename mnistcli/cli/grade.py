@@ -39,10 +39,7 @@ TIMES = {"s": 1, "m": 60, "h": 3_600}
 SIZES = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
 MAX_NUMBER = 100_000
 NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?([A-Za-z]+)", re.ASCII)
-WARNING = (
-    "grade is no sandbox: it runs the submitted code with your rights, on this machine or on the "
-    'cluster. See "mnistcli guide grading".'
-)
+NO_SANDBOX = "no sandbox: submitted code runs with your rights (mnistcli guide grading)"
 
 
 def grade(
@@ -163,13 +160,12 @@ def start_grading(
 
 def run_grading(grading: "Grading", shown: OutputOptions, *, as_csv: bool) -> None:
     """Grade with progress on stderr, and show the results."""
-    from mnistcli.cli.output import finish, print_warnings, show, write_data
+    from mnistcli.cli.output import finish, show, write_data
     from mnistcli.display.grades import grades_as_csv, grades_view, show_grading
     from mnistcli.display.progress import standard_error
 
     console = standard_error()
     if not shown.quiet:
-        print_warnings([WARNING])
         print(headline(grading), file=console.file, flush=True)
     with show_grading(console, quiet=shown.quiet) as tell:
         document = grading.run(tell)
@@ -189,6 +185,7 @@ def headline(grading: "Grading") -> str:
     options, request, settings = grading.options, grading.request, grading.settings
     at_once = "the workers of the cluster" if grading.workers.cluster else "this machine"
     lines = [
+        NO_SANDBOX,
         f"{count(len(grading.submissions), 'submission')} · {settings['budget']} · "
         f"recipe {request.recipe or RECIPE} · seed {options.seed}",
         f"on {at_once}: {options.device} in {options.precision}, each with "

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_SECONDS = 10
+CANCEL_SECONDS = 1
 SILENCED = ("distributed", "tornado", "asyncio")
 
 
@@ -186,6 +188,33 @@ def _run_there(topic: str, number: int, job: Job[Result]) -> tuple[int, Result]:
             worker.log_event(topic, {"name": job.name, "event": fields})
 
     return number, job.run(tell)
+
+
+@contextmanager
+def when_cancelled(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop`, in another thread, if the cluster no longer wants the job of this thread.
+
+    Dask does not interrupt a job that runs: a job that can take long and can be stopped uses this.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(CANCEL_SECONDS):
+            task = worker.state.tasks.get(key)
+            if task is None or task.state == "cancelled":
+                stop()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _relay(emit: Emit, message: tuple[float, dict[str, Any]]) -> None:

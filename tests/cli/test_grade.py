@@ -86,7 +86,7 @@ def test_every_submission_has_a_row_and_a_second_time_only_what_changed(
     assert rows["ada"] | {"parameters": 2_674, "epochs": 2, "reason": ""} == rows["ada"]
     assert rows["large"]["reason"] == "parameters 26,650: the limit is < 20,000"
     first, second, third, *lines = answer.err.splitlines()
-    assert first.startswith("mnistcli: warning: grade is no sandbox")
+    assert first.startswith("no sandbox: submitted code runs with your rights")
     assert second == f"3 submissions · {BUDGET} · recipe starter · seed 0"
     assert "each with 1 thread, 5m and 4GiB" in third
     assert sorted(line.split()[1] for line in lines) == sorted(rows)
@@ -152,7 +152,7 @@ def test_results_that_are_none_are_refused(grade: Callable, folder: Path) -> Non
 @pytest.mark.slow
 def test_larger_limits_try_again_what_exceeded_them(folder: Path, grade: Callable) -> None:
     (folder / "slow.py").write_text(write_net(top="time.sleep(3)"))
-    (folder / "error.py").write_text(write_net(outputs=9))
+    (folder / "empty.py").write_text("")
     options = ("--json", "--jobs", 2, "--no-fail")
     assert rows_of(grade(*options, "--each", "2s"))["slow"]["verdict"] == "timeout"
     kept = grade(*options, "--each", "1s")
@@ -173,7 +173,7 @@ def test_an_own_recipe_and_a_preset_are_trained_as_they_say(
     rows = rows_of(answer)
     assert [each["verdict"] for each in rows.values()] == ["pass", "pass"], answer.err
     record = json.loads(Path(rows["ada"]["run"], "record.json").read_text())
-    assert record["preset"]["title"] == "ada.py:Net, trained by the recipe mine"
+    assert record["preset"]["title"] == "ada.py:Net, recipe mine"
     assert (record["seed"], record["threads"]) == (5, 1)
     (folder / "copy.py").write_text(write_net(top="x = 1"))
     again = rows_of(grade("--recipe", "mine.toml", "--json", "--seed", 5))
@@ -331,12 +331,14 @@ def capabilities() -> tuple[str, str]:
     return ("", "")
 
 
-@pytest.mark.slow
-def test_a_cluster_gives_the_same_grades(
-    folder: Path, grade: Callable, request: pytest.FixtureRequest
-) -> None:
+@pytest.fixture
+def address(request: pytest.FixtureRequest) -> str:
     pytest.importorskip("distributed")
-    address = request.getfixturevalue("cluster").address
+    return request.getfixturevalue("cluster").address
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_grades(folder: Path, grade: Callable, address: str) -> None:
     (folder / "ada.py").write_text(write_net())
     (folder / "ben.py").write_text(write_net(outputs=9))
     there = rows_of(grade("--cluster", address, "--json"))
@@ -347,3 +349,34 @@ def test_a_cluster_gives_the_same_grades(
             assert there[name][field] == here[name][field]
     weights = [Path(rows["ada"]["run"], "weights.safetensors") for rows in (there, here)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LIMITS_MEMORY, reason="processes are found on Linux only")
+def test_what_is_interrupted_ends_on_the_cluster_too(
+    folder: Path, tiny_data: Path, address: str
+) -> None:
+    for name in ("ada", "ben", "eve"):
+        (folder / f"{name}.py").write_text(write_net(top="while True: pass"))
+    command = [
+        sys.executable, "-m", "mnistcli", "grade", folder, "--budget", BUDGET, "--data", tiny_data,
+        "--cluster", address,
+    ]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as process:
+        while count_children() < 2 and process.poll() is None:
+            time.sleep(0.2)
+        process.terminate()
+    assert process.returncode == 143
+    deadline = time.monotonic() + 20
+    while count_children() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert count_children() == 0
+    time.sleep(3)
+    assert count_children() == 0, "the third does not start"
+
+
+def count_children() -> int:
+    command = ["ps", "-eo", "args"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    started = [f"mnistcli summary ./{name}.py" for name in ("ada", "ben", "eve")]
+    return sum(each in line for line in lines for each in started)

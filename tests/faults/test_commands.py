@@ -80,6 +80,10 @@ GOOD: dict[str, tuple[str, ...]] = {
     "state": ("finished", "unfinished"),
     "destination": ("copied.toml", "copies"),
     "topic": TOPICS,
+    "submissions": ("lesson", "lesson", "lesson/empty.py"),
+    "each": ("1m",),
+    "memory": ("4GiB",),
+    "wrap": ("env A=b",),
     "overrides": ("train.epochs=1", "train.batch_size=20", "coreset=none", "coreset.size=20"),
     "budget": ("parameters<20000, accuracy>=99.4", "macs<1M, data<=20%", "epochs≤1", "data<30"),
     "junit": ("checks.xml", "runs/checks.xml", "/dev/null"),
@@ -110,6 +114,9 @@ BAD: dict[str, tuple[str, ...]] = {
     "preset": (*PRESETS, *ODD), "presets": (*PRESETS, *ODD), "members": (*RUNS, *PRESETS, *ODD),
     "runs": (*RUNS, *ODD), "run": (*RUNS, *ODD), "folder": (*RUNS, *ODD),
     "folders": ("runs", "run/record.json", "broken", "empty", *ODD),
+    "submissions": (*RUNS, *(each for each in ODD if each not in {".", "..", "/"})),
+    "each": (*NUMBERS, "1ms", "0s", "9" * 400 + "h"), "memory": (*NUMBERS, "1 MiB", "4gib"),
+    "wrap": ("nonesuch", "'", "false", *ODD),
     "destination": ("mine.toml", *ODD), "topic": ODD, "seed": NUMBERS,
     "seeds": SEEDS, "jobs": ("0", "x"), "cluster": ("", "tcp://", "tcp://x"),
     "device": ("cuda", "x", ""), "precision": ("x", ""), "threads": ("0", "x", "1.5", "-1"),
@@ -174,6 +181,9 @@ def make_presets(world: Path) -> None:
         ("empty", b""), ("binary", bytes(range(256))), ("data", b'{"title": 1}'),
     ):  # fmt: skip
         (world / f"{name}.toml").write_bytes(changed)
+    (world / "lesson").mkdir()
+    for name, changed in (("empty.py", ""), ("eve.toml", TINY_PRESET), ("x.toml", "[")):
+        (world / "lesson" / name).write_text(changed)
 
 
 def make_pictures(world: Path) -> None:
@@ -222,6 +232,7 @@ MODES = {
     "report": ("", "curves", "badge"),
     "compare": ("", "journal", "fail_on"),
     "runs": ("", "", "train", "remove"),
+    "grade": ("", "as_csv", "each", "memory", "wrap"),
 }
 """The parameter that says what a command does; the others cannot be combined with it."""
 ALLOWED = {"resume": RESUME_ALLOWS, "repeat": REPEAT_ALLOWS}
@@ -253,7 +264,11 @@ class Line:
                     several = self.rng.choice([1, 1, 1, 2, 3]) if parameter.nargs == -1 else 1
                     several = 1 if self.mode == "images" and self.is_sane else several
                     line += [self.choose(name) for _ in range(several)]
-            elif name == self.mode or (self.rng.random() < self.rate and self.fits(name)):
+            elif (
+                name == self.mode
+                or parameter.required
+                or (self.rng.random() < self.rate and self.fits(name))
+            ):
                 flag = [] if getattr(parameter, "is_flag", False) else [self.choose(name)]
                 line += [self.rng.choice(parameter.opts), *flag]
         return line + self.shrink(line)
@@ -276,6 +291,8 @@ class Line:
 
     def shrink(self, line: list[str]) -> list[str]:
         """Return options that keep trainings and studies small and in this process."""
+        if self.words[0] == "grade" and "--out" not in line:
+            return ["--out", f"graded {self.rng.randrange(3)}"]
         if self.words[0] not in ("train", "curriculum", "coreset"):
             return []
         added: list[str] = []

@@ -16,6 +16,7 @@ from mnistcli.experiment.grading import command as places
 from mnistcli.experiment.grading.command import GradingRequest, make_environment
 from mnistcli.experiment.grading.limits import Commands, Ending
 from mnistcli.experiment.grading.submissions import Submission
+from mnistcli.experiment.workers import when_cancelled
 from mnistcli.records.documents import RunRecord, Summary
 from mnistcli.records.grades import Grade
 from mnistcli.records.store import CODE, EVENTS, RECORD, SIZE_LIMIT, WEIGHTS, read_record
@@ -69,7 +70,9 @@ class GradeJob:
 
     def run(self, emit: Emit) -> GradedSubmission:
         """Grade the submission, on a cluster."""
-        return self.grade(Commands())
+        commands = Commands()
+        with when_cancelled(commands.stop):
+            return self.grade(commands)
 
     def grade(self, commands: Commands) -> GradedSubmission:
         """Count and train in a temporary folder, each in a process of its own."""

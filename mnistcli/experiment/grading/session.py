@@ -56,9 +56,10 @@ class Grading:
 
     @property
     def jobs(self) -> list[GradeJob]:
-        """Return what is left to do."""
+        """Return what is left to do, and first what needs no process."""
+        left = (each for each in self.submissions if each.name not in self.kept)
         return [
-            GradeJob(each, self.request) for each in self.submissions if each.name not in self.kept
+            GradeJob(each, self.request) for each in sorted(left, key=lambda each: not each.fault)
         ]
 
     def run(self, tell: Tell) -> GradesDocument:

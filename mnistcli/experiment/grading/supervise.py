@@ -25,7 +25,7 @@ MAX_LOAD = 0.05
 """Max fraction of the time in which the processes of the machine are listed."""
 KILL_SECONDS = 10
 DRAIN_SECONDS = 2
-STDOUT_LIMIT, STDERR_LIMIT = 1 << 23, 1 << 16
+STDOUT_LIMIT, STDERR_LIMIT = 1 << 22, 1 << 16
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 
 
