@@ -70,7 +70,7 @@ def rows_of(answer: Answer) -> dict[str, dict]:
 
 @posix_only
 def test_every_submission_has_a_row_and_a_second_time_only_what_changed(
-    folder: Path, grade: Callable, cli: Callable, quick_speed: None,
+    folder: Path, grade: Callable, cli: Callable, tiny_data: Path, quick_speed: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     wrapped = "assert os.environ['WRAPPED'] == 'a b; c'; print('hello')"
@@ -107,6 +107,9 @@ def test_every_submission_has_a_row_and_a_second_time_only_what_changed(
     answer = grade("--csv", "--quiet")
     assert (answer.code, answer.err) == (3, "")
     assert [each["name"] for each in csv.DictReader(io.StringIO(answer.out))] == list(rows)
+    answer = cli("grade", folder / "ada.py", "--budget", BUDGET, "--data", tiny_data)
+    assert (answer.code, answer.out) == (2, "")
+    assert "has results of other submissions: empty, large. Name all of them" in answer.err
     answer = grade(budget="parameters<9")
     assert (answer.code, answer.out) == (2, "")
     assert f"has results of other settings: budget {BUDGET}. Choose another --out." in answer.err
@@ -140,6 +143,16 @@ def test_a_mistake_is_one_line(
     assert answer.err.count("\n") == 1
 
 
+def test_a_system_that_cannot_limit_memory_says_so(
+    grade: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "ada.py").write_text("")
+    line = "this system cannot limit memory, or find every process of a submission"
+    assert (line in grade().err.splitlines()) is not LIMITS_MEMORY
+    monkeypatch.setattr("mnistcli.experiment.grading.supervise.LIMITS_MEMORY", False)
+    assert line in grade().err.splitlines()
+
+
 def test_results_that_are_none_are_refused(grade: Callable, folder: Path) -> None:
     (folder / "ada.py").write_text("")
     Path("grades").mkdir()
@@ -169,7 +182,7 @@ def test_an_own_recipe_and_a_preset_are_trained_as_they_say(
     (folder / "ada.py").write_text(write_net())
     shutil.copy(tiny_preset, folder / "eve.toml")
     shutil.copy(tiny_preset, "mine.toml")
-    answer = grade("--recipe", "mine.toml", "--json", "--seed", 5)
+    answer = grade("--recipe", "./mine.toml", "--json", "--seed", 5)
     rows = rows_of(answer)
     assert [each["verdict"] for each in rows.values()] == ["pass", "pass"], answer.err
     record = json.loads(Path(rows["ada"]["run"], "record.json").read_text())

@@ -1,5 +1,6 @@
 """One submission → its grade: counted, and trained if its size is within the budget."""
 
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistcli.engine.events import Emit
-from mnistcli.errors import ExitCode, FileError
+from mnistcli.errors import ExitCode, FileError, as_error
 from mnistcli.experiment.grading import command as places
 from mnistcli.experiment.grading.command import GradingRequest, make_environment
 from mnistcli.experiment.grading.limits import Commands, Ending
@@ -78,9 +79,13 @@ class GradeJob:
         """Count and train in a temporary folder, each in a process of its own."""
         if self.submission.fault:
             return GradedSubmission(self._make_grade(reason=self.submission.fault))
-        with TemporaryDirectory(prefix="mnistcli-", ignore_cleanup_errors=True) as name:
-            self._lay_out(Path(name))
-            return self._grade(_Runner(self.request, Path(name), commands))
+        try:
+            with TemporaryDirectory(prefix="mnistcli-", ignore_cleanup_errors=True) as name:
+                self._lay_out(Path(name))
+                return self._grade(_Runner(self.request, Path(name), commands))
+        except Exception as error:  # one submission does not stop the others
+            reason = _shorten(str(as_error(error)))
+            return GradedSubmission(self._make_grade(reason=reason, is_final=False))
 
     def _lay_out(self, folder: Path) -> None:
         for place in (places.HOME, places.TEMPORARY, places.RUNS):
@@ -207,11 +212,14 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _read_run(folder: Path, record: RunRecord) -> dict[str, bytes]:
-    """Return the contents of the files that a run leaves, and of no others."""
+    """Return the contents of the files that a run leaves, and of no others: no links out of it."""
     names = [*KEPT, *(f"{CODE}/{place}" for place in record.preset.model.sources or ())]
-    paths = {name: folder / name for name in names}
+    # Not Path.resolve, which raises an error at links in a circle.
+    paths = {name: Path(os.path.realpath(folder / name)) for name in names}
     return {
         name: path.read_bytes()
         for name, path in paths.items()
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= SIZE_LIMIT
+        if path.is_relative_to(os.path.realpath(folder))
+        and path.is_file()
+        and path.stat().st_size <= SIZE_LIMIT
     }

@@ -1,6 +1,7 @@
 """All submissions → their grades: several at once, written as they come, and resumed."""
 
 import hashlib
+import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -14,11 +15,11 @@ from mnistcli.errors import FileError, UsageError, WriteError, reason_of
 from mnistcli.experiment.grading.command import GradingRequest
 from mnistcli.experiment.grading.job import GradedSubmission, GradeJob
 from mnistcli.experiment.grading.limits import Commands
-from mnistcli.experiment.grading.submissions import Submission
+from mnistcli.experiment.grading.submissions import Submission, strip_name
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.budget_text import format_budget, parse_budget
-from mnistcli.preset.loading import find_preset, load_preset, read_preset_text
+from mnistcli.preset.loading import find_preset, list_presets, load_preset, read_preset_text
 from mnistcli.preset.networks import RECIPE, make_plain
 from mnistcli.process import Stopped
 from mnistcli.records import files
@@ -95,7 +96,7 @@ class Grading:
 
     def _grade_each(self, tell: Tell) -> Generator[tuple[GradeJob, GradedSubmission]]:
         jobs, total = self.jobs, len(self.submissions)
-        if self.workers.cluster:
+        if self.workers.cluster and jobs:
             threads = self.request.options.threads or 1
             yield from self.workers.run(jobs, threads, lambda event: None)
             return
@@ -160,11 +161,11 @@ def plan_grading(
         raise WriteError(
             f'cannot write results to "{out}": {reason_of(error)}. Choose another --out.'
         ) from error
-    path = out / GRADES
     kept: dict[str, Grade] = {}
-    if path.exists():
+    if (path := out / GRADES).exists():
         earlier = read_document(path, GradesDocument, "the results of grade")
-        _require_same(settings, earlier.settings, path)
+        _require_same_settings(settings, earlier.settings, path)
+        _require_same_submissions(submissions, earlier.grades, path)
         hashes = {each.name: each.sha256 for each in submissions}
         kept = {
             grade.name: grade
@@ -184,11 +185,30 @@ def _is_kept(grade: Grade, earlier: GradesDocument, request: GradingRequest) -> 
     return grade.is_final
 
 
-def _require_same(settings: dict[str, str], earlier: dict[str, str], path: Path) -> None:
+def _require_same_settings(settings: dict[str, str], earlier: dict[str, str], path: Path) -> None:
     names = [name for name in {**earlier, **settings} if settings.get(name) != earlier.get(name)]
     if names:
         found = ", ".join(f"{name} {earlier.get(name, 'unknown')}" for name in names)
         raise UsageError(f'"{path}" has results of other settings: {found}. Choose another --out.')
+
+
+def _require_same_submissions(
+    submissions: Sequence[Submission], earlier: Sequence[Grade], path: Path
+) -> None:
+    """Refuse to replace the results of submissions that still exist and were not named."""
+    named = {os.path.realpath(strip_name(each.path)) for each in submissions}
+    files = {grade.name: strip_name(grade.submission) for grade in earlier}
+    others = [
+        name
+        for name, file in files.items()
+        if os.path.lexists(file) and os.path.realpath(file) not in named
+    ]
+    if others:
+        found = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise UsageError(
+            f'"{path}" has results of other submissions: {found}. Name all of them, or choose '
+            "another --out."
+        )
 
 
 def _read_recipe(recipe: str | None) -> dict[str, bytes]:
@@ -201,7 +221,7 @@ def _read_recipe(recipe: str | None) -> dict[str, bytes]:
         return {}
     load_preset(recipe)
     path = find_preset(recipe)
-    return {path.name: read_preset_text(path).encode()} if str(path) == recipe else {}
+    return {} if recipe in list_presets() else {path.name: read_preset_text(path).encode()}
 
 
 def _describe_settings(request: GradingRequest, workers: Workers) -> dict[str, str]:

@@ -61,7 +61,7 @@ def find_submissions(arguments: Sequence[str], out: Path) -> list[Submission]:
     if len(paths) == 1 and os.path.isdir(paths[0]):
         paths = _list_folder(Path(paths[0]), out)
     for path in paths:
-        if not os.path.lexists(_split(path)):
+        if not os.path.lexists(strip_name(path)):
             raise FileError(f'"{path}" does not exist. Name a folder of submissions, or files.')
     names = _name_each(paths)
     with warnings.catch_warnings():
@@ -78,13 +78,14 @@ def _list_folder(folder: Path, out: Path) -> list[str]:
         ]
     except OSError as error:
         raise FileError(f'cannot read "{folder}": {reason_of(error)}') from error
-    found = [str(path) for path in paths if path.resolve() != out.resolve()]
+    results = os.path.realpath(out)
+    found = [str(path) for path in paths if os.path.realpath(path) != results]
     if not found:
         raise FileError(f'"{folder}" has no submissions: no .py files, folders or presets')
     return found
 
 
-def _split(path: str) -> str:
+def strip_name(path: str) -> str:
     """Return the path of a file without the network's name after a colon."""
     found = FORM.fullmatch(path)
     return path if os.path.lexists(path) or not found else found["file"]
@@ -104,7 +105,7 @@ def _tell_apart(names: Sequence[str], longer: Sequence[str]) -> list[str]:
 
 
 def _name_shortly(path: str) -> str:
-    file = Path(_split(path))
+    file = Path(strip_name(path))
     return file.name if file.is_dir() or not file.stem else file.stem
 
 

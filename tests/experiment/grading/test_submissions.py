@@ -129,6 +129,7 @@ def test_what_is_no_file_and_what_is_no_text_has_a_fault(folder: Path) -> None:
     os.mkfifo(folder / "fifo.py")
     (folder / "gone.py").symlink_to("nowhere.py")
     (folder / "out.py").symlink_to("/etc/hostname")
+    (folder / "loop.py").symlink_to("loop.py")
     try:
         write(folder / os.fsdecode(b"l\xe4ufe.py"))
     except OSError:
@@ -136,6 +137,7 @@ def test_what_is_no_file_and_what_is_no_text_has_a_fault(folder: Path) -> None:
     found = find(folder)
     assert "it is not a file" in found["fifo"].fault
     assert "cannot read" in found["gone"].fault
+    assert "cannot read" in found["loop"].fault
     assert "a link out of its folder" in found["out"].fault
     assert "not UTF-8 text" in found["l\\udce4ufe"].fault
 
