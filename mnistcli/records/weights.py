@@ -1,11 +1,14 @@
 """Weights from elsewhere: a state dict in a .safetensors file, or in one that torch.save wrote."""
 
+import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mnistcli.errors import FileError, reason_of
@@ -31,16 +34,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
         if path.suffix.lower() == ".safetensors":
             return safetensors.torch.load(path.read_bytes())
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old kinds of files
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileError:
         raise
     except OSError as error:
         raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
     except Exception as error:  # torch.load and safetensors raise many kinds for damaged files
-        reason = " ".join(str(error).split()).split(". ")[0]
         raise FileError(
             f'"{path}" is neither a .safetensors file nor a plain state dict of torch.save: '
-            f"{type(error).__name__}: {reason[:200]}. Save model.state_dict()."
+            f"{_explain(error)}. Save model.state_dict()."
         ) from error
     return _check_state_dict(content, path)
 
@@ -55,10 +59,16 @@ def load_state_dict(model: nn.Module, state: Mapping[str, Tensor], origin: str) 
     state = {name: value for name, value in own.items() if name.endswith(COUNTER)} | dict(state)
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
+    both = {name: (state[name], value) for name, value in own.items() if name in state}
     different = [
-        f"{name} is {_shape(state[name])} instead of {_shape(value)}"
-        for name, value in own.items()
-        if name in state and state[name].shape != value.shape
+        f"{name} is {_shape(found)} instead of {_shape(value)}"
+        for name, (found, value) in both.items()
+        if found.shape != value.shape
+    ]
+    kinds = [
+        f"{name} is {_kind(found)} instead of {_kind(value)}"
+        for name, (found, value) in both.items()
+        if found.is_floating_point() != value.is_floating_point()
     ]
     faults = [
         f"{label} {_list(names)}"
@@ -66,6 +76,7 @@ def load_state_dict(model: nn.Module, state: Mapping[str, Tensor], origin: str) 
             ("expected but missing:", missing),
             ("found but not expected:", unexpected),
             ("other shapes:", different),
+            ("other kinds of numbers:", kinds),
         )
         if names
     ]
@@ -84,7 +95,29 @@ def _check_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
             f'"{path}" is not a plain state dict: it holds more than tensors: '
             f"{_list(wrong) or 'keys that are no names'}. Save model.state_dict() alone."
         )
+    odd = [name for name, value in content.items() if not _is_plain(value)]
+    if odd:
+        raise FileError(
+            f'"{path}" holds tensors that are not of plain real numbers: {_list(odd)}. '
+            "Save model.state_dict()."
+        )
     return content
+
+
+def _is_plain(value: Tensor) -> bool:
+    is_dense = value.layout == torch.strided and not (value.is_nested or value.is_quantized)
+    return is_dense and not value.is_meta and not value.is_complex()
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is damaged, or holds Python objects, which are not loaded: they could run code"
+    reason = " ".join(str(error).split()).split(". ")[0]
+    return reason[:200] if isinstance(error, RuntimeError | SafetensorError) else "it is damaged"
+
+
+def _kind(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
 
 
 def _shape(value: Tensor) -> str:
