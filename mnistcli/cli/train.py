@@ -1,5 +1,6 @@
 """`mnistcli train`: train a preset's network and check it against its budget."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,6 +135,7 @@ def train_preset(
     from mnistcli.experiment.training.seeds import create_batch
     from mnistcli.experiment.training.setup import check, prepare
 
+    announce_code(preset, shown)
     if seeds is None:
         refuse_workers(jobs, cluster, "--seeds")
         start_junit(shown.junit)
@@ -237,9 +239,19 @@ def repeat_training(reference: str, options: "Options", shown: OutputOptions) ->
     """Repeat a finished run: its preset and its seed, and every setting not given anew."""
     from mnistcli.experiment.training.repeat import prepare_repetition
     from mnistcli.records.folders import find_run
+    from mnistcli.records.store import read_record
 
     start_junit(shown.junit)
-    run_training(prepare_repetition(find_run(reference), options), shown)
+    folder = find_run(reference)
+    announce_code(read_record(folder).preset, shown)
+    run_training(prepare_repetition(folder, options), shown)
+
+
+def announce_code(preset: "Preset", shown: OutputOptions) -> None:
+    """Name the files of a network's code, before they are copied into a run folder."""
+    if preset.model.sources and not shown.quiet:
+        files = ", ".join(preset.model.sources)
+        print(f"{preset.model.python} is kept with the run: {files}", file=sys.stderr, flush=True)
 
 
 def make_header(setup: "TrainingSetup") -> "RunHeader":
@@ -267,7 +279,7 @@ def headline(setup: "TrainingSetup") -> str:
         f"{preset.name} · {count(setup.network.parameters, 'parameter')} · "
         f"{count(setup.images, 'image')} · "
         f"{count(preset.train.epochs, 'epoch')} · seed {setup.seed}",
-        *([f"{preset.title}, from {', '.join(code.files)}"] if code else []),
+        *([preset.title] if code else []),
         f"on {machine.device.type} in {machine.precision_name} "
         f"with {count(machine.threads, 'thread')}",
     ]
