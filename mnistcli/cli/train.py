@@ -239,19 +239,22 @@ def repeat_training(reference: str, options: "Options", shown: OutputOptions) ->
     """Repeat a finished run: its preset and its seed, and every setting not given anew."""
     from mnistcli.experiment.training.repeat import prepare_repetition
     from mnistcli.records.folders import find_run
-    from mnistcli.records.store import read_record
 
     start_junit(shown.junit)
-    folder = find_run(reference)
-    announce_code(read_record(folder).preset, shown)
-    run_training(prepare_repetition(folder, options), shown)
+    run_training(prepare_repetition(find_run(reference), options), shown)
 
 
 def announce_code(preset: "Preset", shown: OutputOptions) -> None:
-    """Name the files of a network's code, before they are copied into a run folder."""
-    if preset.model.sources and not shown.quiet:
-        files = ", ".join(preset.model.sources)
-        print(f"{preset.model.python} is kept with the run: {files}", file=sys.stderr, flush=True)
+    """Name the files of a network's code, before they run and are copied into a run folder.
+
+    Raises:
+        PresetError: the code is not trusted.
+    """
+    if code := preset.model.code:
+        code.require_trust()
+        if not shown.quiet:
+            files = ", ".join(code.files)
+            print(f"{code.python} is kept with the run: {files}", file=sys.stderr, flush=True)
 
 
 def make_header(setup: "TrainingSetup") -> "RunHeader":
