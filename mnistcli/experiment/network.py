@@ -138,17 +138,34 @@ def rehearse_batches(
     """
     if preset.model.layers is not None:
         return ()
-    code, batch = find_code(preset), preset.train.batch_size
+    batch = preset.train.batch_size
     counts = {min(batch, images) for images in sizes}
     if not preset.train.drop_last:
         counts |= {images % batch for images in sizes} - {0}
+    falling = sorted(counts, reverse=True)
+    try:
+        return _rehearse(preset, network, falling, machine)
+    except PresetError as error:
+        if machine.precision == torch.float32:
+            raise
+        try:
+            _rehearse(preset, network, falling, replace(machine, precision=torch.float32))
+        except PresetError:
+            raise error from error.__cause__
+        raise PresetError(f"{error} In float32 it works: add --precision float32.") from error
+
+
+def _rehearse(
+    preset: Preset, network: Network, batches: Sequence[int], machine: Machine
+) -> tuple[str, ...]:
+    code = find_code(preset)
     with contain(code):
         model = build_own(code, 0).to(machine.device).to(memory_format=network.layout)
         optimizer = build_optimizer(preset.train.optimizer, model.parameters())
         network = replace(network, model=model, optimizer=optimizer)
         recipe = make_recipe(preset, 0, machine)
-        learner = make_learner(preset, network, sizes, recipe)
-        return tuple(rehearse(code, learner, sorted(counts, reverse=True), recipe))
+        learner = make_learner(preset, network, batches, recipe)
+        return tuple(rehearse(code, learner, batches, recipe))
 
 
 def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Iterable[int]) -> None:

@@ -33,7 +33,7 @@ BY_HAND = {
     "unusual.py:Functions": 24 * 24 * 8 * 25 + 8 * 12 * 12 * 10,
     "unusual.py:Frozen": 12 * 12 * 16 * 25 + 576 * 10,
     "styles.py:SameModuleTwice": 28 * 28 * 16 * 9 + 2 * 14 * 14 * 16 * 16 * 9 + 784 * 10,
-    "styles.py:DropoutByMode": 784 * 24 + 24 * 10,
+    "styles.py:DropoutByMode": 12 * 12 * 16 * 25 + 576 * 24 + 24 * 10,
 }
 
 

@@ -20,7 +20,7 @@ from mnistcli.experiment.coresets.select import (
     select_coreset,
 )
 from mnistcli.experiment.course import make_course
-from mnistcli.experiment.network import make_learner, make_recipe
+from mnistcli.experiment.network import make_learner, make_recipe, rehearse_batches
 from mnistcli.experiment.training.phases import (
     PhaseEvaluationSet,
     choose_phase_evaluation_set,
@@ -178,6 +178,8 @@ def _plan(
     indices = selected.tensor if selected else torch.arange(len(data.train))
     recipe = make_recipe(preset, setup.seed, setup.machine)
     course = make_course(preset, indices, data.train, recipe, inputs.score, network.model)
+    if preset.curriculum:
+        rehearse_batches(preset, network, course.sizes, setup.machine)
     learner = make_learner(preset, network, course.sizes, recipe)
     phase_set = None
     if course.phases:
