@@ -10,6 +10,7 @@ from mnistcli.errors import UsageError, suggest
 FOLDER = Path(__file__).parent.parent / "guides"
 TOPICS = (
     "presets",
+    "networks",
     "coresets",
     "curricula",
     "runs",
