@@ -301,7 +301,8 @@ def test_a_signal_leaves_nothing_running_and_what_is_done_is_kept(
         "--jobs", "1",
     ]  # fmt: skip
     with subprocess.Popen(
-        list(map(str, command)), stderr=subprocess.PIPE, text=True, env=make_environment(mark),
+        list(map(str, command)), stderr=subprocess.PIPE, text=True,
+        env=make_environment(mark) | {"TMPDIR": str(Path("all").absolute().parent)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         while len(list_marked(mark)) < 3 and process.poll() is None:
