@@ -290,6 +290,43 @@ def test_a_file_may_have_any_name(cli: Callable, tmp_path: Path, name: str) -> N
     assert json.loads(answer.out)["parameters"] == 7850
 
 
+@posix_only
+@pytest.mark.parametrize("name", ["a:b.py", "a\\b.py", "a\nb.py", "a\x1b[31m.py"])
+def test_a_name_that_no_record_can_hold_is_one_line(
+    cli: Callable, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text(PLAIN)
+    answer = cli("summary", name)
+    assert (answer.code, answer.out) == (2, "")
+    assert "its name has a colon, a backslash or a character that is not printable" in answer.err
+    assert answer.err.count("\n") == 1
+    assert "\x1b" not in answer.err
+
+
+BOMBS = {
+    "parentheses": "(" * 100_000,
+    "signs": f"x = {'-' * 400_000}1",
+    "sums": f"x = {'1+' * 300_000}1",
+    "calls": f"f{'()' * 200_000}",
+    "digits": f"x = {'1' * 10_000}",
+    "branches": "if 1: pass\n" + "elif 1: pass\n" * 60_000,
+    "bytes": bytes(range(256)).decode("latin-1") * 50,
+    "an encoding": "# coding: undefined\nx = 1\n",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_no_file_makes_the_parser_fail_otherwise(
+    cli: Callable, tmp_path: Path, name: str
+) -> None:
+    """It is read before it is trusted."""
+    (tmp_path / "net.py").write_bytes(BOMBS[name].encode("latin-1"))
+    answer = cli("summary", "net.py")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(("mnistcli: net.py:", 'mnistcli: "net.py" is not Python code: '))
+    assert answer.err.count("\n") == 1
+
+
 LATE = {
     "raises": "raise ValueError('late')",
     "exits": "raise SystemExit('late')",

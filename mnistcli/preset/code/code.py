@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistcli.errors import PresetError
-from mnistcli.preset.code.reference import parse_reference
+from mnistcli.preset.code.reference import check_place, parse_reference
 from mnistcli.preset.code.sources import Sources, collect_sources, find_networks, read_source
 from mnistcli.preset.code.trust import allow, is_allowed
 
@@ -91,6 +91,13 @@ def read_code(folder: Path, reference: str, arguments: Mapping[str, Any]) -> Cod
     """
     named = parse_reference(reference)
     path = folder / named.file
+    try:
+        check_place(path.name)
+    except ValueError as error:
+        raise PresetError(
+            f'cannot use "{path}": its name has a colon, a backslash or a character that is not '
+            "printable. Rename it."
+        ) from error
     files = collect_sources(path.parent, path.name)
     name = named.name or _find_network(files[path.name], path)
     return Code(f"{path.name}:{name}", arguments, files, path.parent)
