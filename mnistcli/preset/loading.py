@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from mnistcli.errors import FileError, PresetError, reason_of, suggest
 from mnistcli.preset.budget_text import parse_budget
 from mnistcli.preset.code.code import read_code
+from mnistcli.preset.code.reference import is_code
 from mnistcli.preset.faults import TOO_DEEP, describe_fault, locate_fault
 from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
@@ -46,8 +48,13 @@ def find_preset(reference: str) -> Path:
     """Return the file of a bundled preset, or a path: with a separator or ending in .toml.
 
     Raises:
-        PresetError: no bundled preset has that name.
+        PresetError: no bundled preset has that name, or it names Python code.
     """
+    if is_code(reference):
+        raise PresetError(
+            f'"{reference}" is Python code, not a preset. Write a preset for it with: '
+            f"mnistcli presets new FILE.toml --from {quote(reference)}"
+        )
     if reference.endswith(".toml") or "/" in reference or "\\" in reference:
         return Path(reference)
     known = list_presets()

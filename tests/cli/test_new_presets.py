@@ -85,3 +85,22 @@ def test_arguments_are_given_to_the_network(cli: Callable) -> None:
     answer = cli("summary", "net.py", "--set", "model.arguments.other=1")
     assert answer.code == 2
     assert "TypeError: Net.__init__() got an unexpected keyword argument 'other'" in answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("presets", "validate", "net.py:Net"),
+        ("presets", "show", "parts/net.py"),
+        ("presets", "copy", "net.py", "new.toml"),
+        ("compare", "net.py:Net"),
+        ("summary", "net.py", "--recipe", "net.py:Net"),
+    ],
+)
+def test_code_where_a_preset_is_needed_is_one_line_that_helps(cli: Callable, words: tuple) -> None:
+    answer = cli(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert (
+        " is Python code, not a preset. Write a preset for it with: mnistcli presets" in answer.err
+    )
+    assert answer.err.count("\n") == 1

@@ -316,9 +316,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_no_file_makes_the_parser_fail_otherwise(
-    cli: Callable, tmp_path: Path, name: str
-) -> None:
+def test_no_file_makes_the_parser_fail_otherwise(cli: Callable, tmp_path: Path, name: str) -> None:
     """It is read before it is trusted."""
     (tmp_path / "net.py").write_bytes(BOMBS[name].encode("latin-1"))
     answer = cli("summary", "net.py")

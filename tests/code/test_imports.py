@@ -52,6 +52,11 @@ LAYOUTS = {
         "blocks/linear.py": f"import blocks.other\nassert blocks.other.NUMBER\n{LAYER}",
         "blocks/other.py": "NUMBER = 1\n",
     },
+    "a package rather than a file": {
+        "net.py": f"from blocks import layer\n{USES}",
+        "blocks.py": "raise ValueError\n",
+        "blocks/__init__.py": LAYER,
+    },
     "a dotted module": {
         "net.py": f"import blocks.linear\nimport blocks.linear as other\n"
         f"assert other is blocks.linear\nlayer = blocks.linear.layer\n{USES}",

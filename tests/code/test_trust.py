@@ -113,7 +113,6 @@ REFUSED = [
 HARMLESS = [
     "compare RUN",
     "compare PRESET",
-    "coreset PRESET --method random --size 100",
     "report RUN --csv",
     "report RUN --badge badge.svg",
     "runs list given/finished",

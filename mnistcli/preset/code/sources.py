@@ -185,7 +185,7 @@ def _find_imports(folder: Path, place: str, tree: ast.Module) -> list[str]:
         for module in _name_modules(node, package, folder):
             for length in range(1, len(module) + 1):
                 stem = "/".join(module[:length])
-                for file in (f"{stem}.py", f"{stem}/__init__.py"):
+                for file in (f"{stem}/__init__.py", f"{stem}.py"):  # as Python prefers
                     if _is_file(folder / file):
                         found[file] = None
     return list(found)
