@@ -204,7 +204,7 @@ KINDS: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "starts": (write_net(init="subprocess.Popen(['sleep', '3600'])"), "pass", ""),
     "large": (write_net(channels=40), "fail", "parameters 26,650: the limit is < 20,000"),
-    "shape": (write_net(outputs=9), "error", "shape.py:Net returns 64×9 instead of 64×10"),
+    "shape": (write_net(outputs=9), "error", "shape.py:12: Net returns 64×9 instead of 64×10"),
     "syntax": ("def f(:\n", "error", "syntax.py:1: "),
     "raises": (write_net(init="raise ValueError('no')"), "error", "raises.py:8: ValueError: no"),
     "late": (

@@ -13,7 +13,7 @@ REFUSED = {
     "Nine": "returns 64×9 instead of 64×10. Return the logits, a float tensor (n, 10).",
     "TupleInTraining": "returns a tuple. Return the logits, a float tensor (n, 10).",
     "Integers": "returns values of type int64. Return the logits, a float tensor (n, 10).",
-    "NoGradient": "do not depend on its parameters: no gradient reaches them",
+    "NoGradient": "returns outputs that do not depend on its parameters: no gradient reaches them",
     "SmallBatches": "ValueError: an odd batch. Use --traceback for more.",
     "OnlyFloat32": "In float32 it works: add --precision float32.",
     "Grows": "makes parameters or buffers in forward, or changes their shape: more.weight, more.bi",
@@ -23,7 +23,7 @@ REFUSED = {
     "SparseGradient": "does not support sparse gradients",
     "SparseBuffer": "keeps a state that is not a plain tensor: mask",
     "ExtraState": "keeps a state that is not a plain tensor: _extra_state",
-    "ForgetsWeight": "leaves out a parameter: fc2.weight",
+    "ForgetsWeight": "leaves out a parameter in state_dict(): fc2.weight",
     "ReturnsSubclass": "returns a Subclass. Return the logits, a float tensor (n, 10).",
     "Locked": "train.ema_decay: the network cannot be copied: cannot pickle '_thread.lock' object.",
 }

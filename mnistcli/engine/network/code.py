@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from mnistcli.engine.network.contain import contain
+from mnistcli.engine.network.contain import contain, refuse
 from mnistcli.engine.network.defaults import keep_defaults
 from mnistcli.engine.network.package import find_package
 from mnistcli.errors import PresetError, suggest
@@ -32,13 +32,11 @@ def make_module(code: Code) -> nn.Module:
         module = _find_factory(code)(**code.arguments)
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
-        raise PresetError(f'"{code.python}" returns {kind}, not an nn.Module. Return the network.')
+        raise refuse(code, f"returns {kind}, not an nn.Module. Return the network.")
     if module in _made:
-        raise PresetError(
-            f'"{code.python}" returns the same network twice. Return a new one at every call.'
-        )
+        raise refuse(code, "returns the same network twice. Return a new one at every call.")
     if any(each.is_meta for each in (*module.parameters(), *module.buffers())):
-        raise PresetError(f'"{code.python}" has parameters without values, on the device "meta"')
+        raise refuse(code, 'has parameters without values, on the device "meta"')
     _made.add(module)
     return module
 
@@ -68,10 +66,10 @@ def _find_factory(code: Code) -> type[nn.Module]:
         module = find_package(code).load(code.entry)
     found = getattr(module, code.name, None)
     if isinstance(found, nn.Module):
-        raise PresetError(
-            f'"{code.python}" is a network that was made at import, from the same random weights '
-            f"for every seed. Name its class, {type(found).__name__}, or a function that returns "
-            "a new one."
+        raise refuse(
+            code,
+            "is a network that was made at import, from the same random weights for every seed. "
+            f"Name its class, {type(found).__name__}, or a function that returns a new one.",
         )
     if not callable(found):
         path = code.folder / code.entry

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from pathlib import Path
 from typing import Any, TextIO
 
+from torch import nn
+
 from mnistcli.engine.network.package import find_package, name_file
 from mnistcli.errors import MnistcliError, PresetError
 from mnistcli.preset.code.code import Code
@@ -162,9 +164,29 @@ class ShieldBuffer(io.RawIOBase):
         return len(content)
 
 
+def refuse(code: Code, reason: str, module: nn.Module | None = None) -> PresetError:
+    """Return the error that a network cannot be used, with the line that defines it.
+
+    Args:
+        code: the network's code.
+        reason: what is wrong, and what to do.
+        module: the network, if the reason is what its forward does.
+    """
+    forward = getattr(type(module).forward, "__code__", None) if module else None
+    if forward and forward.co_filename in _name_files(code):
+        return PresetError(
+            f"{shorten(forward.co_filename)}:{forward.co_firstlineno}: {code.name} {reason}"
+        )
+    return PresetError(f"{_define(code)}: {code.name} {reason}")
+
+
+def _name_files(code: Code) -> set[str]:
+    return {name_file(code.folder, place) for place in code.files}
+
+
 def _find_line(code: Code, error: BaseException) -> str:
     """Return the last line of the code that was running, as in "net.py:12", or nothing."""
-    files = {name_file(code.folder, place) for place in code.files}
+    files = _name_files(code)
     if isinstance(error, SyntaxError) and error.filename in files:
         return f"{shorten(error.filename)}:{error.lineno or 1}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

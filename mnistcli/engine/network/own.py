@@ -10,6 +10,7 @@ from mnistcli.datasets.examples import CLASSES, SIDE
 from mnistcli.engine.device import drawing_from
 from mnistcli.engine.network.build import LayerDescription, count_parameters
 from mnistcli.engine.network.code import make_module, running
+from mnistcli.engine.network.contain import refuse
 from mnistcli.engine.network.describe import describe_module, measure_reach
 from mnistcli.engine.network.trace import PARAMETER_LIMIT
 from mnistcli.errors import PresetError
@@ -114,20 +115,17 @@ def forward(code: Code, module: nn.Module, images: Tensor) -> Tensor:
     if count == 1:
         returned = "returns, for a batch of one image,"
     if type(outputs) is not Tensor:
-        raise PresetError(f"{code.python} {returned} {_name_kind(outputs)}. {wanted}")
+        raise refuse(code, f"{returned} {_name_kind(outputs)}. {wanted}", module)
     if outputs.shape != (count, CLASSES):
         shape = "×".join(map(str, outputs.shape)) or "a single value"
-        raise PresetError(
-            f"{code.python} {returned} {shape} instead of {count}×{CLASSES}. {wanted}"
-        )
+        reason = f"{returned} {shape} instead of {count}×{CLASSES}. {wanted}"
+        raise refuse(code, reason, module)
     if not outputs.is_floating_point():
         kind = str(outputs.dtype).removeprefix("torch.")
-        raise PresetError(f"{code.python} {returned} values of type {kind}. {wanted}")
+        raise refuse(code, f"{returned} values of type {kind}. {wanted}", module)
     if module.training and not outputs.requires_grad:
-        raise PresetError(
-            f"the outputs of {code.python} do not depend on its parameters: no gradient "
-            "reaches them"
-        )
+        reason = "returns outputs that do not depend on its parameters: no gradient reaches them"
+        raise refuse(code, reason, module)
     return outputs
 
 
@@ -139,20 +137,20 @@ def _name_kind(value: object) -> str:
 def _check_parameters(code: Code, module: nn.Module) -> None:
     parameters = list(module.parameters())
     if not any(each.requires_grad for each in parameters):
-        raise PresetError(f"{code.python} has no parameters to train")
+        raise refuse(code, "has no parameters to train")
     if count_parameters(module) > PARAMETER_LIMIT:
-        raise PresetError(f"{code.python} has more than {PARAMETER_LIMIT:,} parameters")
+        raise refuse(code, f"has more than {PARAMETER_LIMIT:,} parameters")
     with running(code):
         kept = dict(module.state_dict())
     for name, value in (*kept.items(), *module.named_buffers()):
         if not _is_plain(value):
-            raise PresetError(f"{code.python} keeps a state that is not a plain tensor: {name}")
+            raise refuse(code, f"keeps a state that is not a plain tensor: {name}")
     for name, parameter in module.named_parameters():
         if not parameter.is_floating_point():
             kind = str(parameter.dtype).removeprefix("torch.")
-            raise PresetError(f"{code.python} has a parameter of type {kind}: {name}")
+            raise refuse(code, f"has a parameter of type {kind}: {name}")
         if name not in kept:
-            raise PresetError(f"state_dict() of {code.python} leaves out a parameter: {name}")
+            raise refuse(code, f"leaves out a parameter in state_dict(): {name}")
 
 
 def _is_plain(value: object) -> bool:

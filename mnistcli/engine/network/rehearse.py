@@ -12,9 +12,9 @@ from mnistcli.engine.clock import Clock
 from mnistcli.engine.device import drawing_from
 from mnistcli.engine.loop import learn
 from mnistcli.engine.network.code import running
+from mnistcli.engine.network.contain import refuse
 from mnistcli.engine.network.own import forward
 from mnistcli.engine.state import Learner, Recipe
-from mnistcli.errors import PresetError
 from mnistcli.preset.code.code import Code
 
 MORE_STEPS = 8
@@ -84,9 +84,10 @@ def _check_structure(code: Code, before: Structure, after: Structure) -> None:
     """
     changed = [name for name in before | after if before.get(name) != after.get(name)]
     if changed:
-        raise PresetError(
-            f"{code.python} makes parameters or buffers in forward, or changes their shape: "
-            f"{_list(changed)}. Make them in __init__, with a shape that stays."
+        raise refuse(
+            code,
+            f"makes parameters or buffers in forward, or changes their shape: {_list(changed)}. "
+            "Make them in __init__, with a shape that stays.",
         )
 
 

@@ -150,10 +150,13 @@ def find_networks(content: bytes, path: Path) -> list[str]:
 
 
 def find_definition(content: bytes, path: Path, name: str) -> int | None:
-    """Return the line where a class or function of that name is defined."""
+    """Return the line where a class, function or variable of that name is defined."""
     for node in ast.walk(parse_source(content, path)):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return node.lineno
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() if node.name == name:
+                return node.lineno
+            case ast.Assign() if name in map(_last_name, node.targets):
+                return node.lineno
     return None
 
 
