@@ -196,7 +196,7 @@ def test_a_traceback_is_shown_on_request(summary: Callable) -> None:
         ),
         ("net.py:Nett", PLAIN, '"net.py" defines no class or function Nett. Did you mean "Net"?'),
         ("net.py:VALUE", PLAIN + "VALUE = 3", '"net.py" defines no class or function VALUE. Cho'),
-        ("net.py:MODEL", PLAIN + "MODEL = Net()", "net.py: MODEL is a network that was made at"),
+        ("net.py:MODEL", PLAIN + "MODEL = Net()", "net.py:12: MODEL is a network that was made at"),
         (
             "net.py:make",
             PLAIN + "MODEL = Net()\ndef make(): return MODEL",
