@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.training.seeds import create_batch
 from mnistcli.experiment.training.setup import prepare
+from mnistcli.preset.code.code import Code
 from mnistcli.preset.networks import load_network
 from tests.code.conftest import forget
 from tests.code.sources import PLAIN, network, trap
@@ -324,6 +326,31 @@ def test_a_start_from_elsewhere_brings_no_other_code_into_a_batch(
     run_line(cli, given, "train --resume BATCH --jobs 1", "--allow-code")
     assert trace.exists()
     assert not (given / "evil").exists()
+
+
+def test_nothing_that_differs_has_the_same_hash(tmp_path: Path) -> None:
+    sources = ({"a.py": b"x", "b.py": b"y"}, {"a.py": b"xy"}, {"a.py": b"y", "b.py": b"x"})
+    arguments = ({}, {"k": 1}, {"k": "1"}, {"k": [1]}, {"k": None}, {"a": {"k": 1}}, {"k": 1.5})
+    names = ("a.py:Net", "a.py:Ne", "b.py:Net")
+    hashes = [
+        Code(name, given, files, tmp_path).sha256
+        for name, given, files in product(names, arguments, sources)
+    ]
+    assert len(set(hashes)) == len(hashes) == 63
+    ordered = [
+        Code("a.py:Net", given, {}, tmp_path) for given in ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    ]
+    assert ordered[0].sha256 == ordered[1].sha256
+
+
+def test_a_list_whose_last_line_is_not_complete_is_continued(cli: Callable, tmp_path: Path) -> None:
+    (tmp_path / "allowed.txt").write_text("0123")
+    (tmp_path / "net.py").write_text(PLAIN)
+    (tmp_path / "mine.toml").write_text(PRESET)
+    assert cli("summary", "mine.toml").code == 2
+    assert cli("summary", "mine.toml", "--allow-code").code == 0
+    assert cli("summary", "mine.toml").code == 0
+    assert (tmp_path / "allowed.txt").read_text().startswith("0123\n")
 
 
 @posix_only
