@@ -36,5 +36,6 @@ def allow(sha256: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() or not path.exists():
             with path.open("ab") as file:
-                is_torn = file.tell() > 0 and not path.read_bytes().endswith(b"\n")
-                file.write(f"{chr(10) * is_torn}{sha256}\n".encode())
+                if file.tell() and not path.read_bytes().endswith(b"\n"):
+                    file.write(b"\n")
+                file.write(f"{sha256}\n".encode())
