@@ -16,6 +16,7 @@ from mnistcli.datasets.pictures import read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine
 from mnistcli.engine.network.build import count_parameters
+from mnistcli.engine.network.contain import contain
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
 from mnistcli.errors import UsageError
@@ -95,7 +96,8 @@ def evaluate_run(
     is_own = data_sha256 == record.data.sha256_of(split)
     normalization = record.preset.normalization
     result = run.evaluate(examples)
-    speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
+    with contain(record.preset.model.code):
+        speeds = [measure_inference(model, examples, normalization, size) for size in (BATCH, 1)]
     document = EvaluationDocument(
         **dict(compute_metrics(result, examples.labels.cpu())),
         run_id=record.run_id,

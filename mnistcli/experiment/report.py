@@ -11,6 +11,7 @@ from torch import nn
 
 from mnistcli.datasets.examples import SIDE, Examples
 from mnistcli.engine.evaluation import Evaluation, measure_losses
+from mnistcli.engine.network.contain import contain
 from mnistcli.engine.optim import build_schedule, trace_rates
 from mnistcli.experiment.coresets.select import read_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
@@ -100,5 +101,6 @@ def _lay_out(run: LoadedRun, options: Options) -> tuple[SheetRow, ...]:
     if data.source.train_sha256 != record.data.train_sha256:
         raise run.lacks("train")
     choice = read_coreset(run.folder / INDICES, data.train)
-    losses = measure_losses(run.model, data.train, record.preset.normalization)
+    with contain(record.preset.model.code):
+        losses = measure_losses(run.model, data.train, record.preset.normalization)
     return lay_out(data.train, choice, torch.nan_to_num(losses).numpy())

@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.code.sources import IMPORTS, PLAIN, line_of, network
 from tests.conftest import posix_only
@@ -367,6 +369,51 @@ def test_what_is_printed_in_the_training_goes_to_stderr(
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["epochs"][0]["train_loss"] > 0
     assert answer.err.count("spoke") > 5
+
+
+@posix_only
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("evaluate", "RUN", "--robustness"),
+        ("evaluate", "RUN", "RUN2"),
+        ("evaluate", "RUN", "--images", "digit.png"),
+        ("evaluate", "net.py", "--weights", "RUN/weights.safetensors"),
+        ("report", "RUN"),
+        ("runs", "check", "RUN"),
+        ("train", "--from", "RUN"),
+        ("summary", "net.py"),
+    ],
+    ids=lambda options: " ".join(options),
+)
+def test_whatever_a_command_does_with_a_run_its_code_does_not_reach_stdout(
+    cli: Callable,
+    tmp_path: Path,
+    tiny_data: Path,
+    quick_speed: None,
+    capfd: pytest.CaptureFixture,
+    options: tuple,
+) -> None:
+    (tmp_path / "net.py").write_text(
+        network("import os", forward="print('spoke'); os.write(1, b'wrote')")
+    )
+    one = np.zeros((28, 28), dtype=np.uint8)
+    one[6:22, 12:16] = 255
+    Image.fromarray(one).save("digit.png")
+    coreset = ("--set", "coreset={size=100, selector={kind='random'}}")
+    for name in ("RUN", "RUN2"):
+        answer = cli(
+            "train", "net.py", "--data", tiny_data, "--set", "train.epochs=1", "--out", name, "-q",
+            "--no-fail", *coreset,
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+    runs = {name: str(next((tmp_path / name).iterdir())) for name in ("RUN2", "RUN")}
+    words = [runs.get(word) or word.replace("RUN/", f"{runs['RUN']}/") for word in options]
+    answer = cli(*words, "--json")
+    assert answer.code == 0, answer.err
+    json.loads(answer.out)
+    assert "spoke" in answer.err
+    assert "wrote" not in capfd.readouterr().out
 
 
 def test_a_batch_that_fails_alone_is_found_before_the_training(
