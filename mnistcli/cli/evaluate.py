@@ -41,7 +41,7 @@ def evaluate(
         typer.Option(
             "--images",
             metavar="FILE",
-            help="Recognize a digit in a PNG or JPEG; repeatable.",
+            help="Read the digits in pictures: files, folder or -.",
             show_default=False,
         ),
     ] = None,
@@ -100,20 +100,27 @@ def evaluate(
     refuse_without(context, "--weights", {"budget", "recipe", "overrides", "no_fail"})
     if code := [each for each in runs if is_code(each)]:
         raise UsageError(f'"{code[0]}" is a network without weights. Name their file: --weights')
+    if images:
+        runs, more = part_pictures(runs)
     references = list_references(runs)
     if images:
         if sheet or robustness:
             raise UsageError("--images cannot be combined with --sheet or --robustness")
         if len(references) > 1:
-            raise UsageError(
-                f"--images takes a single run: got {len(references)}. Repeat --images for every "
-                "image."
-            )
-        predict_images(references[0], images, options, as_json=as_json)
+            raise UsageError(f"--images takes a single run: got {len(references)}")
+        predict_images(references[0], [*images, *more], options, as_json=as_json)
     elif len(references) == 1:
         evaluate_one(references[0], split, options, sheet, distorted=robustness, as_json=as_json)
     else:
         evaluate_all(references, split, options, sheet, distorted=robustness, as_json=as_json)
+
+
+def part_pictures(names: list[str]) -> tuple[list[str], list[Path]]:
+    """Return runs and pictures: of `--images *.png`, the shell hands all but the first as runs."""
+    from mnistcli.datasets.pictures import is_picture
+
+    pictures = [name for name in names if is_picture(Path(name))]
+    return [name for name in names if name not in pictures], [Path(name) for name in pictures]
 
 
 def evaluate_elsewhere(

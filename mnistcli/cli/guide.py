@@ -16,6 +16,7 @@ TOPICS = (
     "runs",
     "scripts",
     "grading",
+    "pictures",
     "clusters",
     "reliability",
     "speed",

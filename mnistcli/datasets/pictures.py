@@ -1,90 +1,192 @@
-"""PNG and JPEG images → images in the style of MNIST."""
+"""Photographs, scans and drawings → the digits on them, as images like MNIST's."""
 
+import sys
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mnistcli.datasets.contents import describe_file
+from mnistcli.datasets.centering import center_digit
+from mnistcli.datasets.contents import describe_content
 from mnistcli.datasets.examples import SIDE
+from mnistcli.datasets.ink import Floats, find_digits, find_ink
 from mnistcli.errors import FileError, reason_of
 
-BOX = 20
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg"),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+}
+"""Names of the formats in Pillow, and how their files' names end."""
+WANTED = "a PNG, JPEG, WebP, BMP, TIFF or GIF image"
 PIXEL_LIMIT = 50_000_000
-FAINT = 0.25
-READABLE = ("a PNG image", "a JPEG image")
+SIZE_LIMIT = 256 << 20
+LONGEST = 1_200
+"""Longer side, in pixels, to which a larger picture is reduced."""
+WHOLE_16_BIT = 65_535
+PLAIN = 0.1
+"""Drawn in one colour: the standard deviation of the brightness of what is not transparent."""
+STANDARD_INPUT = "-"
 
 
-def read_pictures(paths: list[Path]) -> Tensor:
-    """Read images of one digit each: uint8 (n, 1, 28, 28), white on black.
+@dataclass(frozen=True)
+class FoundDigit:
+    """A digit on a picture."""
+
+    file: str
+    image: NDArray[np.uint8]
+    """(28, 28), white on black, as the network sees it."""
+    box: tuple[int, int, int, int]
+    """Left, top, right and bottom in the picture, in pixels."""
+
+
+def list_pictures(references: Sequence[Path]) -> list[Path]:
+    """Return the pictures that files, folders and patterns name, those of a folder by name.
 
     Raises:
-        FileError: a file is not a readable PNG or JPEG image, is too large, or is blank.
+        FileError: a folder has no pictures, or nothing fits a pattern.
     """
-    return torch.stack([torch.from_numpy(_center(_read(path), path))[None] for path in paths])
+    found: list[Path] = []
+    for reference in references:
+        if reference.is_dir():
+            inside = [path for path in sorted(reference.iterdir()) if is_picture(path)]
+        elif not reference.exists() and any(mark in reference.name for mark in "*?["):
+            inside = sorted(reference.parent.glob(reference.name))
+        else:
+            inside = [reference]
+        if not inside:
+            raise FileError(f'"{reference}" has no pictures. Name {WANTED}.')
+        found += inside
+    return found
 
 
-def _read(path: Path) -> NDArray[np.float64]:
-    """Return the ink of a picture, (h, w) in [0, 1]: 0 is paper, dark or light."""
-    from PIL import Image
+def read_pictures(paths: Sequence[Path]) -> list[FoundDigit]:
+    """Find the digits on pictures, line by line and from left to right.
 
+    Args:
+        paths: files; "-" is standard input.
+
+    Raises:
+        FileError: a file is not a readable image, is too large, or shows no digit.
+    """
+    return [digit for path in paths for digit in _read_picture(path)]
+
+
+def _read_picture(path: Path) -> list[FoundDigit]:
+    page, scale = _read_page(path)
+    if _is_ready(page):
+        image = (255 * page).round().astype(np.uint8)
+        return [FoundDigit(str(path), image, (0, 0, SIDE, SIDE))]
+    digits = find_digits(find_ink(page))
+    if not digits:
+        raise FileError(f'"{path}" is blank: nothing stands out from the paper')
+    return [
+        FoundDigit(
+            str(path),
+            center_digit(digit.ink),
+            (
+                round(digit.box[0] * scale),
+                round(digit.box[1] * scale),
+                round(digit.box[2] * scale),
+                round(digit.box[3] * scale),
+            ),
+        )
+        for digit in digits
+    ]
+
+
+def _is_ready(page: Floats) -> bool:
+    """Return whether a page is an image of MNIST's kind already: 28 × 28 with a black border."""
+    if page.shape != (SIDE, SIDE):
+        return False
+    border = np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]])
+    return bool(border.max() == 0 and page.max() > 0.5)
+
+
+def _read_page(path: Path) -> tuple[Floats, float]:
+    """Return the brightness of a picture, (h, w) in [0, 1], and by how much it was reduced."""
+    from PIL import Image, ImageOps
+
+    content = _read_content(path)
     try:
         with (
             warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-            Image.open(path, formats=["PNG", "JPEG"]) as picture,
+            Image.open(BytesIO(content), formats=list(FORMATS)) as picture,
         ):
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise FileError(f'"{path}" has more than {PIXEL_LIMIT:,} pixels')
-            # Transparent pixels are paper.
-            flat = Image.new("RGBA", picture.size, "white")
-            flat.alpha_composite(picture.convert("RGBA"))
-            values = np.asarray(flat.convert("L"), dtype=np.float64) / 255
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FileError(_explain(path, error)) from error
-    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
-    paper = float(np.median(border))
-    ink = np.abs(values - paper)
-    return ink / ink.max() if ink.max() > 0 else ink
+            longest = max(picture.size)
+            picture.draft("RGB", (LONGEST, LONGEST))
+            upright = ImageOps.exif_transpose(picture)
+            page = _measure_brightness(upright)
+    except FileError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        kind = describe_content(content[:512])
+        is_image = kind is not None and kind.endswith(" image")
+        found = f"is {kind}, not" if kind and not is_image else "is not a readable image:"
+        raise FileError(f'"{path}" {found} {WANTED}') from error
+    return page, longest / max(page.shape)
 
 
-def _explain(path: Path, error: BaseException) -> str:
-    if isinstance(error, IsADirectoryError):
-        return f'"{path}" is a folder. Name PNG or JPEG files.'
-    if isinstance(error, OSError) and error.errno is not None:
-        return f'cannot read "{path}": {reason_of(error)}'
-    kind = describe_file(path)
-    if kind and kind not in READABLE:
-        return f'"{path}" is {kind}, not a PNG or JPEG image'
-    return f'cannot read "{path}": not a readable PNG or JPEG image'
+def _read_content(path: Path) -> bytes:
+    try:
+        if str(path) == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(SIZE_LIMIT + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(SIZE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
+    if len(content) > SIZE_LIMIT:
+        raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
+    return content
 
 
-def _center(ink: NDArray[np.float64], path: Path) -> NDArray[np.uint8]:
-    """Crop the digit, scale it into 20 × 20, and put its centre of mass in the middle of 28 × 28.
+def _measure_brightness(picture: "Picture") -> Floats:
+    """Return the brightness of a picture in [0, 1], whatever its kind of pixels."""
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture, dtype=np.float64)
+        whole = WHOLE_16_BIT if picture.mode != "F" else max(float(values.max()), 1e-9)
+        return _reduce(np.clip(np.nan_to_num(values) / whole, 0, 1))
+    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+    colours = picture.convert("RGBA" if has_alpha else "RGB")
+    if (factor := -(-max(colours.size) // LONGEST)) > 1:
+        colours = colours.reduce(factor)
+    if not has_alpha:
+        return _to_floats(colours.convert("L"))
+    alpha = _to_floats(colours.getchannel("A"))
+    brightness = _to_floats(colours.convert("L"))
+    drawn = brightness[alpha > 0.5]
+    if alpha.min() < 0.5 and (not len(drawn) or float(drawn.std()) < PLAIN):
+        return 1 - alpha  # one colour: what is drawn is where it is not transparent
+    return alpha * brightness + (1 - alpha)
 
-    Source: LeCun et al. 1998, section III.A.
-    """
-    from PIL import Image
 
-    rows, columns = np.nonzero(ink > FAINT)
-    if not len(rows) or np.ptp(rows) + np.ptp(columns) == 0:
-        raise FileError(f'"{path}" is blank: nothing stands out from its border')
-    cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    scale = BOX / max(cut.shape)
-    size = [max(1, round(extent * scale)) for extent in cut.shape]
-    small = Image.fromarray((255 * cut).astype(np.uint8)).resize(
-        (size[1], size[0]), Image.Resampling.LANCZOS
-    )
-    digit = np.asarray(small, dtype=np.float64)
-    page = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    middle = [
-        float((digit.sum(axis=1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / digit.sum())
-        for axis in (0, 1)
-    ]
-    top, left = (
-        int(np.clip(round(SIDE / 2 - middle[axis]), 0, SIDE - size[axis])) for axis in (0, 1)
-    )
-    page[top : top + size[0], left : left + size[1]] = digit.round().astype(np.uint8)
-    return page
+def _reduce(values: Floats) -> Floats:
+    factor = -(-max(values.shape) // LONGEST)
+    height, width = (extent // factor * factor for extent in values.shape)
+    blocks = values[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    means: Floats = blocks.mean(axis=(1, 3))
+    return means
+
+
+def _to_floats(picture: Any) -> Floats:
+    return np.asarray(picture, dtype=np.float64) / 255
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a path ends like the name of a picture, and is not a folder."""
+    endings = [ending for each in FORMATS.values() for ending in each]
+    return path.suffix.lower() in endings and not path.is_dir()

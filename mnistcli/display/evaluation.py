@@ -1,6 +1,7 @@
 """Evaluations and predictions → tables, and images in block characters."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -94,7 +95,12 @@ def predictions_view(
         other = f"{digit} ({percent(probability, 1)})"
         table.add_row(Text(one.file), str(one.predicted), percent(one.confidence, 1), other)
     shown = [str(one.predicted) for one in document.predictions[:DRAWN]]
-    return Group(table, Text(), Text(draw_images(images[:DRAWN], shown)))
+    parts: list[RenderableType] = [table]
+    for file, digits in groupby(document.predictions, lambda one: one.file):
+        read = "".join(str(one.predicted) for one in digits)
+        if len(read) > 1:
+            parts += [Text(), Text(f" {file} reads {read}")]
+    return Group(*parts, Text(), Text(draw_images(images[:DRAWN], shown)))
 
 
 def title_mistake(mistake: Mistake) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.datasets.idx import load_examples
-from mnistcli.datasets.pictures import read_pictures
+from mnistcli.datasets.pictures import list_pictures, read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine
 from mnistcli.engine.network.build import count_parameters
@@ -166,21 +166,23 @@ def predict_pictures(folder: Path, files: list[Path], options: Options) -> Predi
         UsageError: the device is not available.
     """
     run = load_run(folder, options)
-    images = read_pictures(files)
+    found = read_pictures(list_pictures(files))
+    images = torch.from_numpy(np.stack([digit.image for digit in found])[:, None])
     # The labels are unknown, and not used.
     examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(run.device)
     result = run.evaluate(examples)
     predictions = tuple(
         Prediction(
-            file=str(file),
+            file=digit.file,
+            box=digit.box,
             predicted=int(probabilities.argmax()),
             confidence=float(probabilities.amax()),
             probabilities=tuple(probabilities.tolist()),
         )
-        for file, probabilities in zip(files, result.probabilities, strict=True)
+        for digit, probabilities in zip(found, result.probabilities, strict=True)
     )
     document = PredictionsDocument(run_id=run.record.run_id, predictions=predictions)
-    return PredictionResult(document, tuple(images[:, 0].numpy()))
+    return PredictionResult(document, tuple(digit.image for digit in found))
 
 
 def compute_metrics(result: Evaluation, labels: Tensor) -> EvaluationMetrics:

@@ -126,6 +126,8 @@ class Prediction(Document):
     """Prediction for one picture."""
 
     file: str
+    box: tuple[int, int, int, int] | None = None
+    """Left, top, right and bottom of the digit in the picture, in pixels."""
     predicted: int
     confidence: float
     """Probability of the predicted digit."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from mnistcli.datasets.examples import fingerprint
 from mnistcli.datasets.idx import EMBEDDED, load_examples
@@ -276,10 +276,24 @@ def test_pictures_are_for_one_run(cli: Callable, runs: Path, tmp_path: Path) -> 
     assert cli("evaluate", runs, "--images", tmp_path / "x.png").code == 2
 
 
-def test_several_images_need_an_option_each(cli: Callable, tmp_path: Path) -> None:
-    answer = cli("evaluate", tmp_path, "--images", "1.png", "2.png", "3.png")
+def test_pictures_that_a_shell_lists_are_no_runs(cli: Callable, run: dict, tmp_path: Path) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        picture = Image.new("L", (60, 60), 255)
+        ImageDraw.Draw(picture).rectangle((28, 10, 33, 50), fill=0)
+        picture.save(tmp_path / name)
+    pictures = sorted(tmp_path.glob("*.png"))
+    listed = cli("evaluate", run["path"], "--images", *pictures, "--json")
+    assert listed.code == 0, listed.err
+    found = json.loads(listed.out)["predictions"]
+    assert sorted(one["file"] for one in found) == [str(path) for path in pictures]
+    named = json.loads(cli("evaluate", run["path"], "--images", tmp_path, "--json").out)
+    assert [one["file"] for one in named["predictions"]] == [str(path) for path in pictures]
+    answer = cli("evaluate", tmp_path, run["path"], "--images", "1.png", "2.png")
     assert answer.code == 2
-    assert "--images takes a single run: got 3. Repeat --images for every image." in answer.err
+    assert "--images takes a single run: got 2" in answer.err
+    answer = cli("evaluate", run["path"], "--images", pictures[0], "none.png")
+    assert answer.code == 4
+    assert 'cannot read "none.png"' in answer.err
 
 
 @pytest.mark.parametrize(
