@@ -2,6 +2,7 @@
 
 import random
 import threading
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -183,3 +184,9 @@ class Seldom(Base):
     def forward(self, x):
         y = super().forward(x)
         return y + self.aside(x.flatten(1)) if self.training else y
+
+
+class Warns(Base):
+    def forward(self, x):
+        warnings.warn("an old layer", stacklevel=1)
+        return super().forward(x)

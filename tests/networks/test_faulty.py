@@ -1,6 +1,7 @@
 """What would fail in a training, or not resume, is said in one line before it begins."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +89,10 @@ def test_the_line_of_an_error_is_named(train: Callable) -> None:
     lines = (HERE / "faulty.py").read_text().splitlines()
     number = next(n for n, line in enumerate(lines, 1) if "an odd batch" in line)
     assert f"faulty.py:{number}: ValueError" in train("SmallBatches").err
+
+
+def test_a_warning_of_the_code_is_shown_once(cli: Callable) -> None:
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("default")
+        assert cli("summary", HERE / "faulty.py:Warns").code == 0
+    assert [str(each.message) for each in shown] == ["an old layer"]

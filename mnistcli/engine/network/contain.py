@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -76,7 +76,7 @@ def _kept_process(code: Code) -> Iterator[None]:
             stack.callback(own.__setitem__, slice(None), list(own))
         stack.callback(vars(builtins).update, dict(vars(builtins)))
         stack.callback(sys.setrecursionlimit, sys.getrecursionlimit())
-        stack.enter_context(warnings.catch_warnings())
+        stack.callback(_restore_filters, list(warnings.filters))
         if threading.current_thread() is threading.main_thread():
             for number in stopping_signals():
                 if handler := signal.getsignal(number):
@@ -87,6 +87,14 @@ def _kept_process(code: Code) -> Iterator[None]:
         stack.enter_context(redirect_stderr(shield))
         sys.argv[:] = [name_file(code.folder, code.entry)]
         yield
+
+
+def _restore_filters(before: Sequence[Any]) -> None:
+    """Restore which warnings are shown, and let those be shown again only if that was changed."""
+    if list(warnings.filters) != before:
+        warnings.filters[:] = before  # type: ignore[index]
+        with warnings.catch_warnings():
+            pass  # tells Python that the filters have changed
 
 
 @contextmanager
