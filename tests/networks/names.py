@@ -13,7 +13,7 @@ STYLES = [
 UNUSUAL = [
     "Rows", "Attention", "Encoder", "Tied", "Counting", "Noisy", "Frozen", "Unused", "Functions",
     "Double", "OwnGradient", "Device", "Numpy", "Cached", "Seldom", "Always", "compiled",
-    "spectral",
+    "spectral", "OwnWeights",
 ]  # fmt: skip
 DOCUMENTS = {
     "OptimizedNet": ("optimizednet-published", 421_642),

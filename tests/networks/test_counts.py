@@ -31,6 +31,7 @@ BY_HAND = {
     ),
     "unusual.py:Tied": 64 * 8 * 25 + 512 * 16 + 16 * 512 + 512 * 16 + 2 * 16 * 16 + 16 * 10,
     "unusual.py:Functions": 24 * 24 * 8 * 25 + 8 * 12 * 12 * 10,
+    "unusual.py:OwnWeights": 784 * 5 * 10 + 784 * 10,
     "unusual.py:Frozen": 12 * 12 * 16 * 25 + 576 * 10,
     "styles.py:SameModuleTwice": 28 * 28 * 16 * 9 + 2 * 14 * 14 * 16 * 16 * 9 + 784 * 10,
     "styles.py:DropoutByMode": 12 * 12 * 16 * 25 + 576 * 24 + 24 * 10,

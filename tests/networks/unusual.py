@@ -290,3 +290,15 @@ def spectral():
         nn.ReLU(),
         nn.utils.parametrizations.weight_norm(nn.Linear(16, 10)),
     )
+
+
+class OwnWeights(nn.Module):
+    """Weights that a product of matrices makes, once for any number of images."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = nn.Parameter(torch.randn(784, 5) / 28)
+        self.right = nn.Parameter(torch.randn(5, 10) / 2)
+
+    def forward(self, x):
+        return x.flatten(1) @ (self.left @ self.right)

@@ -16,7 +16,6 @@ from torch.utils.flop_counter import flop_registry
 from mnistcli.datasets.examples import SIDE
 from mnistcli.engine.network.build import LayerDescription
 
-IMAGES = 2
 REACH_IMAGES = 64
 OUTSIDE = "(outside)"
 """Name of the row of what the network's own forward computes, outside of the modules in it."""
@@ -119,7 +118,7 @@ def describe_module(module: nn.Module) -> list[LayerDescription]:
         _tracing(module) as trace,
         trace.counter,
     ):
-        trace.run(torch.zeros(IMAGES, 1, SIDE, SIDE))
+        trace.run(torch.zeros(1, 1, SIDE, SIDE))
     counts, unused = _share_parameters(module, trace)
     outside, *calls = trace.calls.values()
     rows = [_describe(call, counts[call.name]) for call in calls]
@@ -263,6 +262,6 @@ def _describe(call: _Call, parameters: int) -> LayerDescription:
         kind=type(call.module).__name__,
         output_shape=tuple(call.output.shape[1:]) if call.output is not None else (),
         parameters=parameters,
-        macs=call.macs // IMAGES,
+        macs=call.macs,
         receptive_field=SIDE,
     )
