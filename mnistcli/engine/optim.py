@@ -35,6 +35,8 @@ def build_optimizer(
     _spare_compiler()
     optimizer = _build(settings, parameters)
     _step_plainly(optimizer)
+    if isinstance(settings, spec.SGD) and settings.momentum:
+        _begin_momentum_late(optimizer)
     return optimizer
 
 
@@ -52,6 +54,24 @@ def _step_plainly(optimizer: optim.Optimizer) -> None:
     """Let an optimizer step without the compiler's import and what PyTorch's profiler adds."""
     step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
     optimizer.step = MethodType(step, optimizer)  # type: ignore[method-assign]
+
+
+def _begin_momentum_late(optimizer: optim.Optimizer) -> None:
+    """Let parameters have their first gradient later than others, in a random part of a network.
+
+    PyTorch's fused SGD fails there: it wants a momentum of all parameters, or of none.
+    """
+    step = optimizer.step
+
+    def fill_and_step(self: optim.Optimizer) -> None:
+        reached = [each for each in self.param_groups[0]["params"] if each.grad is not None]
+        new = [each for each in reached if "momentum_buffer" not in self.state[each]]
+        if len(new) < len(reached):
+            for parameter in new:
+                self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        step()
+
+    optimizer.step = MethodType(fill_and_step, optimizer)  # type: ignore[method-assign]
 
 
 def _build(settings: spec.Optimizer, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:

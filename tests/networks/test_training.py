@@ -42,6 +42,16 @@ def test_muon_and_a_moving_average_resume_too(
     assert train_in_pieces(preset, options, [4, 5]) == unbroken
 
 
+def test_momentum_of_layers_that_are_seldom_used_resumes_too(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    options = Options(3, "cpu", "float32", 1, tiny_data, tmp_path)
+    sgd = "train.optimizer={kind='sgd', learning_rate=0.02, momentum=0.9}"
+    preset = load("unusual.py:Seldom", *QUICK, sgd, "train.schedule=none")
+    unbroken = train_in_pieces(preset, options, [])
+    assert train_in_pieces(preset, options, [1, 3]) == unbroken
+
+
 @pytest.mark.parametrize(
     "network", ["unusual.py:Noisy", "unusual.py:Counting", "styles.py:Lazy", "unusual.py:Numpy"]
 )
