@@ -17,7 +17,7 @@ from mnistcli.experiment.code import find_code
 from mnistcli.experiment.network import describe_network
 from mnistcli.experiment.summary import summarize
 from mnistcli.preset.loading import load_preset
-from tests.networks.names import DOCUMENTS, EVERYTHING, HERE, STYLES, load
+from tests.networks.names import DOCUMENTS, EVERYTHING, HERE, NETWORKS, STYLES, load
 
 LSTM = 28 * 4 * 48 * (28 + 48)
 BY_HAND = {
@@ -46,7 +46,7 @@ def count_macs(network: str) -> int:
     return sum(row.macs for row in describe_network(load(network), measured=False))
 
 
-@pytest.mark.parametrize("network", EVERYTHING)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_parameters_are_those_that_pytorch_has(network: str) -> None:
     summary = summarize(load(network))
     own = list(build(network).parameters())

