@@ -19,6 +19,8 @@ from mnistcli.experiment.grading.limits import Commands, Ending
 from mnistcli.experiment.grading.submissions import Submission
 from mnistcli.experiment.workers import when_cancelled
 from mnistcli.records.documents import RunRecord, Summary
+from mnistcli.records.files import make_folder, write_atomically
+from mnistcli.records.folders import make_parents
 from mnistcli.records.grades import Grade
 from mnistcli.records.store import CODE, EVENTS, RECORD, SIZE_LIMIT, WEIGHTS, read_record
 from mnistcli.verdict.grades import explain, identify_structure
@@ -89,7 +91,7 @@ class GradeJob:
 
     def _lay_out(self, folder: Path) -> None:
         for place in (places.HOME, places.TEMPORARY, places.RUNS):
-            (folder / place).mkdir()
+            make_folder(folder / place)
         _write_files(folder / places.WORK, self.submission.files)
         _write_files(folder / places.RECIPE, self.request.recipe_file)
 
@@ -206,9 +208,8 @@ def _shorten(text: str) -> str:
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     for place, content in files.items():
-        path = folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        make_parents(path := folder / place)
+        write_atomically(path, content)
 
 
 def _read_run(folder: Path, record: RunRecord) -> dict[str, bytes]:
