@@ -4,7 +4,7 @@
     python -m tests.ledger add MACHINE FILE…      first add runs of bundled presets
     python -m tests.ledger ablation FILE…         first add the runs of one arm of the ablation
     python -m tests.ledger comparison NAME FILE   first add a comparison.json
-    python -m tests.ledger time                   first time every preset, on an idle machine
+    python -m tests.ledger time [PRESET…]         first time these (or all), on an idle machine
 
 Each FILE is the output of `train --seeds --json`; files of the same preset are combined.
 """
@@ -13,6 +13,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+from mnistcli.preset.loading import list_presets
 from tests.ledger.ablation import add_ablation, rows_of_ablation
 from tests.ledger.comparisons import add_comparison, rows_of_coresets, rows_of_orders
 from tests.ledger.files import CORESETS_PAGE, CURRICULA_PAGE, PAGE, README, read_runs, write_between
@@ -27,8 +28,8 @@ def main() -> None:
     match sys.argv[1:]:
         case []:
             pass
-        case ["time"]:
-            time_alone()
+        case ["time", *names]:
+            time_alone(names or list_presets())
         case ["add", machine, *files] if files:
             for _, runs in groupby(read_runs(map(Path, files)), lambda run: run["preset"]["name"]):
                 add(list(runs), machine)

@@ -50,8 +50,11 @@ def test_a_reference_is_traced_to_its_runs(name: str) -> None:
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_times_are_those_that_were_taken(name: str) -> None:
-    preset, entry = load_preset(name), read(TIMES)[name]
+    preset, entry = load_preset(name), read(TIMES).get(name)
     assert preset.reference
+    if entry is None:  # needs an idle machine
+        assert preset.reference.seconds_alone is None
+        return
     assert preset.reference.seconds_alone == pytest.approx(seconds_of(entry), abs=0.06)
     if len(entry["epoch_seconds"]) != entry["epochs"]:
         assert entry["epochs"] == preset.train.epochs

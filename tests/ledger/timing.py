@@ -4,19 +4,20 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from tempfile import mkdtemp
 from typing import Any
 
-from mnistcli.preset.loading import list_presets, load_preset
+from mnistcli.preset.loading import load_preset
 from tests.ledger.files import ROOT, TIMES, read, write
 
 SHORT = 4
 """Epochs up to which a training is timed as a whole."""
 
 
-def time_alone() -> None:
-    """Time every preset with two threads, and write that into its [reference]."""
-    for name in list_presets():
+def time_alone(names: Sequence[str]) -> None:
+    """Time these presets with two threads, and write that into their [reference]."""
+    for name in names:
         preset = load_preset(name)
         if preset.reference is None:
             continue
