@@ -167,6 +167,12 @@ def test_results_that_are_none_are_refused(grade: Callable, folder: Path) -> Non
     assert '"grades/grades.json" is not the results of grade' in answer.err
 
 
+def heed_signals() -> None:
+    """Undo what a shell does to a background process, and nohup: signals that are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_larger_limits_try_again_what_exceeded_them(folder: Path, grade: Callable) -> None:
     (folder / "slow.py").write_text(write_net(top="time.sleep(3)"))
@@ -308,7 +314,7 @@ def test_a_signal_leaves_nothing_running_and_what_is_done_is_kept(
     with subprocess.Popen(
         list(map(str, command)), stderr=subprocess.PIPE, text=True,
         env=make_environment(mark) | {"TMPDIR": str(Path("all").absolute().parent)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_signals,
     ) as process:  # fmt: skip
         while len(list_marked(mark)) < 3 and process.poll() is None:
             time.sleep(0.1)
