@@ -30,6 +30,8 @@ NOISES = 6
 """The contrast must be as many standard deviations of the paper's noise."""
 THRESHOLD = 0.35
 """Ink begins at this fraction of the strongest ink."""
+ACROSS = 0.85
+"""A ruled line reaches over this fraction of the page."""
 LINE = 0.03
 """A ruled line is thinner than this fraction of the page."""
 SPECK = 0.04
@@ -125,7 +127,7 @@ def _enlarge(page: Floats, shape: tuple[int, ...]) -> Floats:
 
 def _find_lines(ink: Floats, axis: int) -> Floats:
     """Return the ink of thin straight lines across the page, to be broadcast along `axis`."""
-    profile = np.median(ink, axis=axis)
+    profile = np.quantile(ink, 1 - ACROSS, axis=axis)
     wide = ndimage.grey_opening(profile, max(3, round(LINE * len(profile))))
     return np.expand_dims(profile - wide, axis)
 

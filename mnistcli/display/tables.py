@@ -16,6 +16,7 @@ from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
     VERDICT_STYLE,
     count,
+    figure_name,
     percent,
     seconds,
     size,
@@ -54,6 +55,10 @@ def summary_view(summary: Summary) -> RenderableType:
         parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
         parts += [Text(), check_table(summary.checks)]
+    checked = {check.name for check in summary.checks}
+    limits = [limit.figure for limit in summary.preset.budget.limits]
+    if later := [figure_name(name) for name in limits if name not in checked]:
+        parts += [Text(), Text(f" not checked before training: {', '.join(later)}")]
     return Group(*parts)
 
 

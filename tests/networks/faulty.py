@@ -138,6 +138,33 @@ class ForgetsWeight(Base):
         return state
 
 
+class InAList(Base):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(784, 784), nn.ReLU()]
+
+    def forward(self, x):
+        return super().forward(self.layers[0](x.flatten(1)).view_as(x))
+
+
+class InADictionary(Base):
+    def __init__(self):
+        super().__init__()
+        self.parts = {"scales": [nn.Parameter(torch.ones(1))]}
+
+    def forward(self, x):
+        return super().forward(x) * self.parts["scales"][0]
+
+
+class RandomValues(Base):
+    def __init__(self):
+        super().__init__()
+        self.noise = torch.randn(10)
+
+    def forward(self, x):
+        return super().forward(x) + self.noise
+
+
 class Subclass(torch.Tensor):
     pass
 

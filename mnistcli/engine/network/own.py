@@ -12,6 +12,7 @@ from mnistcli.engine.network.build import LayerDescription, count_parameters
 from mnistcli.engine.network.code import make_module, running
 from mnistcli.engine.network.contain import refuse
 from mnistcli.engine.network.describe import describe_module, measure_reach
+from mnistcli.engine.network.hidden import find_hidden
 from mnistcli.engine.network.trace import PARAMETER_LIMIT
 from mnistcli.errors import PresetError
 from mnistcli.preset.code.code import Code
@@ -69,6 +70,7 @@ def choose_layout(code: Code) -> tuple[torch.memory_format, list[str]]:
     Raises:
         PresetError: the network fails in any layout.
     """
+    check_weights_decide(code)
     layout = torch.channels_last
     module = build_own(code, 0).to(memory_format=layout)
     try:
@@ -134,8 +136,41 @@ def _name_kind(value: object) -> str:
     return f"an {kind}" if kind[0].lower() in "aeiou" else f"a {kind}"
 
 
+def check_weights_decide(code: Code) -> None:
+    """Refuse a network whose outputs depend on more than its parameters and buffers.
+
+    Two networks from different seeds must agree once they have the same weights: that is what is
+    counted, trained and saved.
+
+    Raises:
+        PresetError: they do not.
+    """
+    one, other = build_own(code, 0).eval(), build_own(code, 1).eval()
+    images = torch.randn(2, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    outputs = []
+    with torch.no_grad():
+        with running(code):
+            other.load_state_dict(one.state_dict())
+        for module in (one, other):
+            with drawing_from(0):
+                outputs.append(forward(code, module, images.clone()))
+    first, second = outputs
+    if not torch.allclose(first, second, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+        raise refuse(
+            code,
+            "computes with random values that are neither parameters nor buffers, so nothing saves "
+            "them. Use nn.ModuleList, nn.Parameter or register_buffer.",
+        )
+
+
 def _check_parameters(code: Code, module: nn.Module) -> None:
     parameters = list(module.parameters())
+    if hidden := find_hidden(module):
+        raise refuse(
+            code,
+            f"has layers or parameters that PyTorch does not see, in {', '.join(hidden)}. Use "
+            "nn.ModuleList, nn.ModuleDict or nn.ParameterList.",
+        )
     if not any(each.requires_grad for each in parameters):
         raise refuse(code, "has no parameters to train")
     if count_parameters(module) > PARAMETER_LIMIT:
