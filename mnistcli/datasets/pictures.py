@@ -121,7 +121,7 @@ def _read_page(path: Path) -> tuple[Floats, float]:
     content = _read_content(path)
     try:
         with (
-            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            warnings.catch_warnings(action="ignore"),  # of odd tags, and of many pixels
             Image.open(BytesIO(content), formats=list(FORMATS)) as picture,
         ):
             if picture.width * picture.height > PIXEL_LIMIT:

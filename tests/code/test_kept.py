@@ -111,7 +111,8 @@ def test_a_killed_training_is_resumed_from_what_it_keeps(
     """Also in processes of their own, with --jobs."""
     more = ("--seeds", "0-1", "--jobs", "2") if several else ()
     options = ("mine/net.py:Net", "--data", str(tiny_data), "--set", "train.epochs=60", "-q", *more)
-    whole = train(*options, "--out", "whole", "--threads", 1)
+    # Processes that an earlier test started have another current folder.
+    whole = train(*options, "--out", tmp_path / "whole", "--threads", 1)
     command = [sys.executable, "-m", "mnistcli", "train", *options, "--threads", "1"]
     root = str(Path(__file__).parent.parent.parent)
     environment = os.environ | {"PYTHONPATH": root}
