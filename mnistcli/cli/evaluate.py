@@ -148,13 +148,16 @@ def evaluate_elsewhere(
 
 def predict_images(run: str, images: list[Path], options: "Options", *, as_json: bool) -> None:
     """Show the digits that a run's network sees in pictures."""
-    from mnistcli.cli.output import show
+    from mnistcli.cli.output import print_error, show
     from mnistcli.display.evaluation import predictions_view
     from mnistcli.experiment.evaluate import predict_pictures
     from mnistcli.records.folders import find_run
 
     result = predict_pictures(find_run(run), images, options)
+    for fault in result.faults:
+        print_error(str(fault))
     show(result.document, predictions_view(result.document, result.images), as_json=as_json)
+    exit_if(result.faults)
 
 
 def evaluate_one(

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.datasets.idx import load_examples
-from mnistcli.datasets.pictures import list_pictures, read_pictures
+from mnistcli.datasets.pictures import FoundDigit, list_pictures, read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine
 from mnistcli.engine.network.build import count_parameters
 from mnistcli.engine.network.contain import contain
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
-from mnistcli.errors import UsageError
+from mnistcli.errors import FileError, UsageError
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.preset.choices import Split
@@ -73,6 +73,8 @@ class PredictionResult:
     document: PredictionsDocument
     images: tuple[NDArray[np.uint8], ...]
     """Images (28, 28)."""
+    faults: tuple[FileError, ...] = ()
+    """Why other pictures could not be read."""
 
 
 def evaluate_run(
@@ -162,11 +164,19 @@ def predict_pictures(folder: Path, files: list[Path], options: Options) -> Predi
     """Predict the digits that pictures show with the trained network of a run.
 
     Raises:
-        FileError: record, weights or a picture are unreadable.
+        FileError: record or weights are unreadable, or all pictures.
         UsageError: the device is not available.
     """
     run = load_run(folder, options)
-    found = read_pictures(list_pictures(files))
+    found: list[FoundDigit] = []
+    faults: list[FileError] = []
+    for path in list_pictures(files):
+        try:
+            found += read_pictures([path])
+        except FileError as error:
+            faults.append(error)
+    if not found:
+        raise faults[0]
     images = torch.from_numpy(np.stack([digit.image for digit in found])[:, None])
     # The labels are unknown, and not used.
     examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(run.device)
@@ -182,7 +192,7 @@ def predict_pictures(folder: Path, files: list[Path], options: Options) -> Predi
         for digit, probabilities in zip(found, result.probabilities, strict=True)
     )
     document = PredictionsDocument(run_id=run.record.run_id, predictions=predictions)
-    return PredictionResult(document, tuple(digit.image for digit in found))
+    return PredictionResult(document, tuple(digit.image for digit in found), tuple(faults))
 
 
 def compute_metrics(result: Evaluation, labels: Tensor) -> EvaluationMetrics:

@@ -291,9 +291,12 @@ def test_pictures_that_a_shell_lists_are_no_runs(cli: Callable, run: dict, tmp_p
     answer = cli("evaluate", tmp_path, run["path"], "--images", "1.png", "2.png")
     assert answer.code == 2
     assert "--images takes a single run: got 2" in answer.err
-    answer = cli("evaluate", run["path"], "--images", pictures[0], "none.png")
+    answer = cli("evaluate", run["path"], "--images", pictures[0], "none.png", "--json")
     assert answer.code == 4
     assert 'cannot read "none.png"' in answer.err
+    assert len(json.loads(answer.out)["predictions"]) == 1, "the other one is read"
+    answer = cli("evaluate", run["path"], "--images", "none.png")
+    assert (answer.code, answer.out) == (4, "")
 
 
 @pytest.mark.parametrize(
