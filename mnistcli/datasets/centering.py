@@ -20,7 +20,7 @@ BOX = 20
 DETAIL = 10
 """Pixels that a digit is drawn with, for each of the image's, before it is scaled down."""
 THINNEST, THICKEST = 0.115, 0.2
-"""Widths of a stroke, as fractions of the digit's longer side: those of five in six of MNIST's."""
+"""Widths of a stroke, as fractions of the digit's longer side; most of MNIST's lie between."""
 
 
 def center_digit(ink: Floats) -> NDArray[np.uint8]:

@@ -17,7 +17,12 @@ from mnistcli.engine.network.build import (
     describe_model,
 )
 from mnistcli.engine.network.contain import contain
-from mnistcli.engine.network.own import build_own, choose_layout, describe_own
+from mnistcli.engine.network.own import (
+    build_own,
+    check_weights_decide,
+    choose_layout,
+    describe_own,
+)
 from mnistcli.engine.network.rehearse import rehearse
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.state import Learner, Recipe
@@ -138,6 +143,8 @@ def rehearse_batches(
     """
     if preset.model.layers is not None:
         return ()
+    with contain(preset.model.code):
+        check_weights_decide(find_code(preset))
     batch = preset.train.batch_size
     counts = {min(batch, images) for images in sizes}
     if not preset.train.drop_last:

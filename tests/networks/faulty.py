@@ -141,10 +141,10 @@ class ForgetsWeight(Base):
 class InAList(Base):
     def __init__(self):
         super().__init__()
-        self.layers = [nn.Linear(784, 784), nn.ReLU()]
+        self._layers = [nn.Linear(784, 784), nn.ReLU()]
 
     def forward(self, x):
-        return super().forward(self.layers[0](x.flatten(1)).view_as(x))
+        return super().forward(self._layers[0](x.flatten(1)).view_as(x))
 
 
 class InADictionary(Base):

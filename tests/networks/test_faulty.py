@@ -11,7 +11,7 @@ from tests.networks.names import HERE
 
 REFUSED = {
     "Squeezes": "returns, for a batch of one image, 10 instead of 1×10. Return the logits, a float",
-    "Nine": "returns 2×9 instead of 2×10. Return the logits, a float tensor (n, 10).",
+    "Nine": "returns 64×9 instead of 64×10. Return the logits, a float tensor (n, 10).",
     "TupleInTraining": "returns a tuple. Return the logits, a float tensor (n, 10).",
     "Integers": "returns values of type int64. Return the logits, a float tensor (n, 10).",
     "NoGradient": "returns outputs that do not depend on its parameters: no gradient reaches them",
@@ -25,7 +25,7 @@ REFUSED = {
     "SparseBuffer": "keeps a state that is not a plain tensor: mask",
     "ExtraState": "keeps a state that is not a plain tensor: _extra_state",
     "ForgetsWeight": "leaves out a parameter in state_dict(): fc2.weight",
-    "InAList": "has layers or parameters that PyTorch does not see, in layers. Use nn.ModuleList",
+    "InAList": "has layers or parameters that PyTorch does not see, in _layers. Use nn.ModuleLis",
     "InADictionary": "has layers or parameters that PyTorch does not see, in parts. Use nn.Modul",
     "RandomValues": "computes with random values that are neither parameters nor buffers, so not",
     "ReturnsSubclass": "returns a Subclass. Return the logits, a float tensor (n, 10).",

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 DEPTH = 4
 """How deep lists may be nested in lists."""
+KNOWN = frozenset(vars(nn.Module()))
+"""Attributes in which PyTorch itself keeps layers, parameters and hooks."""
 
 
 def find_hidden(module: nn.Module) -> list[str]:
@@ -18,7 +20,7 @@ def find_hidden(module: nn.Module) -> list[str]:
         f"{prefix}.{name}".lstrip(".")
         for prefix, each in module.named_modules()
         for name, value in vars(each).items()
-        if not name.startswith("_") and any(id(found) not in known for found in _search(value))
+        if name not in KNOWN and any(id(found) not in known for found in _search(value))
     ]
 
 

@@ -70,7 +70,6 @@ def choose_layout(code: Code) -> tuple[torch.memory_format, list[str]]:
     Raises:
         PresetError: the network fails in any layout.
     """
-    check_weights_decide(code)
     layout = torch.channels_last
     module = build_own(code, 0).to(memory_format=layout)
     try:
