@@ -51,6 +51,14 @@ def choose_precision(choice: PrecisionChoice, device: torch.device) -> torch.dty
     return torch.bfloat16 if choice == "bfloat16" else torch.float32
 
 
+def choose_look_steps(device: torch.device) -> int:
+    """Return how many steps are taken before their losses are looked at, together.
+
+    On a GPU a look waits until all that was started there is done, so there it comes seldom.
+    """
+    return 1 if device.type == "cpu" else 50
+
+
 def choose_threads(choice: int | None) -> int:
     """Set and return PyTorch's number of threads; its default is the number of physical cores."""
     if choice is not None:

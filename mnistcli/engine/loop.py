@@ -13,6 +13,7 @@ from mnistcli.engine.clock import Clock
 from mnistcli.engine.device import derive_seed, make_generator, seed_globally
 from mnistcli.engine.evaluation import evaluate, normalize, to_inputs
 from mnistcli.engine.events import Emit, EpochFinished, StepFinished
+from mnistcli.engine.late import LateLook
 from mnistcli.engine.network.build import seed_dropout
 from mnistcli.engine.state import EpochState, Learner, LoopState, Recipe
 from mnistcli.errors import DivergedError, Divergence
@@ -52,7 +53,8 @@ def train(
         emit: called after every batch and epoch. Its time, and validation's, do not count.
 
     Raises:
-        DivergedError: a batch's loss is not finite; the learner is as it was before that batch.
+        DivergedError: a batch's loss is not finite; the learner is as it was before that batch,
+            or with `recipe.look_steps` > 1 is of no use. No EpochFinished has been emitted since.
         FloatingPointError: the outputs on the held-out images are not finite.
     """
     if recipe.keeps_losses and state.losses is None:
@@ -95,8 +97,10 @@ def _train_epoch(
     seed_dropout(learner.model, epoch.dropout)
     generator = make_generator(recipe.seed, "order", state.number)
     order = torch.randperm(len(epoch.indices), generator=generator)
-    for batch in recipe.batches(epoch.indices[order])[epoch.step :]:
-        part = examples.take(batch.to(examples.images.device))
+    late = LateLook(state.number, recipe.look_steps)
+    indices = epoch.indices[order].to(examples.images.device)
+    for batch in recipe.batches(indices)[epoch.step :]:
+        part = examples.take(batch)
         images = recipe.augment(to_inputs(part.images), epoch.augmentation)
         inputs = normalize(images, recipe.normalization)
         clock.lap("data")
@@ -113,13 +117,12 @@ def _train_epoch(
         clock.lap("optimizer")
         if state.losses is not None:
             state.losses[batch] = losses
-        epoch.loss_sum += losses.mean() * len(batch)
-        epoch.correct += (logits.argmax(dim=1) == part.labels).sum()
-        epoch.seen += len(batch)
-        epoch.step += 1
+        epoch.add(losses.mean(), (logits.argmax(dim=1) == part.labels).sum(), len(batch))
+        late.add(epoch, batch, losses)
         with clock.stopped():
             emit(StepFinished(state.number, epoch.step, len(batch)))
         clock.lap("other")
+    late.look()
     if not math.isfinite(epoch.loss_sum):
         raise DivergedError(Divergence(state.number, epoch.step, epoch.rate))
     if schedule.every == "epoch":
@@ -153,13 +156,14 @@ def learn(
         The losses, as `measure_losses` returns them, and the logits (n, 10), both detached.
 
     Raises:
-        FloatingPointError: the loss is not finite; nothing was changed.
+        FloatingPointError: the loss is not finite, and is looked at in every step; nothing was
+            changed.
     """
     with torch.autocast(inputs.device.type, recipe.precision, recipe.precision != torch.float32):
         logits = learner.model(inputs)
     losses = measure_losses(logits, labels, recipe)
     loss = losses.mean()
-    if not math.isfinite(float(loss.detach())):
+    if recipe.look_steps == 1 and not math.isfinite(float(loss.detach())):
         raise FloatingPointError("the loss is not finite")
     clock.lap("forward")
     learner.optimizer.zero_grad(set_to_none=True)

@@ -102,7 +102,7 @@ def restore_snapshot(
 
 
 def is_finite(state: LoopState) -> bool:
-    """Return whether all parameters are finite, and all that the optimizer keeps of them.
+    """Return whether parameters, the optimizer's state and the open epoch's losses are finite.
 
     A buffer need not be: the mask of an attention is -inf where it hides something.
     """
@@ -110,6 +110,7 @@ def is_finite(state: LoopState) -> bool:
     kept = [*learner.optimizer.state.values()]
     values = [value for own in kept for value in own.values() if isinstance(value, Tensor)]
     values += [*learner.model.parameters(), *learner.result.parameters()]
+    values += [state.epoch.loss_sum] if state.epoch else []
     return all(bool(torch.isfinite(value).all()) for value in values)
 
 

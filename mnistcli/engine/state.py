@@ -48,6 +48,8 @@ class Recipe:
     seed: int
     draws_globally: bool = False
     """Whether the network may draw from the global random generators."""
+    look_steps: int = 1
+    """Steps whose losses are looked at together; 1 is before the step changes anything."""
     keeps_losses: bool = False
     """Whether the state keeps the last loss of every image, for the course to choose by."""
 
@@ -81,6 +83,13 @@ class EpochState:
     """Number of images learned from."""
     rate: float = 0.0
     """Learning rate of the last batch."""
+
+    def add(self, loss: Tensor, correct: Tensor, images: int) -> None:
+        """Count a batch: its mean loss, float32 (), its images recognized, int64 (), and all."""
+        self.loss_sum += loss * images
+        self.correct += correct
+        self.seen += images
+        self.step += 1
 
     def finish(self, number: int) -> EpochFinished:
         """Return the metrics of the finished epoch, the `number`-th."""

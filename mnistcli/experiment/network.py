@@ -227,6 +227,7 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
         augment=build_augment(preset.augment),
         precision=machine.precision,
         seed=seed,
+        look_steps=devices.choose_look_steps(machine.device),
         draws_globally=preset.model.layers is None,
         keeps_losses=isinstance(preset.curriculum, Hardest),
     )

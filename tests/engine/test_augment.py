@@ -16,6 +16,8 @@ from mnistcli.engine.augment import (
     color_jitter,
     draw_affine,
     draw_boxes,
+    enlarge_all,
+    enlarge_alone,
     erase,
     flip,
 )
@@ -129,6 +131,14 @@ def test_erasing_is_torchvisions_on_the_same_boxes() -> None:
     assert int((boxes.left + boxes.width).max()) <= 28
     area = (boxes.height * boxes.width)[boxes.height > 0] / 784
     assert 0.01 < area.min() < area.max() < 0.36
+
+
+def test_enlarging_all_images_gives_the_chosen_ones_the_same_bits() -> None:
+    images, chosen = digits(40), uniform(0, 1, 40, 1) < 0.3
+    expected = enlarge_alone(images.clone(), chosen, 22)
+    assert torch.equal(enlarge_all(images, chosen, 22), expected)
+    assert not torch.equal(expected[chosen], images[chosen])
+    assert torch.equal(expected[~chosen], images[~chosen])
 
 
 ALL = (

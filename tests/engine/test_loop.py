@@ -1,10 +1,12 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.datasets.idx import load_examples
@@ -16,6 +18,7 @@ from mnistcli.engine.loop import train as run_loop
 from mnistcli.engine.network.build import build_model
 from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
 from mnistcli.engine.profiling import measure_ceiling
+from mnistcli.engine.snapshot import is_finite
 from mnistcli.engine.state import Learner, LoopState, Recipe
 from mnistcli.errors import DivergedError
 from mnistcli.preset.loading import load_preset
@@ -176,6 +179,86 @@ def test_a_loss_that_is_not_finite_stops_the_training(preset: Preset, examples: 
         bool(torch.isfinite(value).all()) or name.endswith("bias")
         for name, value in learner.model.state_dict().items()
     )
+
+
+@pytest.mark.parametrize(("look_steps", "told"), [(5, 4), (50, 10)])
+def test_a_late_look_finds_the_same_divergence_before_the_epoch_is_told(
+    preset: Preset, examples: Examples, look_steps: int, told: int
+) -> None:
+    found, events = [], list[Event]()
+    for looks in (1, look_steps):
+        learner, recipe = make(preset, look_steps=looks)
+        events.clear()
+
+        def spoil(event: Event, learner: Learner = learner) -> None:
+            events.append(event)
+            if (getattr(event, "epoch", 0), getattr(event, "step", 0)) == (2, 2):
+                with torch.no_grad():
+                    learner.model[-1].bias[3] = float("inf")
+
+        with pytest.raises(DivergedError) as error:
+            train(learner, examples, PlannedCourse.of([torch.arange(600)] * 2), recipe, None, spoil)
+        found.append(error.value.divergence)
+    assert found[0] == found[1]
+    assert [event.epoch for event in events if isinstance(event, EpochFinished)] == [1]
+    # Nothing is emitted after the step in which the losses were looked at.
+    assert len(events) == 11 + told
+
+
+def test_a_late_look_changes_no_bits(preset: Preset, examples: Examples) -> None:
+    plan = [torch.arange(600)] * 2
+    at_once, history, _ = run(preset, examples, plan, keeps_losses=True)
+    late, again, _ = run(preset, examples, plan, keeps_losses=True, look_steps=7)
+    assert all(torch.equal(at_once[name], late[name]) for name in at_once)
+    assert [epoch.train_loss for epoch in history] == [epoch.train_loss for epoch in again]
+
+
+def test_a_state_whose_losses_are_not_finite_is_not_kept(
+    preset: Preset, examples: Examples
+) -> None:
+    """A loss may overflow with gradients that are finite: the weights alone do not tell."""
+    learner, recipe = make(preset, look_steps=50)
+    state, kept = LoopState(learner), []
+
+    def spoil(event: Event) -> None:
+        if state.epoch:
+            kept.append(is_finite(state))
+            if len(kept) == 3:
+                state.epoch.loss_sum += float("inf")
+
+    with pytest.raises(DivergedError):
+        run_loop(state, examples, PlannedCourse.of([torch.arange(600)]), recipe, None, spoil)
+    assert kept == [True] * 3 + [False] * 7
+
+
+class Reads(TorchDispatchMode):
+    """Counts the operators after which a GPU would have to be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        self.count += name in {"_local_scalar_dense", "nonzero", "masked_select", "unique"}
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("looks", [1, 50])
+@pytest.mark.parametrize("name", ["sprint", "dualblock", "sevenconv"])
+def test_with_a_late_look_no_step_reads_what_was_computed(
+    examples: Examples, name: str, looks: int
+) -> None:
+    preset = load_preset(name)
+    reads = []
+    for images in (64, 256):
+        changes: dict = {"keeps_losses": True, "clip_gradient_norm": 1.0, "look_steps": looks}
+        learner, recipe = make(
+            preset, augment=build_augment(preset.augment), batch_size=32, **changes
+        )
+        with Reads() as mode:
+            plan = PlannedCourse.of([torch.arange(images)])
+            train(learner, examples, plan, recipe, None, ignore)
+        reads.append(mode.count)
+    assert reads[1] - reads[0] == (6 if looks == 1 else 0)
 
 
 def test_clipping_shortens_the_gradients(preset: Preset, examples: Examples) -> None:
