@@ -15,6 +15,7 @@ from mnistcli.experiment.network import (
     check_batches,
     rehearse_batches,
 )
+from mnistcli.experiment.training.race import race_threads
 from mnistcli.preset.code.code import Code
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import Repetition, RunRecord
@@ -37,7 +38,7 @@ class TrainingSetup:
     """A coreset that was read from a file; one that the preset asks for is selected later."""
     folder: Path
     warnings: tuple[str, ...] = ()
-    """Findings about a network that is the user's own code."""
+    """Findings that do not keep it from starting."""
 
     @property
     def preset(self) -> Preset:
@@ -115,7 +116,21 @@ def check(
     setup = TrainingSetup(start, machine, network, data, given, Path())
     check_batches(preset, network.layers, [setup.images])
     warnings = rehearse_batches(preset, network, [setup.images], machine)
-    return replace(setup, warnings=network.warnings + warnings)
+    setup = replace(setup, warnings=network.warnings + warnings)
+    return setup if options.threads else _choose_threads(setup)
+
+
+def _choose_threads(setup: TrainingSetup) -> TrainingSetup:
+    before = setup.machine.threads
+    machine = race_threads(setup.preset, setup.data.train, setup.images, setup.machine)
+    if machine.threads == before:
+        return setup
+    start = setup.start.model_copy(update={"threads": machine.threads})
+    found = (
+        f"{before} threads are slower than {machine.threads} now: another process may be busy. "
+        f"Training with {machine.threads}; --threads fixes the number."
+    )
+    return replace(setup, machine=machine, start=start, warnings=(*setup.warnings, found))
 
 
 def reopen(
