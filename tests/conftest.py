@@ -30,6 +30,11 @@ settings.load_profile("no deadline")
 posix_only = pytest.mark.skipif(
     os.name != "posix", reason="needs signals, terminals, pipes or error messages of POSIX"
 )
+MNIST_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+"""Images and labels."""
 Counts = Counter[str]
 COUNTS: Counts = Counter()
 

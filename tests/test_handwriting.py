@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from tests.datasets.pages import CONDITIONS, choose_digits, draw_ink, draw_page, save_page
 
 pytestmark = pytest.mark.slow

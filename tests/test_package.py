@@ -11,9 +11,8 @@ import pytest
 
 from mnistcli import __version__
 from mnistcli.cli.guide import TOPICS
-from mnistcli.datasets.idx import FILES
 from mnistcli.preset.loading import list_presets
-from tests.conftest import posix_only
+from tests.conftest import MNIST_FILES, posix_only
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,7 +91,7 @@ def test_an_installed_wheel_has_all_it_needs(built: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_sdist_and_wheel_hold_data_presets_and_licences(built: Path) -> None:
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
-    data = {f"mnistcli/mnist/{name}.gz" for pair in FILES.values() for name in pair}
+    data = {f"mnistcli/mnist/{name}.gz" for pair in MNIST_FILES.values() for name in pair}
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
     assert data | {f"mnistcli/_presets/{name}.toml" for name in list_presets()} <= names

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnistcli.datasets.idx import FILES, load_examples
-from tests.conftest import write_idx
+from mnistcli.datasets.load import load_examples
+from tests.conftest import MNIST_FILES, write_idx
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def test_optimizednet_meets_its_budget(cli: Callable, tmp_path: Path) -> None:
 def tenth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every tenth image of the real MNIST."""
     folder = tmp_path_factory.mktemp("tenth")
-    for split, names in FILES.items():
+    for split, names in MNIST_FILES.items():
         examples = load_examples(split)
         write_idx(folder / names[0], examples.images[::10, 0].numpy())
         write_idx(folder / names[1], examples.labels[::10].byte().numpy())

@@ -16,6 +16,7 @@ TOPICS = (
     "runs",
     "scripts",
     "grading",
+    "data",
     "pictures",
     "clusters",
     "reliability",

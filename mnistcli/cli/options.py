@@ -242,8 +242,8 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         envvar="MNISTCLI_DATA",
-        metavar="DIR",
-        help="Folder of IDX files, as MNIST's.",
+        metavar="PATH",
+        help="Images: IDX, CSV, .npz or folders of pictures.",
         show_default="embedded MNIST",
         rich_help_panel=MACHINE,
     ),

@@ -1,11 +1,18 @@
-"""What a file or folder is that is not what was expected, in words for an error message."""
+"""What a file or folder is, in words for an error message where it is not what was expected."""
 
+import gzip
 import itertools
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from mnistcli.errors import FileError, reason_of
 
 HEAD = 512
+GZIP_MAGIC = b"\x1f\x8b"
 NAMES = 3
 SIGNATURES = {
     b"\x1f\x8b": "gzip-compressed data",
@@ -76,31 +83,69 @@ def describe_file(path: Path) -> str | None:
         return None
 
 
-def check_folder(path: Path, wanted: str) -> None:
-    """Raise unless there is a folder at `path`.
+def check_path(path: Path, wanted: str) -> None:
+    """Raise unless there is a folder or a file at `path`.
 
     Args:
         path: what the user named.
         wanted: what it must be, as a sentence.
 
     Raises:
-        FileError: it does not exist, cannot be looked at, or is a file.
+        FileError: it does not exist, cannot be looked at, or is a device or the like.
     """
     try:
         path.stat()
-        if path.is_dir():
+        if path.is_dir() or path.is_file():
             return
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileError(f'"{path}" does not exist. {wanted}') from error
     except (OSError, ValueError) as error:
         raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
-    raise FileError(f'"{path}" is {describe_file(path) or "a file"}, not a folder. {wanted}')
+    raise FileError(f'"{path}" is neither a folder nor a file. {wanted}')
 
 
 def list_some(folder: Path) -> str:
     """Return a sentence about what is in a folder, as in "It has a.csv, b.csv and 7 more."."""
     names = sorted(path.name for path in itertools.islice(folder.iterdir(), 1_000))
-    if not names:
-        return "It is empty."
+    return f"It has {join_some(names)}." if names else "It is empty."
+
+
+def join_some(names: list[str]) -> str:
+    """Return the first names, as in "a.csv, b.csv and 7 more"."""
     more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    return f"It has {', '.join(names[:NAMES])}{more}."
+    return f"{', '.join(names[:NAMES])}{more}"
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files and the folders in a folder by name, without hidden ones."""
+    with os.scandir(folder) as entries:
+        seen = sorted((each for each in entries if each.name[0] not in "._"), key=lambda e: e.name)
+    files = [folder / each.name for each in seen if each.is_file()]
+    return files, [folder / each.name for each in seen if each.is_dir()]
+
+
+def describe_pixels(shape: tuple[int, ...]) -> str:
+    """Return the shape of an image in words, as in "32 by 32 pixels in 3 colours"."""
+    colours = f" in {shape[2]} colours" if len(shape) == 3 else ""
+    return f"{' by '.join(map(str, shape[:2]))} pixels{colours}"
+
+
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, unpacked if its content is compressed by gzip, whatever its name.
+
+    Raises:
+        FileError: it cannot be read, here or in the `with` block.
+    """
+    try:
+        with path.open("rb") as file:
+            # Browsers and servers unpack a file but keep its name, or the other way round.
+            is_packed = file.read(2) == GZIP_MAGIC
+            file.seek(0)
+            if is_packed:
+                with gzip.open(file) as content:
+                    yield cast("BinaryIO", content)
+            else:
+                yield file
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise FileError(f'cannot read "{path}": {reason_of(error)}') from error

@@ -3,11 +3,17 @@
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 SIDE = 28
 CLASSES = 10
+COUNT_LIMIT = 1_000_000
+"""Images in a file."""
+ImagesAndLabels = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""(n, 28, 28) and (n,), as they are read."""
 
 
 @dataclass(frozen=True)

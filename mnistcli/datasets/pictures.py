@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.datasets.centering import center_digit
-from mnistcli.datasets.contents import describe_content
+from mnistcli.datasets.contents import HEAD, describe_content
 from mnistcli.datasets.examples import SIDE
 from mnistcli.datasets.ink import Floats, find_digits, find_ink
 from mnistcli.errors import FileError, reason_of
@@ -133,11 +133,16 @@ def _read_page(path: Path) -> tuple[Floats, float]:
     except FileError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        kind = describe_content(content[:512])
-        is_image = kind is not None and kind.endswith(" image")
-        found = f"is {kind}, not" if kind and not is_image else "is not a readable image:"
-        raise FileError(f'"{path}" {found} {WANTED}') from error
+        raise explain_unreadable(path, content) from error
     return page, longest / max(page.shape)
+
+
+def explain_unreadable(path: Path, content: bytes) -> FileError:
+    """Return the error that a file is not a picture, or is a damaged one."""
+    kind = describe_content(content[:HEAD])
+    is_image = kind is not None and kind.endswith(" image")
+    found = f"is {kind}, not" if kind and not is_image else "is not a readable image:"
+    return FileError(f'"{path}" {found} {WANTED}')
 
 
 def _read_content(path: Path) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.datasets.idx import WANTED
+from mnistcli.datasets.find import WANTED
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.network.contain import contain
 from mnistcli.errors import FileError, MisfitError, PresetError

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mnistcli.datasets.examples import Examples, corrupt_labels, fingerprint, split_validation
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine.device import make_generator
 from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Machine, Options

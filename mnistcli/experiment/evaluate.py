@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.datasets.pictures import FoundDigit, list_pictures, read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine

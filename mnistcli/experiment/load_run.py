@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mnistcli.datasets.examples import Examples, fingerprint
-from mnistcli.datasets.idx import WANTED, load_examples
+from mnistcli.datasets.find import WANTED
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.contain import contain

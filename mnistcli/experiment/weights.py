@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from mnistcli.datasets.examples import Examples, fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.build import count_parameters

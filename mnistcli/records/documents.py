@@ -122,9 +122,9 @@ class DataSource(Document):
     """The images of a run."""
 
     source: str
-    """Name of the data set, or the folder as it was given."""
+    """Name of the data set, or the path as it was given."""
     folder: str | None = None
-    """Absolute path of the folder; null for the embedded MNIST."""
+    """Absolute path of the folder or file; null for the embedded MNIST."""
     train_sha256: str
     test_sha256: str
 

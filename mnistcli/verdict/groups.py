@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
+from mnistcli.datasets.embedded import MNIST_SHA256
 from mnistcli.errors import UsageError
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import Group
@@ -13,8 +14,6 @@ from mnistcli.verdict.claims import audit_claims, measured_by_reference, measure
 from mnistcli.verdict.stats import Sample, accuracy_interval, wilson_interval
 
 TEST_IMAGES = 10_000
-MNIST_TEST_SHA256 = "a0863a96c44e5666edbb30c4071ee79ca0514c621e6349c5967fc78e7305c891"
-"""Hash of the test images that every [reference] and every published figure is about."""
 
 
 class Kind(NamedTuple):
@@ -41,7 +40,7 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
     tested = {run.data.test_sha256 for run in runs}
     if len(tested) > 1:
         raise UsageError("these runs were tested on different images; compare runs on the same")
-    if len(runs) < len(members) and not tested <= {MNIST_TEST_SHA256}:
+    if len(runs) < len(members) and not tested <= {MNIST_SHA256["test"]}:
         raise UsageError("[reference] was measured on other test images; leave it out")
     of_kind: dict[Kind, dict[str, RunRecord]] = {}
     order: dict[Kind | Preset, None] = {}
@@ -98,7 +97,7 @@ def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> G
     accuracies = [run.test.accuracy for run in runs]
     sample = Sample.of(accuracies)
     single = wilson_interval(last.test.correct, last.test.total)
-    is_documented = last.data.test_sha256 == MNIST_TEST_SHA256 and not hash_of_indices_file(last)
+    is_documented = last.data.test_sha256 == MNIST_SHA256["test"] and not hash_of_indices_file(last)
     return Group(
         name=name,
         source="runs",

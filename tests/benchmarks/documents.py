@@ -11,11 +11,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from mnistcli.datasets.idx import EMBEDDED, FILES
+from mnistcli.datasets.embedded import EMBEDDED
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.network.build import build_model
 from mnistcli.engine.network.layers import SeededDropout
 from mnistcli.preset.loading import load_preset
+from tests.conftest import MNIST_FILES
 
 TRANSFORMS = {
     "onebyone": [
@@ -34,7 +35,7 @@ def unpack_mnist(folder: Path) -> Path:
     """Unpack the embedded files the way torchvision's MNIST expects them, and return the folder."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in (name for pair in FILES.values() for name in pair):
+    for name in (name for pair in MNIST_FILES.values() for name in pair):
         with gzip.open(EMBEDDED / f"{name}.gz") as packed, (raw / name).open("wb") as file:
             shutil.copyfileobj(packed, file)
     return folder

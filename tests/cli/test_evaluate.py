@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from mnistcli.datasets.embedded import EMBEDDED
 from mnistcli.datasets.examples import fingerprint
-from mnistcli.datasets.idx import EMBEDDED, load_examples
+from mnistcli.datasets.load import load_examples
 
 pytestmark = pytest.mark.usefixtures("quick_speed")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistcli.datasets.idx import EMBEDDED
+from mnistcli.datasets.embedded import EMBEDDED
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 
 Page = NDArray[np.float64]
 SIDE = 400

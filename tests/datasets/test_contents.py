@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistcli.datasets.contents import HEAD, check_folder, describe_content, list_some
+from mnistcli.datasets.contents import HEAD, check_path, describe_content, list_some
 from mnistcli.errors import FileError
 
 PAGE = "<!DOCTYPE html>\n<html lang=en><title>404 Not Found</title></html>"
@@ -48,20 +48,20 @@ def test_a_character_cut_in_two_is_still_text(text: str) -> None:
     assert describe_content(text.encode()[:HEAD]) == "a text file"
 
 
-def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_path_must_be_of_a_folder_or_file(tmp_path: Path) -> None:
     file = tmp_path / "train.csv"
     file.write_text("label,pixel0\n1,0\n")
-    check_folder(tmp_path, "Name one.")
+    check_path(tmp_path, "Name one.")
+    check_path(file, "Name one.")
     for path, words in (
         (tmp_path / "none", "does not exist. Name one."),
         (file / "below", "does not exist. Name one."),
-        (file, "is a CSV table, not a folder. Name one."),
     ):
         with pytest.raises(FileError) as raised:
-            check_folder(path, "Name one.")
+            check_path(path, "Name one.")
         assert str(raised.value) == f'"{path}" {words}'
     with pytest.raises(FileError, match="cannot read"):
-        check_folder(tmp_path / "a\0b", "Name one.")
+        check_path(tmp_path / "a\0b", "Name one.")
 
 
 def test_some_names_of_a_folder(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine.augment import build_augment
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.evaluation import evaluate

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.network.build import build_model
 from mnistcli.engine.profiling import measure_inference

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mnistcli.datasets.examples import fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.errors import PresetError
 from mnistcli.experiment.data import EMBEDDED_NAME, Data, load_data
 from mnistcli.experiment.machine import Options, choose_machine

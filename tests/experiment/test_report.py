@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mnistcli.datasets.idx import EMBEDDED, load_examples
+from mnistcli.datasets.embedded import EMBEDDED
+from mnistcli.datasets.load import load_examples
 from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.report import SAMPLES, _find_filters, collect_report

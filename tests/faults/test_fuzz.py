@@ -24,7 +24,7 @@ from rich.console import Console
 
 from mnistcli.cli.output import in_one_line
 from mnistcli.datasets.examples import fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.datasets.pictures import read_pictures
 from mnistcli.display.compare import comparison_view
 from mnistcli.display.tables import run_view, summary_view

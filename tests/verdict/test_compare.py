@@ -5,15 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from mnistcli.datasets.examples import fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.embedded import MNIST_SHA256
 from mnistcli.errors import UsageError
 from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import RunRecord
 from mnistcli.verdict.changes import list_changes
 from mnistcli.verdict.compare import compare_members, keep_journal
-from mnistcli.verdict.groups import MNIST_TEST_SHA256
 
 SPRINT = load_preset("sprint")
 LONGER = load_preset("sprint", ["train.epochs=9"])
@@ -29,7 +27,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable:
             "run_id": f"{preset.name}-{seed}", "path": "x",
             "started": f"2026-01-01T00:00:{seed:02}", "preset": preset, "seed": seed,
             "device": "cpu", "precision": "float32", "threads": 1, "versions": {},
-            "data": {"source": "x", "train_sha256": "a", "test_sha256": MNIST_TEST_SHA256},
+            "data": {"source": "x", "train_sha256": "a", "test_sha256": MNIST_SHA256["test"]},
             "parameters": 19_514, "macs": 376_064, "train_examples": 60_000,
             "train_fraction": 1.0, "validation_examples": 0, "coreset": None, "epochs": (),
             "passes": 4, "phases": (), "phases_evaluated_on": None, "train_seconds": 5.0,
@@ -191,10 +189,6 @@ def test_what_is_known_of_mnist_says_nothing_of_other_images(make: Callable) -> 
     assert compare_members(fashion).groups[0].claims == ()
     with pytest.raises(UsageError, match="other test images"):
         compare_members([preset, *fashion])
-
-
-def test_the_known_test_images_are_those_of_the_package() -> None:
-    assert fingerprint(load_examples("test")) == MNIST_TEST_SHA256
 
 
 def test_a_journal_says_what_changed(make: Callable) -> None:

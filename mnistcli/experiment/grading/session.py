@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mnistcli.datasets.examples import fingerprint
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.errors import FileError, UsageError, WriteError, reason_of
 from mnistcli.experiment.grading.command import GradingRequest
 from mnistcli.experiment.grading.job import GradedSubmission, GradeJob

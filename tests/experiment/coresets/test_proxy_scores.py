@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine.events import Event, StageStarted
 from mnistcli.engine.stages import Stages
 from mnistcli.experiment.coresets.proxy_scores import TRAININGS, Difficulty, score_difficulty

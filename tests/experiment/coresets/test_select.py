@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine.events import Event, StageStarted
 from mnistcli.engine.stages import Stages
 from mnistcli.errors import FileError, PresetError
