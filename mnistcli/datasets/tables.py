@@ -42,6 +42,8 @@ def read_table(path: Path) -> ImagesAndLabels:
             raise FileError(f'"{path}" {_explain(str(error))}. {WANTED}') from error
     if not len(values):
         raise FileError(f'"{path}" has no images. {WANTED}')
+    if values.shape[1] != COLUMNS:
+        raise FileError(f'"{path}" has {values.shape[1]} columns, not {COLUMNS}. {WANTED}')
     if len(values) > COUNT_LIMIT:
         raise FileError(f'"{path}" has more than {COUNT_LIMIT:,} images')
     if values[:, -1].any() and not values[:, 0].any():

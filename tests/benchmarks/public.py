@@ -13,7 +13,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
-from mnistcli.datasets.idx import load_examples
+from mnistcli.datasets.load import load_examples
 
 BATCH = 256
 RATE = 0.01

@@ -50,6 +50,7 @@ def test_a_table_is_read_with_a_header_or_without(tmp_path: Path, content: bytes
         (NAMES + b",class\n", "has its labels in the last column"),
         (b"0," * 784 + b"7\n", "seems to have its labels in the last column"),
         (b"label," + NAMES, "has no images"),
+        (b"label," + NAMES + b"\n1,2\n", "has 2 columns, not 785"),
         (ROW + b"1,2\n", "has another number of columns in row 2"),
         (ROW + ROW.replace(b"255", b"256"), "has '256' in row 2. Give every line"),
         (ROW.replace(b"255", b"0.5"), "has '0.5' in row 1"),

@@ -42,6 +42,7 @@ from mnistcli.records.store import read_record
 from mnistcli.verdict.compare import compare_members
 from tests.cli.test_nested import NESTED
 from tests.conftest import COUNTS, TINY_PRESET, Counts
+from tests.datasets.formats import FORMATS
 from tests.faults.runs import interrupted_run
 
 pytestmark = pytest.mark.faults
@@ -349,6 +350,22 @@ def test_mutated_idx_files(tiny_data: Path, tmp_path: Path, counts: Counts) -> N
         attempt(partial(load_examples, "test", tmp_path), counts)
 
 
+@pytest.mark.parametrize("name", ["QMNIST", "npz", "CSV", "CSV in gzip", "classes"])
+def test_mutated_data(name: str, tmp_path: Path, counts: Counts) -> None:
+    rng = random.Random(9)
+    images = np.zeros((2, 28, 28), np.uint8)
+    FORMATS[name](tmp_path, "test", images, np.arange(2, dtype=np.uint8))
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    read = partial(load_examples, "test", tmp_path)
+    assert attempt(read, counts)
+    for number in range(150):
+        path = rng.choice(list(files))
+        head = files[path][: rng.choice([40, 10_000])] if number % 2 else files[path]
+        path.write_bytes(mutate(head, rng) + files[path][len(head) :])
+        attempt(read, counts)
+        path.write_bytes(files[path])
+
+
 def test_mutated_pictures(tmp_path: Path, counts: Counts) -> None:
     page = np.zeros((60, 50), dtype=np.uint8)
     page[20:40, 22:28] = 200
@@ -394,7 +411,7 @@ NAMES = [
 COMMANDS = [
     ("summary",), ("train",), ("presets", "show"), ("presets", "validate"), ("evaluate",),
     ("compare",), ("report",), ("report", "--csv"), ("train", "--resume"), ("train", "--from"),
-    ("coreset",), ("curriculum",), ("evaluate", "/tmp", "--images"),
+    ("coreset",), ("curriculum",), ("evaluate", "/tmp", "--images"), ("train", "--data"),
 ]  # fmt: skip
 
 
