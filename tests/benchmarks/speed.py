@@ -83,10 +83,14 @@ KINDS = {"documents": measure_documents, "public": measure_public, "loop": measu
 
 def measure(kind: str, name: str, root: Path, options: argparse.Namespace) -> Figures:
     """Measure once, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.speed", "--work", kind, name]
-    command += ["--root", str(root), "--threads", str(options.threads)]
+    work = ["--work", kind, name, "--root", str(root), "--threads", str(options.threads)]
+    return ask("tests.benchmarks.speed", *work, "--precision", options.precision)
+
+
+def ask(module: str, *arguments: str) -> dict[str, Any]:
+    """Run a module in a process of its own, and return the JSON document that it prints."""
     done = subprocess.run(
-        [*command, "--precision", options.precision],
+        [sys.executable, "-m", module, *arguments],
         check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     return dict(json.loads(done.stdout))

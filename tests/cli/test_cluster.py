@@ -1,44 +1,22 @@
-"""A real Dask scheduler and two worker processes, on loopback."""
+"""Trainings on a real Dask cluster, on loopback."""
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.cluster import Cluster, free_port, start_cluster
 from tests.experiment.training.test_divergence import DEEP, write_bright_images
 
 pytest.importorskip("distributed")
 needs_cluster = pytest.mark.slow
-
-
-@dataclass
-class Cluster:
-    address: str
-    scheduler: subprocess.Popen
-    workers: list[subprocess.Popen]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def start(*arguments: object, **environment: str) -> subprocess.Popen:
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    command = [sys.executable, "-m", "distributed.cli." + str(arguments[0])]
-    return subprocess.Popen(
-        [*command, *map(str, arguments[1:])], env=os.environ | environment, **silent
-    )
 
 
 @pytest.fixture
@@ -49,31 +27,8 @@ def capabilities() -> tuple[str, str]:
 
 @pytest.fixture
 def cluster(tmp_path: Path, capabilities: tuple[str, str]) -> Iterator[Cluster]:
-    address = f"tcp://127.0.0.1:{free_port()}"
-    port = address.rpartition(":")[2]
-    quiet = ("--no-dashboard", "--host", "127.0.0.1")
-    scheduler = start("dask_scheduler", "--port", port, *quiet)
-    workers = [
-        start(
-            "dask_worker", address, "--nthreads", 1, "--no-nanny", *quiet,
-            "--local-directory", tmp_path / f"worker{number}",
-            **({"ATEN_CPU_CAPABILITY": capability} if capability else {}),
-        )
-        for number, capability in enumerate(capabilities)
-    ]  # fmt: skip
-    wait_for_workers(address, 2)
-    yield Cluster(address, scheduler, workers)
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
-
-
-def wait_for_workers(address: str, count: int) -> None:
-    code = (
-        "import sys\nfrom distributed import Client\n"
-        f"with Client({address!r}, timeout=60) as client: client.wait_for_workers({count}, 60)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=130)
+    with start_cluster(tmp_path, capabilities) as started:
+        yield started
 
 
 @pytest.fixture
