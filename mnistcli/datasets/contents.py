@@ -13,7 +13,7 @@ from mnistcli.errors import FileError, reason_of
 
 HEAD = 512
 GZIP_MAGIC = b"\x1f\x8b"
-NAMES = 3
+SHOWN = 3
 SIGNATURES = {
     b"\x1f\x8b": "gzip-compressed data",
     b"PK": "a ZIP or .npz archive",
@@ -112,8 +112,8 @@ def list_some(folder: Path) -> str:
 
 def join_some(names: list[str]) -> str:
     """Return the first names, as in "a.csv, b.csv and 7 more"."""
-    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    return f"{', '.join(names[:NAMES])}{more}"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -90,7 +90,9 @@ def find_data(path: Path) -> DataSet:
         raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
     if len(found) > 1:
         names = found[0].list_files([next(iter(each.files.values()))[0] for each in found])
-        raise FileError(f'"{path}" has several data sets: {names}. Name a file of one of them.')
+        raise FileError(
+            f'"{path}" has several data sets: {names}. Name the folder or a file of one.'
+        )
     return found[0]
 
 

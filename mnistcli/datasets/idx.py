@@ -81,5 +81,5 @@ def _explain(head: bytes, kinds: Kinds) -> str:
     if kinds is IMAGES and magic == 0x804:
         return "has images in colour, not in grey"
     if kind := describe_content(head):
-        return f"is {kind}, not an IDX file"
+        return f"is {kind}, not an IDX file. Download it again."
     return f"is not the expected IDX file: magic number {magic}"

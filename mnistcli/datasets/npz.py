@@ -1,14 +1,17 @@
 """Arrays of an .npz file, named as in Keras' mnist.npz → images and labels."""
 
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from textwrap import shorten
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mnistcli.datasets.contents import describe_pixels
+from mnistcli.datasets.contents import describe_pixels, join_some
 from mnistcli.datasets.examples import SIDE, ImagesAndLabels
 from mnistcli.errors import FileError, reason_of
 from mnistcli.preset.choices import Split
@@ -19,10 +22,11 @@ ARRAYS = {"x_train", "x_test"}
 """Names of the images."""
 SIZE_LIMIT = 1 << 30
 """Bytes of an array."""
-SHOWN = 4
+REASON = 100
+"""Characters of what NumPy says, which may quote the file."""
 FAULTS = (
-    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile,
-    zlib.error,
+    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, SyntaxError,
+    TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What reading a damaged archive raises."""
 
@@ -69,14 +73,15 @@ def _read_array(path: Path, name: str, dtype: DTypeLike) -> NDArray[Any]:
 def _read_member(path: Path, name: str) -> NDArray[Any]:
     names = list_arrays(path)
     if name not in names:
-        more = ", …" if len(names) > SHOWN else ""
-        found = f"only {', '.join(names[:SHOWN])}{more}" if names else "or is damaged"
+        found = f"only {shorten(join_some(names), REASON)}" if names else "or is damaged"
         raise FileError(f'"{path}" has no array {name}, {found}. Name its arrays as Keras does.')
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(f"{name}.npy").file_size > SIZE_LIMIT:
+            member = archive.getinfo(f"{name}.npy")
+            if member.file_size > SIZE_LIMIT:
                 raise FileError(f'"{path}" has more than {SIZE_LIMIT:,} bytes in {name}')
-        with np.load(path, allow_pickle=False) as file:
-            return np.asarray(file[name])
+            with archive.open(member) as file, warnings.catch_warnings(action="ignore"):
+                return np.lib.format.read_array(file, allow_pickle=False)
     except FAULTS as error:
-        raise FileError(f'cannot read "{path}": {name}: {reason_of(error)}') from error
+        reason = shorten(reason_of(error), REASON, placeholder=" …")
+        raise FileError(f'cannot read {name} in "{path}": {reason}') from error

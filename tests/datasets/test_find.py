@@ -71,7 +71,7 @@ def test_the_data_set_of_a_file_is_read(tmp_path: Path) -> None:
             path = tmp_path / f"{name}_{split}.csv"
             path.write_bytes(make_csv(IMAGES, LABELS + (name == "b")))
     (tmp_path / "b_train_small.csv").write_bytes(make_csv(IMAGES[:1], LABELS[:1]))
-    with pytest.raises(FileError, match=r"several data sets: .*\. Name a file of one of them\."):
+    with pytest.raises(FileError, match=r"several data sets: .*\. Name the folder"):
         load_examples("train", tmp_path)
     for path, train, test in (
         ("a_test.csv", [1, 2], [1, 2]),

@@ -41,7 +41,10 @@ def test_whole_numbers_of_any_type_are_read(
         ({"x_test": IMAGES * np.nan, "y_test": LABELS}, "values from nan to nan in x_test"),
         ({"x_test": IMAGES, "y_test": np.eye(10)[LABELS]}, r"labels of shape \(2, 10\) in y_test"),
         ({"x_test": IMAGES, "y_test": np.array(["3", "7"])}, "no array of numbers in y_test"),
-        ({"x_test": IMAGES, "y_test": np.array([None, {}])}, "cannot read .*y_test: Object arrays"),
+        (
+            {"x_test": IMAGES, "y_test": np.array([None, {}])},
+            "cannot read y_test in .*: Object",
+        ),
     ],
 )
 def test_other_arrays_are_one_clear_line(
