@@ -7,6 +7,6 @@ if __name__ == "__main__":
     if not sys.flags.safe_path:
         del sys.path[0]
 
-    from mnistcli.cli.app import main
+    from mnistcli.cli.app import run_program
 
-    main()
+    run_program()

@@ -1,12 +1,13 @@
 """Memory, threads and logs of this process, and the signals that stop it."""
 
+import atexit
 import ctypes
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -90,6 +91,34 @@ def _stop(number: int, frame: FrameType | None) -> None:
         _signals.waiting = number
     else:
         raise Stopped(number)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the process that exits inside the `with` block without taking Python apart.
+
+    Threads are waited for, functions of atexit are called and the output is flushed. Then the
+    system gets all memory back at once. Python would first destroy every object, and touch most of
+    PyTorch's libraries for it: that takes 0.8 s, and adds 120 MiB to the peak.
+    """
+    codes: list[int] = []
+    atexit.register(_end, codes)  # the first one that is registered is called last
+    try:
+        yield
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            codes.append(ended.code)
+        raise
+
+
+def _end(codes: Sequence[int]) -> None:
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except (OSError, ValueError):
+        return  # Python's own exit says so
+    if codes:
+        os._exit(codes[0])
 
 
 def tune_process() -> None:

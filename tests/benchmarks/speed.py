@@ -54,7 +54,8 @@ def measure_public(name: str, options: argparse.Namespace) -> Figures:
 def measure_loop(name: str, options: argparse.Namespace) -> Figures:
     """Train a preset: two short epochs of a documented one, `mile` for one, the others in full."""
     from mnistcli.experiment.machine import Options
-    from mnistcli.experiment.training.setup import prepare, run
+    from mnistcli.experiment.training.run import run
+    from mnistcli.experiment.training.setup import prepare
     from mnistcli.preset.loading import load_preset
 
     kept = f"train.validation_examples={TRAIN_IMAGES - ENOUGH['loop']}"

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from mnistcli.datasets.examples import SIDE
 from mnistcli.engine.network.build import LayerDescription
@@ -35,6 +34,10 @@ class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        # It imports Triton: 70 MiB that a network of layers is spared.
+        from torch.utils.flop_counter import flop_registry
+
+        self._formulas = flop_registry
         self.macs = 0
         self.used: set[nn.Parameter] = set()
         """Parameters that an operator has read."""
@@ -50,7 +53,7 @@ class OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run the operator, and count."""
         self.used.update(_find_parameters(args))
         output = function(*args, **(kwargs or {}))
-        formula = flop_registry.get(function._overloadpacket)
+        formula = self._formulas.get(function._overloadpacket)
         if formula:
             self.macs += formula(*args, **(kwargs or {}), out_val=output) // 2
         return output
