@@ -153,10 +153,18 @@ def _recognize(folder: Path) -> Iterator[tuple[Kind, str, Role, Path]]:
         elif path.suffix.lower() == ".npz" and not ARRAYS.isdisjoint(list_arrays(path)):
             yield from (("npz", path.stem, (split, "examples"), path) for split in NAMES)
     for each in folders:
-        if (match := CLASSES.fullmatch(each.name)) and (inside := _list(each)[1]):
-            is_twice = len(inside) == 1 and CLASSES.fullmatch(inside[0].name)
-            path = inside[0] if is_twice else each
-            yield "classes", "", (_split(match), "examples"), path
+        if (match := CLASSES.fullmatch(each.name)) and (place := _find_classes(each)):
+            yield "classes", "", (_split(match), "examples"), place
+
+
+def _find_classes(folder: Path) -> Path | None:
+    """Return the folder with the folders of classes, which may be in one of the same kind."""
+    inside = _list(folder)[1]
+    if len(inside) == 1 and CLASSES.fullmatch(inside[0].name):
+        folder, inside = inside[0], _list(inside[0])[1]
+    # Other classes than digits are found too, to be named.
+    are_classes = any(len(each.name) == 1 or each.name.isdecimal() for each in inside)
+    return folder if are_classes else None
 
 
 def _split(match: re.Match[str]) -> Split:

@@ -42,7 +42,13 @@ def touch(folder: Path, *names: str) -> None:
 )
 def test_a_data_set_is_known_by_its_names(tmp_path: Path, kind: str, name: str, files: str) -> None:
     touch(
-        tmp_path, files, "README.md", "scores/indices.npz", ".cache/test.csv", "latest_report.csv"
+        tmp_path,
+        files,
+        "README.md",
+        "scores/indices.npz",
+        ".cache/test.csv",
+        "latest_report.csv",
+        "test/parts/a.py",
     )
     found = find_data(tmp_path)
     assert (found.kind, found.name) == (kind, name)
