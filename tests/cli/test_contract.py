@@ -77,7 +77,7 @@ def test_every_help_text_is_a_sentence_and_fits_on_a_line() -> None:
         (["train", "--set", "train.epochs=-1"], 2, "train.epochs"),
         (["train", "--set", "model.layers.0.kernel_size='x'"], 2, "model.layers.0.kernel_size"),
         (["train", "--set", "model.layers.0.stride=99"], 2, "model.layers.1: max_pool"),
-        (["train", "--data", "/"], 4, "train-images-idx3-ubyte"),
+        (["train", "--data", "tests/cli"], 4, "no data set"),
         (["train", "--device", "gpu"], 2, "): 'gpu' is not one of"),
         (["train", "--seed", "-1"], 2, "--seed"),
         (["train", "--threads", "0"], 2, "--threads"),
@@ -112,10 +112,11 @@ def test_a_mistake_is_one_line_and_the_right_code(
 def test_data_that_may_not_be_looked_at_is_said(
     cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> bool:
+    def refuse(path: Path) -> list[Path]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", refuse)
+    monkeypatch.setattr("mnistcli.datasets.find.list_folder", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
     answer = cli("train", "--data", tmp_path, "--out", tmp_path / "runs")
     assert answer.code == 4
     path = tmp_path
