@@ -107,6 +107,8 @@ def _explain_training(one: Measurement, first: Measurement, ratio: float) -> Ite
             f"{_find_rate(first):.1f} billion a second; batches take "
             f"{one.data_seconds:.1f} s for any network"
         )
+    elif one.what == "images":
+        yield f"an image takes {ratio:.2f} times as long"
     else:
         each, before = (sum(m.train_seconds) / len(m.train_seconds) for m in (one, first))
         yield f"a training takes {each:.1f} s instead of {before:.1f}"
