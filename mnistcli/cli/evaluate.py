@@ -72,6 +72,12 @@ def evaluate(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv", help="Print CSV, one row per digit in --images.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
     as_json: JsonOption = False,
     no_fail: NoFailOption = False,
     allow_code: AllowCodeOption = False,
@@ -86,6 +92,8 @@ def evaluate(
     from mnistcli.preset.networks import load_network
     from mnistcli.records.folders import list_references
 
+    if not images:
+        refuse_without(context, "--images", {"as_csv"})
     shown = OutputOptions(as_json, quiet=False, no_fail=no_fail)
     options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
     if weights is not None:
@@ -101,15 +109,11 @@ def evaluate(
     if code := [each for each in runs if is_code(each)]:
         raise UsageError(f'"{code[0]}" is a network without weights. Name their file: --weights')
     if images:
-        runs, more = part_pictures(runs)
+        refuse(context, "--images", {"sheet", "robustness"})
+        predict_images(runs, images, options, as_json=as_json, as_csv=as_csv)
+        return
     references = list_references(runs)
-    if images:
-        if sheet or robustness:
-            raise UsageError("--images cannot be combined with --sheet or --robustness")
-        if len(references) > 1:
-            raise UsageError(f"--images takes a single run: got {len(references)}")
-        predict_images(references[0], [*images, *more], options, as_json=as_json)
-    elif len(references) == 1:
+    if len(references) == 1:
         evaluate_one(references[0], split, options, sheet, distorted=robustness, as_json=as_json)
     else:
         evaluate_all(references, split, options, sheet, distorted=robustness, as_json=as_json)
@@ -146,17 +150,29 @@ def evaluate_elsewhere(
     finish(bool(document.passed), no_fail=shown.no_fail)
 
 
-def predict_images(run: str, images: list[Path], options: "Options", *, as_json: bool) -> None:
+def predict_images(
+    runs: list[str], images: list[Path], options: "Options", *, as_json: bool, as_csv: bool
+) -> None:
     """Show the digits that a run's network sees in pictures."""
-    from mnistcli.cli.output import print_error, show
-    from mnistcli.display.evaluation import predictions_view
-    from mnistcli.experiment.evaluate import predict_pictures
-    from mnistcli.records.folders import find_run
+    from mnistcli.cli.output import print_error, print_warnings, show, write_data
+    from mnistcli.display.predictions import predictions_as_csv, predictions_view
+    from mnistcli.experiment.predictions import predict_pictures
+    from mnistcli.records.folders import find_run, list_references
 
-    result = predict_pictures(find_run(run), images, options)
+    if as_csv and as_json:
+        raise UsageError("--csv cannot be combined with --json: both print on stdout")
+    runs, more = part_pictures(runs)
+    references = list_references(runs)
+    if len(references) > 1:
+        raise UsageError(f"--images takes a single run: got {len(references)}")
+    result = predict_pictures(find_run(references[0]), [*images, *more], options)
+    print_warnings(result.document.warnings)
     for fault in result.faults:
         print_error(str(fault))
-    show(result.document, predictions_view(result.document, result.images), as_json=as_json)
+    if as_csv:
+        write_data(predictions_as_csv(result.document))
+    else:
+        show(result.document, predictions_view(result.document, result.images), as_json=as_json)
     exit_if(result.faults)
 
 

@@ -49,6 +49,8 @@ class FoundDigit:
     """(28, 28), white on black, as the network sees it."""
     box: tuple[int, int, int, int]
     """Left, top, right and bottom in the picture, in pixels."""
+    position: int = 1
+    """Place among the digits of the picture, from 1."""
 
 
 def list_pictures(references: Sequence[Path]) -> list[Path]:
@@ -101,8 +103,9 @@ def _read_picture(path: Path) -> list[FoundDigit]:
                 round(digit.box[2] * scale),
                 round(digit.box[3] * scale),
             ),
+            position,
         )
-        for digit in digits
+        for position, digit in enumerate(digits, start=1)
     ]
 
 

@@ -1,7 +1,6 @@
-"""Evaluations and predictions → tables, and images in block characters."""
+"""Evaluations → tables, and images in block characters."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -16,7 +15,6 @@ from mnistcli.records.evaluations import (
     EvaluationMetrics,
     EvaluationsDocument,
     Mistake,
-    PredictionsDocument,
     Robustness,
 )
 
@@ -79,28 +77,6 @@ def evaluations_view(
         if run.robustness:
             parts += [Text(), Text(run.run_id), *(_robustness_line(row) for row in run.robustness)]
     return Group(*parts)
-
-
-def predictions_view(
-    document: PredictionsDocument, images: "Sequence[NDArray[np.uint8]]"
-) -> RenderableType:
-    """Build the table of predictions, and draw the first images as the network saw them."""
-    from mnistcli.display.halfblocks import draw_images  # imports numpy
-
-    figures = ("digit", "confidence")
-    table = new_table("image", *figures, "runner-up", right=figures)
-    for one in document.predictions:
-        ranked = sorted(zip(one.probabilities, range(len(one.probabilities)), strict=True))
-        probability, digit = ranked[-2]
-        other = f"{digit} ({percent(probability, 1)})"
-        table.add_row(Text(one.file), str(one.predicted), percent(one.confidence, 1), other)
-    shown = [str(one.predicted) for one in document.predictions[:DRAWN]]
-    parts: list[RenderableType] = [table]
-    for file, digits in groupby(document.predictions, lambda one: one.file):
-        read = "".join(str(one.predicted) for one in digits)
-        if len(read) > 1:
-            parts += [Text(), Text(f" {file} reads {read}")]
-    return Group(*parts, Text(), Text(draw_images(images[:DRAWN], shown)))
 
 
 def title_mistake(mistake: Mistake) -> str:

@@ -27,6 +27,7 @@ Purpose = Literal[
     "round",
     "judges",
     "robustness",
+    "answers",
 ]
 
 

@@ -38,14 +38,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
         train_sha256=fingerprint(examples),
         test_sha256=fingerprint(test),
     )
-    validation = None
-    if held_out := preset.train.validation_examples:
-        if held_out >= len(examples):
-            raise PresetError(
-                f"train.validation_examples: the data has only {len(examples):,} training images"
-            )
-        generator = make_generator(options.seed, "validation")
-        examples, validation = split_validation(examples, held_out, generator)
+    examples, validation = hold_out(preset, examples, options.seed)
     if noise := preset.data.label_noise:
         generator = make_generator(options.seed, "noise")
         examples = corrupt_labels(examples, noise, generator)
@@ -55,3 +48,18 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
         test=test.to(machine.device),
         source=source,
     )
+
+
+def hold_out(preset: Preset, examples: Examples, seed: int) -> tuple[Examples, Examples | None]:
+    """Return the training images to learn from, and those that the preset holds out.
+
+    Raises:
+        PresetError: too many images are held out.
+    """
+    if not (held_out := preset.train.validation_examples):
+        return examples, None
+    if held_out >= len(examples):
+        raise PresetError(
+            f"train.validation_examples: the data has only {len(examples):,} training images"
+        )
+    return split_validation(examples, held_out, make_generator(seed, "validation"))

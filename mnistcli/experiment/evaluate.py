@@ -12,14 +12,13 @@ from torch import Tensor
 
 from mnistcli.datasets.examples import Examples
 from mnistcli.datasets.load import load_examples
-from mnistcli.datasets.pictures import FoundDigit, list_pictures, read_pictures
 from mnistcli.engine import device as devices
 from mnistcli.engine.evaluation import Evaluation, combine
 from mnistcli.engine.network.build import count_parameters
 from mnistcli.engine.network.contain import contain
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.engine.robustness import DISTORTIONS, STRENGTHS, UNITS, distort
-from mnistcli.errors import FileError, UsageError
+from mnistcli.errors import UsageError
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.preset.choices import Split
@@ -30,8 +29,6 @@ from mnistcli.records.evaluations import (
     EvaluationMetrics,
     EvaluationsDocument,
     Mistake,
-    Prediction,
-    PredictionsDocument,
     Robustness,
 )
 from mnistcli.records.store import WEIGHTS
@@ -64,17 +61,6 @@ class EnsembleResult:
     document: EvaluationsDocument
     worst: tuple[NDArray[np.uint8], ...]
     """Images (28, 28) of the first mistakes of the ensemble."""
-
-
-@dataclass(frozen=True)
-class PredictionResult:
-    """Predictions for pictures, with the images that the network saw."""
-
-    document: PredictionsDocument
-    images: tuple[NDArray[np.uint8], ...]
-    """Images (28, 28)."""
-    faults: tuple[FileError, ...] = ()
-    """Why other pictures could not be read."""
 
 
 def evaluate_run(
@@ -158,41 +144,6 @@ def select_worst(metrics: EvaluationMetrics, examples: Examples) -> tuple[NDArra
     """Return the images (28, 28) of the first mistakes."""
     places = [mistake.index for mistake in metrics.mistakes[:WORST]]
     return tuple(examples.images[places, 0].cpu().numpy())
-
-
-def predict_pictures(folder: Path, files: list[Path], options: Options) -> PredictionResult:
-    """Predict the digits that pictures show with the trained network of a run.
-
-    Raises:
-        FileError: record or weights are unreadable, or all pictures.
-        UsageError: the device is not available.
-    """
-    run = load_run(folder, options)
-    found: list[FoundDigit] = []
-    faults: list[FileError] = []
-    for path in list_pictures(files):
-        try:
-            found += read_pictures([path])
-        except FileError as error:
-            faults.append(error)
-    if not found:
-        raise faults[0]
-    images = torch.from_numpy(np.stack([digit.image for digit in found])[:, None])
-    # The labels are unknown, and not used.
-    examples = Examples(images, torch.zeros(len(images), dtype=torch.int64)).to(run.device)
-    result = run.evaluate(examples)
-    predictions = tuple(
-        Prediction(
-            file=digit.file,
-            box=digit.box,
-            predicted=int(probabilities.argmax()),
-            confidence=float(probabilities.amax()),
-            probabilities=tuple(probabilities.tolist()),
-        )
-        for digit, probabilities in zip(found, result.probabilities, strict=True)
-    )
-    document = PredictionsDocument(run_id=run.record.run_id, predictions=predictions)
-    return PredictionResult(document, tuple(digit.image for digit in found), tuple(faults))
 
 
 def compute_metrics(result: Evaluation, labels: Tensor) -> EvaluationMetrics:

@@ -118,6 +118,21 @@ class TestResult(Document):
     """Wilson's 95 % confidence interval of the accuracy."""
 
 
+class AnswerLimits(Document):
+    """What a picture must reach to be taken for a digit; what does not is "don't know"."""
+
+    min_confidence: float
+    min_similarity: float
+    images: int
+    """Number of images that the limits were measured on."""
+    measured_on: str
+    """Never test images."""
+
+    def are_met(self, confidence: float, similarity: float) -> bool:
+        """Return whether there is an answer to a picture."""
+        return confidence >= self.min_confidence and similarity >= self.min_similarity
+
+
 class DataSource(Document):
     """The images of a run."""
 
@@ -233,6 +248,8 @@ class RunRecord(Document):
     phases_evaluated_on: str | None
     train_seconds: float
     test: TestResult
+    answer_limits: AnswerLimits | None = None
+    """Null if there are too few training images, and in older records."""
     weights_sha256: str
     peak_memory: int | None
     """Peak resident memory of the process, if the system reports it."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mnistcli.records.base import Document
-from mnistcli.records.documents import Check, Interval
+from mnistcli.records.documents import AnswerLimits, Check, Interval
 
 
 class DigitResult(Document):
@@ -123,14 +123,21 @@ class EvaluationsDocument(Document):
 
 
 class Prediction(Document):
-    """Prediction for one picture."""
+    """Prediction for one digit of a picture."""
 
     file: str
+    position: int = 1
+    """Place among the digits of the picture, from 1."""
     box: tuple[int, int, int, int] | None = None
     """Left, top, right and bottom of the digit in the picture, in pixels."""
+    answer: int | None = None
+    """The predicted digit, or null for "don't know"."""
     predicted: int
+    """The most probable digit, whether or not it is the answer."""
     confidence: float
     """Probability of the predicted digit."""
+    similarity: float | None = None
+    """Similarity to the most similar training image, at most 1; null without limits."""
     probabilities: tuple[float, ...]
     """Probabilities of the digits 0 to 9."""
 
@@ -142,4 +149,7 @@ class PredictionsDocument(Document):
         "mnistcli.predictions/1"
     )
     run_id: str
+    answer_limits: AnswerLimits | None = None
+    """Null if every picture is answered; a warning says why."""
     predictions: tuple[Prediction, ...]
+    warnings: tuple[str, ...] = ()

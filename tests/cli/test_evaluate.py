@@ -1,6 +1,8 @@
+import csv
 import json
 import shutil
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -298,6 +300,33 @@ def test_pictures_that_a_shell_lists_are_no_runs(cli: Callable, run: dict, tmp_p
     assert len(json.loads(answer.out)["predictions"]) == 1, "the other one is read"
     answer = cli("evaluate", run["path"], "--images", "none.png")
     assert (answer.code, answer.out) == (4, "")
+
+
+def test_csv_has_the_digits_of_pictures(cli: Callable, run: dict, tmp_path: Path) -> None:
+    page = Image.new("L", (200, 60), 255)
+    for left in (30, 120):
+        ImageDraw.Draw(page).rectangle((left, 10, left + 5, 50), fill=0)
+    page.save(tmp_path / "a, b.png")
+    found = json.loads(cli("evaluate", run["path"], "--images", tmp_path, "--json").out)
+    answer = cli("evaluate", run["path"], "--images", tmp_path, "--csv")
+    assert answer.code == 0, answer.err
+    rows = list(csv.DictReader(StringIO(answer.out)))
+    assert [row["position"] for row in rows] == ["1", "2"]
+    assert {row["file"] for row in rows} == {str(tmp_path / "a, b.png")}
+    for row, one in zip(rows, found["predictions"], strict=True):
+        assert row["digit"] == ("" if one["answer"] is None else str(one["answer"]))
+        assert float(row["confidence"]) == one["confidence"]
+    answer = cli("evaluate", run["path"], "--images", tmp_path, "none.png", "--csv")
+    assert answer.code == 4
+    assert answer.out.count("\n") == 3, "the others are read"
+
+
+def test_csv_is_for_pictures_and_alone_on_stdout(cli: Callable, run: dict) -> None:
+    answer = cli("evaluate", run["path"], "--csv")
+    assert (answer.code, answer.err) == (2, "mnistcli: --csv needs --images\n")
+    answer = cli("evaluate", run["path"], "--images", "x.png", "--csv", "--json")
+    assert answer.code == 2
+    assert "--csv cannot be combined with --json" in answer.err
 
 
 @pytest.mark.parametrize(

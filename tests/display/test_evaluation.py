@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mnistcli.display.evaluation import evaluation_view, evaluations_view, predictions_view
+from mnistcli.display.evaluation import evaluation_view, evaluations_view
 from mnistcli.display.halfblocks import draw_images
 from mnistcli.records.evaluations import (
     DigitResult,
     Ensemble,
     EvaluationDocument,
     EvaluationsDocument,
-    Prediction,
-    PredictionsDocument,
     Robustness,
 )
 from tests.display.samples import drawn, make_images, metric_fields, row
@@ -70,18 +68,6 @@ def test_several_runs_have_a_row_each_and_the_ensemble() -> None:
     assert row(lines, "other") == figures
     assert row(lines, "ensemble of 2") == figures
     assert lines[-2:][0] == "other"
-
-
-def test_a_prediction_has_confidence_and_runner_up() -> None:
-    probabilities = (0.0, 0.0, 0.0, 0.0, 0.18, 0.02, 0.0, 0.0, 0.0, 0.8)
-    one = Prediction(
-        file="my [b]four.png", predicted=9, confidence=0.8, probabilities=probabilities
-    )
-    document = PredictionsDocument(run_id="x", predictions=(one,))
-    lines = drawn(predictions_view(document, make_images(1)))
-    assert lines[0].split() == ["image", "digit", "confidence", "runner-up"]
-    assert row(lines, "my [b]four.png") == ["9", "80.0", "%", "4", "(18.0", "%)"]
-    assert any("█" in line for line in lines)
 
 
 def test_a_full_matrix_of_60_000_images_fits_into_80_columns() -> None:

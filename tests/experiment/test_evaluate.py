@@ -2,13 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mnistcli.datasets.load import load_examples
 from mnistcli.experiment.evaluate import (
     evaluate_ensemble,
     evaluate_run,
-    predict_pictures,
     select_worst,
 )
 from mnistcli.experiment.machine import Options
@@ -46,17 +44,3 @@ def test_an_ensemble_of_one_network_is_that_network(finished_run: Path, tiny_dat
     assert ensemble.confusion == single.document.confusion
     assert ensemble.loss == pytest.approx(single.document.loss, abs=1e-6)
     assert ensemble.runs == (finished_run.name,) * 2
-
-
-def test_pictures_are_read_in_their_order(finished_run: Path, tmp_path: Path) -> None:
-    paths = []
-    for number, width in enumerate((30, 90)):
-        page = np.full((200, 200), 255, dtype=np.uint8)
-        page[50:150, 60 : 60 + width] = 0
-        Image.fromarray(page).save(path := tmp_path / f"{number}.png")
-        paths.append(path)
-    found = predict_pictures(finished_run, paths, Options(threads=1))
-    assert [Path(one.file) for one in found.document.predictions] == paths
-    for one in found.document.predictions:
-        assert one.confidence == one.probabilities[one.predicted] == max(one.probabilities)
-    assert found.images[0].sum() < found.images[1].sum()

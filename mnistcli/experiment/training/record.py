@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from mnistcli.engine import device as devices
-from mnistcli.engine.evaluation import Evaluation
+from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.events import EpochFinished
+from mnistcli.engine.network.contain import contain
+from mnistcli.errors import PresetError
+from mnistcli.experiment.answers import draw_sample, measure_limits
 from mnistcli.experiment.machine import list_versions
 from mnistcli.experiment.training.phases import record_phases
 from mnistcli.experiment.training.state import TrainingState
-from mnistcli.records.documents import EpochRecord, Profile, Repetition, RunRecord, TestResult
+from mnistcli.records.documents import (
+    AnswerLimits,
+    EpochRecord,
+    Profile,
+    Repetition,
+    RunRecord,
+    TestResult,
+)
 from mnistcli.verdict.budget import check_budget, check_phases, passed
 from mnistcli.verdict.stats import wilson_interval
 
@@ -43,6 +53,7 @@ def make_record(state: TrainingState, tested: Evaluation, weights_sha256: str) -
         phases_evaluated_on=state.phase_set.kind if state.phase_set else None,
         train_seconds=sum(epoch.seconds for epoch in history),
         test=_record_test(tested),
+        answer_limits=_measure_limits(state),
         weights_sha256=weights_sha256,
         peak_memory=devices.measure_peak_memory(),
         profile=None,
@@ -53,6 +64,19 @@ def make_record(state: TrainingState, tested: Evaluation, weights_sha256: str) -
     )
     checks = (*check_budget(setup.preset.budget, record.figures), *check_phases(phases))
     return record.model_copy(update={"checks": checks, "passed": passed(checks)})
+
+
+def _measure_limits(state: TrainingState) -> AnswerLimits | None:
+    """Return the limits of what is taken for a digit, without a look at the test set."""
+    setup, model = state.setup, state.loop.learner.result
+    sample = draw_sample(setup.data.train, setup.data.validation, setup.seed)
+    try:
+        with contain(setup.preset.model.code):
+            return measure_limits(
+                sample, lambda examples: evaluate(model, examples, setup.preset.normalization)
+            )
+    except (FloatingPointError, PresetError):
+        return None  # no reason to lose a trained network
 
 
 def _record_test(tested: Evaluation) -> TestResult:
