@@ -132,7 +132,6 @@ def train_preset(
     Raises:
         UsageError: an option belongs to the other of the two.
     """
-    from mnistcli.experiment.training.seeds import create_batch
     from mnistcli.experiment.training.setup import check, prepare
 
     announce_code(preset, shown)
@@ -143,6 +142,8 @@ def train_preset(
         return
     if profile:
         raise UsageError("--profile cannot be combined with --seeds")
+    from mnistcli.experiment.training.seeds import create_batch
+
     workers, numbers = read_workers(jobs, cluster), parse_numbers(seeds, "--seeds")
     options = workers.fix_machine(options)
     start_junit(shown.junit)

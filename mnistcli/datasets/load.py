@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mnistcli.datasets.classes import read_classes
 from mnistcli.datasets.embedded import EMBEDDED, MNIST_SHA256
 from mnistcli.datasets.examples import CLASSES, SIDE, Examples, ImagesAndLabels, fingerprint
 from mnistcli.datasets.find import NAMES, DataSet, find_data
@@ -54,6 +53,9 @@ def _read(data: DataSet, split: Split) -> ImagesAndLabels:
         case "npz":
             return read_npz(data.get(split), split)
         case "classes":
+            # It imports scipy for pictures: a quarter of a second that other kinds are spared.
+            from mnistcli.datasets.classes import read_classes
+
             return read_classes(data.get(split))
         case unreachable:
             assert_never(unreachable)

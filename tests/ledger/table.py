@@ -1,11 +1,13 @@
 """The ledger's table in presets/README.md and the README's results, from the presets."""
 
 from mnistcli.experiment.summary import summarize
+from mnistcli.preset.curriculum import Hardest
 from mnistcli.preset.loading import list_presets, load_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import ClaimAudit, Summary
 
 RESULTS = (
+    "dash",
     "sprint",
     "sprint-coreset",
     "journey-v3",
@@ -37,6 +39,14 @@ def rows_of_ledger() -> str:
     return "\n".join([*head, *rows]) + f"\n\n{picture}"
 
 
+def count_passes(preset: Preset) -> float:
+    """Return how often the training learns from an image on average."""
+    epochs = range(1, preset.train.epochs + 1)
+    if isinstance(preset.curriculum, Hardest):
+        return sum(map(preset.curriculum.fraction, epochs))
+    return len(epochs)
+
+
 def rows_of_results() -> str:
     """Return the README's table, and how many of the published figures were confirmed."""
     lines = [
@@ -50,7 +60,7 @@ def rows_of_results() -> str:
             f"`{name}`",
             f"{summarize(preset).parameters:,}",
             f"{images:,}",
-            str(preset.train.epochs),
+            f"{count_passes(preset):g}",
             *_measured(preset),
         ]
         lines.append(f"| {' | '.join(cells)} |")

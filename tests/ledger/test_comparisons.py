@@ -58,9 +58,10 @@ def test_methods_beat_random_by_adjusted_paired_tests() -> None:
 def test_orders_are_compared_by_adjusted_paired_tests() -> None:
     for title, row in zip(ORDERS, rows_of_orders().splitlines()[2:], strict=True):
         arms = KEPT[title]["arms"]
-        wanted = adjusted({one: ttest_rel(arms["curriculum"], arms[one]).pvalue for one in RIVALS})
+        there = [rival for rival in RIVALS if rival in arms]
+        wanted = adjusted({one: ttest_rel(arms["curriculum"], arms[one]).pvalue for one in there})
         shown = re.findall(r"p ([<=]) ([\d.]+)", row)
-        for (sign, value), rival in zip(shown, RIVALS, strict=True):
+        for (sign, value), rival in zip(shown, there, strict=True):
             if sign == "<":
                 assert wanted[rival] < float(value)
             else:
