@@ -1,6 +1,6 @@
 """The fastest public recipe for 99 % on MNIST, after its published description.
 
-Source: github.com/tuomaso/train_mnist_fast, its final version: 215,370 parameters, one epoch of 235
+Source: github.com/tuomaso/train_mnist_fast, its final version: 215,194 parameters, one epoch of 235
 batches of normalized images in memory, without augmentation, Adam with one cycle of the learning
 rate, float32. Its author reports 99.04 % in 0.76 s on a laptop's GPU.
 """

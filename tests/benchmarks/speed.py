@@ -57,6 +57,7 @@ def measure_loop(name: str, options: argparse.Namespace) -> Figures:
     from mnistcli.experiment.training.run import run
     from mnistcli.experiment.training.setup import prepare
     from mnistcli.preset.loading import load_preset
+    from tests.ledger.table import count_passes
 
     kept = f"train.validation_examples={TRAIN_IMAGES - ENOUGH['loop']}"
     overrides = {"dash": [], "sprint": [], "mile": ["train.epochs=1"]}
@@ -70,12 +71,12 @@ def measure_loop(name: str, options: argparse.Namespace) -> Figures:
     experiment = dataclasses.replace(experiment, data=without)
     record = run(experiment, lambda event: None, profile=True)
     assert record.profile is not None
-    whole = record.train_seconds * load_preset(name).train.epochs / len(record.epochs)
+    longer = count_passes(load_preset(name)) / count_passes(preset)
     last = record.epochs[-1]
     return {
         "images_per_second": last.images / last.seconds,
         "ceiling": record.profile.ceiling_images_per_second,
-        "train_seconds": whole,
+        "train_seconds": record.train_seconds * longer,
     }
 
 
@@ -154,6 +155,45 @@ def summarize(rounds: list[Figures]) -> dict[str, Figures]:
     }
 
 
+def show_rounds(figure: Figures, form: str) -> str:
+    """Return a figure's median, and its min and max in parentheses."""
+    return "{median:{0}} ({min:{0}} – {max:{0}})".format(form, **figure)
+
+
+def rows_of_presets(figures: dict[str, Any]) -> str:
+    """Return a Markdown table of the documented presets."""
+    lines = [
+        "| preset | documents' pipeline, images/s | this loop | ratio | fraction of the ceiling |",
+        "|---|---|---|---|---|",
+    ]
+    for name in PRESETS:
+        found = figures[name]
+        lines.append(
+            f"| `{name}` | {found['documents_images_per_second']['median']:,.0f} "
+            f"| {found['loop_images_per_second']['median']:,.0f} "
+            f"| {show_rounds(found['loop_over_documents'], '.1f')} "
+            f"| {show_rounds(found['loop_over_ceiling'], '.0%')} |"
+        )
+    return "\n".join(lines)
+
+
+def rows_of_distances(figures: dict[str, Any]) -> str:
+    """Return a Markdown table of the three distances."""
+    lines = [
+        "| preset | seconds | of a documents' epoch | of the public recipe | of the ceiling |",
+        "|---|---|---|---|---|",
+    ]
+    for name in DISTANCES:
+        found = figures[name]
+        lines.append(
+            f"| `{name}` | {show_rounds(found['train_seconds'], '.1f')} "
+            f"| {show_rounds(found['training_over_documents_epoch'], '.3f')} "
+            f"| {show_rounds(found['training_over_public_recipe'], '.2f')} "
+            f"| {show_rounds(found['loop_over_ceiling'], '.0%')} |"
+        )
+    return "\n".join(lines)
+
+
 def tell(number: int, name: str, figures: Figures) -> None:
     said = ", ".join(f"{key.replace('_', ' ')} {value:,.3g}" for key, value in figures.items())
     print(f"round {number + 1} {name}: {said}", file=sys.stderr, flush=True)
@@ -177,10 +217,10 @@ def main() -> None:
         from tests.benchmarks.documents import unpack_mnist
 
         with tempfile.TemporaryDirectory() as folder:
-            text = json.dumps(compare(unpack_mnist(Path(folder)), options), indent=2)
+            found = compare(unpack_mnist(Path(folder)), options)
         if options.json:
-            options.json.write_text(text + "\n")
-        print(text)
+            options.json.write_text(json.dumps(found, indent=2) + "\n")
+        print(rows_of_presets(found["figures"]), "", rows_of_distances(found["figures"]), sep="\n")
         return
     if options.work is None or options.work[0] == "loop":
         tune_process()
