@@ -9,6 +9,7 @@ from mnistcli.records.documents import ClaimAudit, Summary
 RESULTS = (
     "dash",
     "sprint",
+    "mile",
     "sprint-coreset",
     "journey-v3",
     "dualblock-fixed",
