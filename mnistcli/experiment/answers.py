@@ -20,7 +20,7 @@ MEASURED = 3_000
 """Images that the limits are measured on."""
 MIN_MEASURED = 100
 """Fewer do not show what is rare."""
-REFUSED = 0.003
+REFUSED = 0.002
 """Fraction of these that each of the two limits refuses; together they refuse less than 1 %."""
 TURN = Affine(kind="affine", degrees=6)
 """Makes images that were learned from a little harder. Not the preset's own augmentation: one that

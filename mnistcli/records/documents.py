@@ -3,9 +3,9 @@
 Fractions are in [0, 1], times in seconds, sizes in bytes. `schema` names the kind and version.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mnistcli.preset.choices import Split
 from mnistcli.preset.coreset import Coreset
@@ -111,11 +111,17 @@ class TestResult(Document):
 
     __test__ = False
     accuracy: float
-    correct: int
-    total: int
+    correct: Annotated[int, Field(ge=0)]
+    total: Annotated[int, Field(ge=1)]
     loss: float
     interval: Interval
     """Wilson's 95 % confidence interval of the accuracy."""
+
+    @model_validator(mode="after")
+    def _no_more_correct_than_there_are(self) -> Self:
+        if self.correct > self.total:
+            raise ValueError(f"{self.correct:,} of {self.total:,} images are correct")
+        return self
 
 
 class AnswerLimits(Document):
