@@ -132,7 +132,6 @@ class AnswerLimits(Document):
     images: int
     """Number of images that the limits were measured on."""
     measured_on: str
-    """Never test images."""
 
     def are_met(self, confidence: float, similarity: float) -> bool:
         """Return whether there is an answer to a picture."""
@@ -247,8 +246,7 @@ class RunRecord(Document):
     coreset: CoresetRecord | None
     epochs: tuple[EpochRecord, ...]
     passes: float
-    """Images learned from, counted as often as they occurred, divided by train_examples; the epochs
-    that a budget limits."""
+    """Images learned from, each time they occurred, per train_examples: epochs for the budget."""
     phases: tuple[PhaseRecord, ...]
     """Phases of the curriculum, if there is one."""
     phases_evaluated_on: str | None
@@ -269,12 +267,11 @@ class RunRecord(Document):
     @property
     def figures(self) -> dict[str, int | float]:
         """Return the figures that a budget can limit."""
-        passes = self.passes
         return {
             "parameters": self.parameters,
             "macs": self.macs,
             "test_accuracy": self.test.accuracy,
-            "epochs": int(passes) if passes == int(passes) else passes,
+            "epochs": int(self.passes) if self.passes.is_integer() else self.passes,
             "train_seconds": self.train_seconds,
             "train_fraction": self.train_fraction,
             "train_examples": self.train_examples,

@@ -71,7 +71,6 @@ def test_an_honest_record_is_confirmed_wherever_its_folder_is(cli: Callable, fol
         ("test.accuracy", lambda x: x + 0.005, {"test_accuracy"}),
         ("test.correct", lambda x: x + 1, {"test_correct"}),
         ("test.total", 10_000, {"test_images"}),
-        ("test.total", 0, {"test_images"}),
         ("test.loss", 0.01, {"test_loss"}),
         ("test.interval", [0.99, 1.0], {"interval"}),
         ("parameters", 3_000, {"parameters", "parameters_check"}),
@@ -116,6 +115,17 @@ def test_a_changed_record_is_refuted(
 ) -> None:
     change(folder, path, value)
     assert refuted(cli("runs", "check", folder, "--json")) == figures
+
+
+@pytest.mark.parametrize(("path", "value"), [("test.total", 0), ("test.correct", 201)])
+@pytest.mark.parametrize("command", ["compare", "report", "evaluate"])
+def test_more_correct_images_than_there_are_is_one_line(
+    cli: Callable, folder: Path, command: str, path: str, value: int
+) -> None:
+    change(folder, path, value)
+    answer = cli(command, folder)
+    assert (answer.code, answer.out) == (4, "")
+    assert len(answer.err.splitlines()) == 1
 
 
 def test_a_refuted_run_says_what_is_refuted(cli: Callable, folder: Path) -> None:
