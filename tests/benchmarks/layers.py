@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistcli.preset.choices import PrecisionChoice
+from tests.ledger.comparisons import line
 
 SIDE = 2_048
 REPEATS = 30
@@ -129,14 +130,11 @@ def _time(work: Callable[[], object], repeats: int = REPEATS) -> float:
 
 def rows_of_layers(peak: float, layers: list[LayerSpeed]) -> str:
     """Return a Markdown table of the layers."""
-    lines = [
-        "| layer | MACs | forward, ms | of the peak | backward, ms | of the peak |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = ["layer", "MACs", "forward, ms", "of the peak", "backward, ms", "of the peak"]
+    rows = []
     for layer in layers:
-        there, back = (f"{share:.0%}" if layer.macs else "" for share in layer.share(peak))
-        lines.append(
-            f"| {layer.name} {layer.kind} | {layer.macs:,} | {1e3 * layer.forward:.2f} | {there} "
-            f"| {1e3 * layer.backward:.2f} | {back} |"
-        )
-    return "\n".join(lines)
+        there, back = (f"{100 * share:.0f} %" if layer.macs else "" for share in layer.share(peak))
+        times = f"{1e3 * layer.forward:.2f}", f"{1e3 * layer.backward:.2f}"
+        name = f"{layer.name} {layer.kind}"
+        rows.append([name, f"{layer.macs:,}", times[0], there, times[1], back])
+    return "\n".join(map(line, [head, ["---"] * len(head), *rows]))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
 from mnistcli.datasets.load import load_examples
+from mnistcli.preset.choices import Split
 
 BATCH = 256
 RATE = 0.01
@@ -46,8 +47,8 @@ def train_once(seed: int) -> tuple[float, float]:
     return seconds, float(torch.cat(right).float().mean())
 
 
-def _read(split: str) -> tuple[Tensor, Tensor]:
-    examples = load_examples(split)  # type: ignore[arg-type]
+def _read(split: Split) -> tuple[Tensor, Tensor]:
+    examples = load_examples(split)
     return (examples.images.float() / 255 - MEAN) / DEVIATION, examples.labels
 
 

@@ -20,14 +20,30 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mnistcli.process import tune_process  # torch must not be imported before it is called
+from tests.ledger.comparisons import line
 
 PRESETS = ("onebyone", "sevenconv", "dualblock")
 DISTANCES = ("dash", "sprint", "mile")
+DOCUMENTED = {
+    "documents_images_per_second": ",.0f",
+    "loop_images_per_second": ",.0f",
+    "loop_over_documents": ".1f",
+    "loop_over_ceiling": ".0%",
+}
+"""Figures of the documented presets, and how they are printed."""
+WHOLE = {
+    "train_seconds": ".1f",
+    "training_over_documents_epoch": ".3f",
+    "training_over_public_recipe": ".2f",
+    "loop_over_ceiling": ".0%",
+}
+"""Figures of the distances, and how they are printed."""
 TRAIN_IMAGES = 60_000
 ENOUGH = {"documents": 2_560, "loop": 12_800}
 Figures = dict[str, float]
@@ -160,38 +176,14 @@ def show_rounds(figure: Figures, form: str) -> str:
     return "{median:{0}} ({min:{0}} – {max:{0}})".format(form, **figure)
 
 
-def rows_of_presets(figures: dict[str, Any]) -> str:
-    """Return a Markdown table of the documented presets."""
-    lines = [
-        "| preset | documents' pipeline, images/s | this loop | ratio | fraction of the ceiling |",
-        "|---|---|---|---|---|",
+def rows_of(names: Sequence[str], figures: dict[str, Any], forms: dict[str, str]) -> str:
+    """Return a Markdown table of presets, with the figures that have a form."""
+    rows = [
+        [f"`{name}`", *(show_rounds(figures[name][figure], forms[figure]) for figure in forms)]
+        for name in names
     ]
-    for name in PRESETS:
-        found = figures[name]
-        lines.append(
-            f"| `{name}` | {found['documents_images_per_second']['median']:,.0f} "
-            f"| {found['loop_images_per_second']['median']:,.0f} "
-            f"| {show_rounds(found['loop_over_documents'], '.1f')} "
-            f"| {show_rounds(found['loop_over_ceiling'], '.0%')} |"
-        )
-    return "\n".join(lines)
-
-
-def rows_of_distances(figures: dict[str, Any]) -> str:
-    """Return a Markdown table of the three distances."""
-    lines = [
-        "| preset | seconds | of a documents' epoch | of the public recipe | of the ceiling |",
-        "|---|---|---|---|---|",
-    ]
-    for name in DISTANCES:
-        found = figures[name]
-        lines.append(
-            f"| `{name}` | {show_rounds(found['train_seconds'], '.1f')} "
-            f"| {show_rounds(found['training_over_documents_epoch'], '.3f')} "
-            f"| {show_rounds(found['training_over_public_recipe'], '.2f')} "
-            f"| {show_rounds(found['loop_over_ceiling'], '.0%')} |"
-        )
-    return "\n".join(lines)
+    head = ["preset", *(figure.replace("_", " ") for figure in forms)]
+    return "\n".join(map(line, [head, ["---"] * len(head), *rows]))
 
 
 def tell(number: int, name: str, figures: Figures) -> None:
@@ -220,7 +212,8 @@ def main() -> None:
             found = compare(unpack_mnist(Path(folder)), options)
         if options.json:
             options.json.write_text(json.dumps(found, indent=2) + "\n")
-        print(rows_of_presets(found["figures"]), "", rows_of_distances(found["figures"]), sep="\n")
+        print(rows_of(PRESETS, found["figures"], DOCUMENTED), "", sep="\n")
+        print(rows_of(DISTANCES, found["figures"], WHOLE))
         return
     if options.work is None or options.work[0] == "loop":
         tune_process()

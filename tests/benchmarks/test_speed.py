@@ -10,6 +10,7 @@ from tests.benchmarks.speed import (
     compare_with_documents,
     compare_with_public,
     measure,
+    rows_of,
     show_rounds,
     summarize,
 )
@@ -32,6 +33,9 @@ def test_rounds_are_summarized_by_median_min_and_max() -> None:
     found = summarize([{"ratio": 3.0}, {"ratio": 1.0}, {"ratio": 2.5}])
     assert found == {"ratio": {"median": 2.5, "min": 1.0, "max": 3.0}}
     assert show_rounds(found["ratio"], ".1f") == "2.5 (1.0 – 3.0)"
+    assert rows_of(["dash"], {"dash": found}, {"ratio": ".0%"}).splitlines() == [
+        "| preset | ratio |", "| --- | --- |", "| `dash` | 250% (100% – 300%) |",
+    ]  # fmt: skip
 
 
 def test_layers_are_held_against_the_peak() -> None:
@@ -39,7 +43,7 @@ def test_layers_are_held_against_the_peak() -> None:
     pool = LayerSpeed("1", "max_pool", 0, 0.001, 0.002, (0.0, 0.0))
     assert layer.share(2e9) == pytest.approx((0.5, 0.25))
     assert rows_of_layers(2e9, [layer, pool]).splitlines()[2:] == [
-        "| 0 conv | 50 | 1.00 | 50% | 2.00 | 25% |",
+        "| 0 conv | 50 | 1.00 | 50 % | 2.00 | 25 % |",
         "| 1 max_pool | 0 | 1.00 |  | 2.00 |  |",
     ]
 
