@@ -28,6 +28,11 @@ def center_digit(ink: Floats) -> NDArray[np.uint8]:
     return _place(_resize(_adjust_strokes(_resize(ink, DETAIL * BOX)), BOX))
 
 
+def center_whole(ink: Floats) -> NDArray[np.uint8]:
+    """Return the image of a digit that fills a smaller one (h, w), as those of USPS do."""
+    return _place(_resize(ink, BOX))
+
+
 def _adjust_strokes(ink: Floats) -> Floats:
     """Widen thin strokes and narrow thick ones, by as much on all sides."""
     longest = max(ink.shape)
@@ -65,7 +70,8 @@ def _resize(ink: Floats, longest: int) -> Floats:
 def _place(ink: Floats) -> NDArray[np.uint8]:
     """Put a digit on 28 × 28 pixels, with its centre of mass in the middle."""
     page = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    middle = [extent + 0.5 for extent in ndimage.center_of_mass(ink)]
+    mass = ink if ink.any() else np.ones_like(ink)
+    middle = [extent + 0.5 for extent in ndimage.center_of_mass(mass)]
     top, left = (
         int(np.clip(round(SIDE / 2 - centre), 0, SIDE - extent))
         for centre, extent in zip(middle, ink.shape, strict=True)

@@ -68,6 +68,10 @@ class DataSet:
         others = self.list_files([path for paths in self.files.values() for path in paths])
         raise FileError(f'"{self.place}" has no {wanted}, only {others}. {WANTED}')
 
+    def list_splits(self) -> list[Split]:
+        """Return the splits that it has files of."""
+        return [split for split in NAMES if any(role[0] == split for role in self.files)]
+
     def list_files(self, paths: list[Path]) -> str:
         """Return the names of the first of some files."""
         top = self.place if self.place.is_dir() else self.place.parent

@@ -1,4 +1,4 @@
-"""What `--data` names → examples; without it, the embedded MNIST."""
+"""What `--data` or `--dataset` names → examples; without them, the embedded MNIST."""
 
 from pathlib import Path
 from typing import assert_never
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mnistcli.datasets.cached import check_cached
 from mnistcli.datasets.embedded import EMBEDDED, MNIST_SHA256
 from mnistcli.datasets.examples import CLASSES, SIDE, Examples, ImagesAndLabels, fingerprint
 from mnistcli.datasets.find import NAMES, DataSet, find_data
@@ -23,23 +24,26 @@ ON_THEIR_SIDE = "emnist"
 def load_examples(split: Split, path: Path | None = None) -> Examples:
     """Read one split of the data set in a folder or file, or of the embedded MNIST.
 
-    The embedded images must be those of the canonical MNIST.
+    The embedded images must be those of the canonical MNIST, and the files in a folder of the cache
+    those that were downloaded.
 
     Args:
         split: "train" or "test".
-        path: what `--data` names, as `find_data` takes it.
+        path: what `--data` names, as `find_data` takes it, or a folder of the cache.
 
     Raises:
         FileError: a file is missing or invalid.
     """
-    data = find_data(path or EMBEDDED)
+    path = path or EMBEDDED
+    check_cached(path)
+    data = find_data(path)
     images, labels = _read(data, split)
     _check(data, split, images, labels)
     if data.kind in ("idx", "csv") and data.name.startswith(ON_THEIR_SIDE):
         images = images.transpose(0, 2, 1)
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     examples = Examples(pixels.view(-1, 1, SIDE, SIDE), torch.from_numpy(labels))
-    if path is None and fingerprint(examples) != MNIST_SHA256[split]:
+    if path == EMBEDDED and fingerprint(examples) != MNIST_SHA256[split]:
         raise FileError("the embedded MNIST is damaged. Install mnistcli again.")
     return examples
 
