@@ -1,0 +1,14 @@
+"""What is known of a network's bytes before an export."""
+
+from mnistcli.records.base import Document
+
+
+class IntegerSizes(Document):
+    """Bytes that a network needs on any device, in integers: the code comes on top."""
+
+    constants: int | None = None
+    """Bytes of all weights, biases, multipliers and tables; null without an integer form."""
+    memory: int | None = None
+    """Bytes for the values between the layers; null without an integer form."""
+    fault: str | None = None
+    """Why there is no integer form."""
