@@ -1,0 +1,1 @@
+"""Budget in, network out: proposals, races over rungs of epochs, and a confirmation."""

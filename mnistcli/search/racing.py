@@ -1,0 +1,105 @@
+"""Which trials come next: rungs of epochs, from which clearly worse networks drop out.
+
+A round begins with new networks. All of them are trained for the first rung's epochs, from the same
+seed and on the same images in the same order, so that their losses can be compared. Those that are
+clearly worse than the best are dropped, at most half of them; the others are trained anew for the
+next rung's epochs, with a schedule of that length. At the last rung the best networks of all rounds
+get more seeds. What comes next follows from the finished trials alone, however many ran at once.
+
+Source: successive halving (Jamieson & Talwalkar 2016), with tests as in F-Race (Birattari et al.
+2002).
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+
+from mnistcli.search.history import History, Trial
+from mnistcli.search.ranking import Goal, estimate_all, find_front, pool_deviation
+
+FIRST_EPOCHS = 2
+"""Epochs of the first rung: after a single one, networks are ranked badly."""
+TURNS = 3
+"""Seeds of the best networks at the last rung."""
+CONTESTANTS = 2
+"""Networks of a round, or of those before, that get more seeds."""
+Z = 1.6449
+"""One-sided 95 % quantile of the normal distribution."""
+
+
+def plan_rungs(epochs: int) -> tuple[int, ...]:
+    """Return the number of epochs at every rung, up to the whole training's."""
+    if epochs <= FIRST_EPOCHS:
+        return (epochs,)
+    if epochs <= 4 * FIRST_EPOCHS:
+        return FIRST_EPOCHS, epochs
+    return FIRST_EPOCHS, round(sqrt(FIRST_EPOCHS * epochs)), epochs
+
+
+def plan_trials(history: History, goal: Goal) -> list[Trial]:
+    """Return the trials that are still missing in the round under way, the most promising first.
+
+    Returns:
+        Trials that may run in any order, or at once; nothing if the round has ended.
+    """
+    number = max((each.round for each in history.networks), default=0)
+    alive = [each.number for each in history.of_round(number)]
+    for rung in range(len(history.rungs)):
+        if missing := _find_missing(history, [Trial(each, rung, 0) for each in alive]):
+            return missing
+        alive = drop_worse(history, number, alive, rung, goal)
+    for turn in range(1, TURNS):
+        known = history.before(number, turn)
+        best = choose_contestants(known, goal)
+        last = len(history.rungs) - 1
+        if missing := _find_missing(history, [Trial(each, last, turn) for each in best]):
+            return missing
+    return []
+
+
+def _find_missing(history: History, trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial not in history.trials]
+
+
+def drop_worse(
+    history: History, number: int, alive: Sequence[int], rung: int, goal: Goal
+) -> list[int]:
+    """Return which networks of a round reach the next rung, the best first.
+
+    A network is clearly worse if its loss is above the best one's by more than what different seeds
+    explain (one-sided, 5 %); with a figure to minimize, only networks that are no larger count. At
+    most half of the networks are dropped for that. Failed ones are always dropped.
+    """
+    deviation = pool_deviation(history.before(number), len(history.rungs) - 1)
+    known = estimate_all(history.select(lambda trial, _: trial.turn == 0), rung, goal)
+    margin = Z * sqrt(2) * deviation
+    ranked = [each for each in known if each.network in set(alive)]
+    worse = [
+        each.network
+        for each in ranked
+        if any(
+            other.log_loss + margin < each.log_loss
+            and (goal.minimize is None or other.size <= each.size)
+            for other in known
+        )
+    ]
+    dropped = set(worse[::-1][: len(ranked) // 2])
+    return [each.network for each in ranked if each.network not in dropped]
+
+
+def choose_contestants(known: History, goal: Goal) -> list[int]:
+    """Return the networks that get one more seed: those that may be the best, at most two."""
+    estimates = estimate_all(known, len(known.rungs) - 1, goal)
+    if not estimates:
+        return []
+    limit = goal.budget.min_test_accuracy
+    if goal.minimize and limit is not None:
+        front = [each for each in find_front(estimates) if each.interval[1] >= limit]
+        if front:
+            return [each.network for each in front[:CONTESTANTS]]
+    best = estimates[0]
+    near = [
+        each.network
+        for each in estimates
+        if each.log_loss - best.log_loss <= Z * sqrt(each.error**2 + best.error**2)
+    ]
+    return near[:CONTESTANTS]
