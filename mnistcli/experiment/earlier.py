@@ -1,0 +1,113 @@
+"""Runs that a training starts from or learns from → their networks, and what is recorded."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mnistcli.engine.network.quantize import SCALES
+from mnistcli.engine.teacher import Teachers
+from mnistcli.errors import FileError, PresetError
+from mnistcli.experiment.load_run import check_weights, load_run
+from mnistcli.experiment.machine import Machine, Options
+from mnistcli.preset.schema import Preset
+from mnistcli.preset.teacher import Teacher
+from mnistcli.records.checkpoint import read_weights
+from mnistcli.records.earlier import EarlierRun
+from mnistcli.records.folders import find_run, name_absolutely
+from mnistcli.records.store import read_record
+from mnistcli.records.weights import load_state_dict
+
+
+def load_teachers(teacher: Teacher, machine: Machine) -> Teachers:
+    """Load the networks that the preset names.
+
+    Raises:
+        PresetError: a run is unreadable, or its code is not allowed to run.
+    """
+    models = []
+    for folder in teacher.runs:
+        try:
+            run = load_run(find_run(folder), Options(device="cpu"))
+        except FileError as error:
+            raise PresetError(f"teacher.runs: {error}") from error
+        model = run.model.eval().to(machine.device).to(memory_format=torch.channels_last)
+        models.append((model, run.record.preset.normalization))
+    return Teachers(models, teacher.temperature, teacher.weight, machine.precision)
+
+
+def load_initial_weights(model: nn.Module, run: str) -> None:
+    """Give a network the trained weights of a run.
+
+    The scales of integers are measured anew if that network was not trained for them.
+
+    Raises:
+        PresetError: the run is unreadable, or its weights do not fit.
+    """
+    try:
+        state = read_weights(find_run(run))
+        own = {name: value for name, value in model.state_dict().items() if name == SCALES}
+        state = own | {name: each for name, each in state.items() if name != SCALES or own}
+        load_state_dict(model, state, f'"{run}"')
+    except FileError as error:
+        raise PresetError(f"train.init: {error}") from error
+
+
+def locate_runs(preset: Preset) -> Preset:
+    """Return the preset with absolute paths of other runs, so that it can be resumed anywhere.
+
+    Raises:
+        PresetError: its teachers have not been trained.
+    """
+    if (run := preset.train.init) is not None:
+        train = preset.train.model_copy(update={"init": name_absolutely(Path(run))})
+        preset = preset.model_copy(update={"train": train})
+    if preset.teacher is None:
+        return preset
+    if preset.teacher.preset is not None:
+        raise PresetError(
+            "teacher.preset: its teachers are not trained here. Train them first, and name their "
+            "runs: teacher.runs"
+        )
+    runs = tuple(name_absolutely(Path(run)) for run in preset.teacher.runs)
+    teacher = preset.teacher.model_copy(update={"runs": runs})
+    return preset.model_copy(update={"teacher": teacher})
+
+
+def describe_teachers(preset: Preset) -> tuple[EarlierRun, ...]:
+    """Return what is recorded of a preset's teachers.
+
+    Raises:
+        PresetError: a run is unreadable, or its weights have changed.
+    """
+    runs = preset.teacher.runs if preset.teacher else ()
+    return tuple(_describe(run, "teacher.runs") for run in runs)
+
+
+def describe_initial(preset: Preset) -> EarlierRun | None:
+    """Return what is recorded of the run that a preset's training starts from.
+
+    Raises:
+        PresetError: the run is unreadable, or its weights have changed.
+    """
+    run = preset.train.init
+    return None if run is None else _describe(run, "train.init")
+
+
+def _describe(folder: str, field: str) -> EarlierRun:
+    try:
+        record = read_record(path := find_run(folder))
+        check_weights(path, record)
+    except FileError as error:
+        raise PresetError(f"{field}: {error}") from error
+    return EarlierRun(
+        run_id=record.run_id,
+        path=folder,
+        preset=record.preset.name,
+        weights_sha256=record.weights_sha256,
+        parameters=record.parameters,
+        train_seconds=record.train_seconds,
+        train_sha256=record.data.train_sha256,
+        test_accuracy=record.test.accuracy,
+        evaluated_on=record.data.evaluated_on,
+    )

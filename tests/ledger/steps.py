@@ -1,0 +1,113 @@
+"""The documents' next steps, each as an arm of a study on one network: run, kept, and tabled."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mnistcli.display.text import p_value
+from mnistcli.preset.arms import BASE, read_arms
+from mnistcli.verdict.paired import ArmSummary, name_effect, summarize_arms
+from tests.ledger.comparisons import gain, line
+from tests.ledger.files import FOLDER, STEPS, read, write
+
+ARMS = FOLDER / "steps"
+"""Files of arms, by preset, as `mnistcli study PRESET --arms FILE` takes them."""
+NAMES = ("sprint", "sevenconv", "journey-v2", "journey-v1")
+
+
+def run_steps(preset: str, seeds: Sequence[int], runs: Path) -> None:
+    """Run what is missing, all arms of one seed after the other, and keep each seed at once.
+
+    Args:
+        preset: base of the arms.
+        seeds: of which some may have been kept on an earlier day.
+        runs: folder of studies; one that was interrupted is resumed there.
+    """
+    for seed in seeds:
+        if str(seed) in read(STEPS).get(preset, {}):
+            continue
+        begun = sorted(path.parent for path in runs.glob(f"{preset}-study-*-s{seed}*/plan.json"))
+        options = ["--resume", begun[-1]] if begun else [preset, "--arms", ARMS / f"{preset}.toml"]
+        if not begun:
+            options += ["--test", "--seeds", seed, "--out", runs]
+        command = [sys.executable, "-m", "mnistcli", "study", *options, "--jobs", 2, "--json", "-q"]
+        done = subprocess.run(
+            [str(each) for each in command], check=True, stdout=subprocess.PIPE, text=True
+        )
+        add_steps(json.loads(done.stdout))
+
+
+def add_steps(document: dict[str, Any]) -> None:
+    """Keep a study of one seed: accuracy, training seconds, parameters and MACs of every arm."""
+    preset, (seed,) = document["preset"]["name"], document["seeds"]
+    arms = {
+        arm["name"]: {
+            "accuracy": arm["accuracies"][0], "seconds": arm["train_seconds"],
+            "parameters": arm["parameters"], "macs": arm["macs"], "overrides": arm["overrides"],
+        }
+        for arm in (document["base"], *document["arms"])
+    }  # fmt: skip
+    machine = {key: document[key] for key in ("device", "precision", "threads", "cpu")}
+    kept = read(STEPS)
+    write(STEPS, kept | {preset: kept.get(preset, {}) | {str(seed): machine | {"arms": arms}}})
+
+
+def summarize(preset: str) -> dict[str, ArmSummary]:
+    """Compare every arm with the base, paired by seed, p-values adjusted for all arms."""
+    kept = list(read(STEPS)[preset].values())
+    accuracies = {
+        name: [seed["arms"][name]["accuracy"] for seed in kept] for name in list_arms(preset)
+    }
+    return summarize_arms(accuracies, {name: (name, BASE) for name in accuracies if name != BASE})
+
+
+def list_arms(preset: str) -> dict[str, str]:
+    """Return what the arms are, by name, the base first."""
+    arms, mistakes = read_arms(ARMS / f"{preset}.toml")
+    assert not mistakes
+    return {BASE: "the preset"} | {arm.name: arm.title for arm in arms}
+
+
+def rows_of_steps() -> str:
+    """Return the tables: of every preset with kept trials, and one row a step."""
+    kept = read(STEPS)
+    return "\n".join(_rows(name) for name in NAMES if name in kept)
+
+
+def _rows(preset: str) -> str:
+    seeds, found = list(read(STEPS)[preset].values()), summarize(preset)
+    lines = [
+        f"| on `{preset}` | test accuracy, % | gain, points | p | | time | parameters |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, title in list_arms(preset).items():
+        arms, arm = [seed["arms"][name] for seed in seeds], found[name]
+        times = [one["seconds"] / seed["arms"][BASE]["seconds"]
+                 for one, seed in zip(arms, seeds, strict=True) if one["seconds"]]  # fmt: skip
+        mean = "" if arm.mean_accuracy is None else f"{100 * arm.mean_accuracy:.2f}"
+        cells = [title, f"{mean} ± {100 * (arm.sd or 0):.2f} ({len(seeds)})"]
+        if (difference := arm.difference) is not None:
+            cells += [
+                gain(difference),
+                p_value(difference.adjusted_p_value),
+                name_effect(arm) or "",
+            ]
+        else:
+            cells += ["", "", ""]
+        ratio = f"× {median(times):.2f}" if times else ""
+        lines.append(line([*cells, ratio, f"{arms[0]['parameters']:,}"]))
+    return "\n".join([*lines, "", *_say_effects(found)]) + "\n"
+
+
+def _say_effects(found: Mapping[str, ArmSummary]) -> Iterator[str]:
+    """Say in words what helps and what hurts."""
+    effects: dict[str, list[str]] = {"helps": [], "hurts": [], "no clear difference": []}
+    for name, arm in found.items():
+        if effect := name_effect(arm):
+            effects.setdefault(effect, []).append(name)
+    for effect, names in effects.items():
+        yield f"- {effect.capitalize()}: {', '.join(names) or 'none of them'}."
