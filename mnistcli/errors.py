@@ -1,6 +1,7 @@
 """Exit codes, and the exceptions that end a command with one of them.
 
     MnistcliError          1  internal fault
+    ├── MismatchError      1  exported network that computes something else
     ├── UsageError         2  wrong command line or option
     │   └── PresetError    2  invalid preset
     ├── FileError          4  unreadable data, run or weights
@@ -39,6 +40,10 @@ class MnistcliError(Exception):
     exit_code = ExitCode.INTERNAL
 
 
+class MismatchError(MnistcliError):
+    """An exported network that computes something else than its definition."""
+
+
 class UsageError(MnistcliError):
     """A wrong command line or option."""
 
@@ -72,6 +77,8 @@ class Divergence:
     learning_rate: float
     batch: tuple[int, ...] = ()
     """Indices of its images among the training images; none if found after the step."""
+    member: int | None = None
+    """Which network of an ensemble it is, from 1."""
 
 
 class DivergedError(MnistcliError):
@@ -91,7 +98,8 @@ class DivergedError(MnistcliError):
         """Return where it happened, and what helps."""
         place, name = self.divergence, f"{self.training}: " if self.training else ""
         what = "the loss is" if place.batch else "the network's outputs are"
-        where = f"epoch {place.epoch}, step {place.step}"
+        member = f"member {place.member}, " if place.member else ""
+        where = f"{member}epoch {place.epoch}, step {place.step}"
         return f"{name}{what} not finite: {where}. {self.advice}".removesuffix(". ")
 
 

@@ -62,6 +62,22 @@ def stopping_signals() -> list[signal.Signals]:
 
 
 @contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Start processes with the stopping signals blocked; they stay so until these unblock them.
+
+    Those that come to this process meanwhile are handled afterwards.
+    """
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def defer_signals() -> Iterator[Callable[[], None]]:
     """Hold the first signal back until the function that is yielded is called.
 
@@ -140,3 +156,19 @@ def tune_process() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, 32 * MEBIBYTE)
         libc.mallopt(M_TRIM_THRESHOLD, 512 * MEBIBYTE)
         libc.mallopt(M_TOP_PAD, 64 * MEBIBYTE)
+
+
+@contextmanager
+def silence_logs(names: Sequence[str]) -> Iterator[None]:
+    """Silence these loggers and those below them: a fault is told in one line."""
+    known = {*names, *logging.Logger.manager.loggerDict}
+    found = {name for name in known for each in names if f"{name}.".startswith(f"{each}.")}
+    loggers = [logging.getLogger(name) for name in sorted(found)]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

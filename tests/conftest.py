@@ -140,7 +140,8 @@ def run_command(*arguments: object, encoding: str = "utf-8") -> Answer:
     torch.set_num_threads(threads)
     for number, handler in handlers.items():
         signal.signal(number, handler)
-    texts = (stream.buffer.getvalue().decode(encoding) for stream in (out, err))
+    # Data, as Markdown, is UTF-8 whatever the terminal's encoding is.
+    texts = (stream.buffer.getvalue().decode(encoding, "surrogateescape") for stream in (out, err))
     return Answer(int(ending.value.code or 0), *texts)
 
 

@@ -23,21 +23,24 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert found[1] == __version__
 
 
+EMPTY_APP = "import typer; app = typer.Typer(); app.command()(lambda: None); app(['--help'])"
+
+
 @posix_only
 def test_help_answers_within_0_3_seconds() -> None:
-    """Of a processor's time: that a process waits for one is not this program's doing."""
+    """Of a processor's time; on a slow processor, within 1.7 times an empty Typer app's."""
 
     import resource
 
-    def measure() -> float:
+    def measure(*arguments: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "mnistcli", "--help"], check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(measure() for _ in range(5)) < 0.3
+    pairs = [(measure("-m", "mnistcli", "--help"), measure("-c", EMPTY_APP)) for _ in range(5)]
+    ours, empty = (min(times) for times in zip(*pairs, strict=True))
+    assert ours < max(0.3, 1.7 * empty), f"{ours:.2f} s, an empty app {empty:.2f} s"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,13 @@ def test_sdist_and_wheel_hold_data_presets_and_licences(built: Path) -> None:
     assert data | {f"mnistcli/_presets/{name}.toml" for name in list_presets()} <= names
     guides = {f"mnistcli/guides/{topic}.md" for topic in TOPICS}
     assert guides <= names
-    assert {"mnistcli/py.typed", "mnistcli/mnist/README.md"} <= names
+    web = ROOT / "mnistcli" / "export" / "web"
+    assert {f"mnistcli/export/web/{path.name}" for path in web.iterdir()} <= names
+    assert {
+        "mnistcli/py.typed",
+        "mnistcli/mnist/README.md",
+        "mnistcli/search/default.toml",
+    } <= names
     assert not [name for name in names if name.startswith("tests")]
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}

@@ -8,6 +8,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from mnistcli.cli.guide import TOPICS
+from mnistcli.preset.augmentation import Mixing, Single
 from mnistcli.preset.budget import Budget
 from mnistcli.preset.budget_text import parse_budget
 from mnistcli.preset.layers import Layer
@@ -58,10 +59,15 @@ def test_every_preset_is_told_of() -> None:
 
 
 def test_the_example_of_a_preset_is_valid(tmp_path: Path) -> None:
-    first, more, nested = re.findall(r"```toml\n(.*?)```", GUIDES["presets"], re.DOTALL)
+    examples = re.findall(r"```toml\n(.*?)```", GUIDES["presets"], re.DOTALL)
+    first, more, held_out, earlier, teacher, prune, ensemble, nested = examples
+    decided = re.sub(r"\[train.schedule\].*", "", first, flags=re.DOTALL)
     deep = re.sub(r"\[model\].*?\n\]\n", lambda _: nested, first, flags=re.DOTALL)
     assert "repeat" in deep
-    for text in (first, first + more, deep):
+    decided = decided.replace("[train]\n", held_out)
+    tuned = first.replace("[train]\n", earlier)
+    others = (first + each for each in (more, teacher, prune, ensemble))
+    for text in (first, *others, decided, tuned, deep):
         path = tmp_path / "mine.toml"
         path.write_text(text)
         assert load_preset(str(path)).budget.parameters_below == 5_000
@@ -83,6 +89,19 @@ def test_every_kind_of_layer_is_told_of_with_its_fields() -> None:
             for name, field in others
         }  # fmt: skip
     assert told == fields
+
+
+def test_every_augmentation_is_told_of_with_its_fields() -> None:
+    section = GUIDES["presets"].partition("## Augmentation")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`[^|]*`) \| (.*?) \|", section, re.MULTILINE)
+    told = {
+        kind: {re.sub(r" = .*", "", field) for field in re.findall(r"`([^`]*)`", fields)}
+        for kinds, fields in rows
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    kinds = [*get_args(Single), *get_args(Mixing)]
+    fields = {get_args(each.model_fields["kind"].annotation)[0]: each for each in kinds}
+    assert told == {name: {*each.model_fields} - {"kind"} for name, each in fields.items()}
 
 
 def test_every_kind_of_document_is_told_of() -> None:

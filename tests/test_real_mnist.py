@@ -32,6 +32,14 @@ def test_sprint_meets_its_budget(cli: Callable, tmp_path: Path) -> None:
     assert again["matches_record"] is True
 
 
+def test_a_training_by_time_ends_in_time_with_its_schedule(cli: Callable, tmp_path: Path) -> None:
+    answer = cli("train", "dash", "--within", "3s", "--out", tmp_path, "--json", "--no-fail")
+    record = json.loads(answer.out)
+    assert record["train_seconds"] == pytest.approx(3, rel=0.1)
+    assert record["epochs"][-1]["learning_rate"] < 1e-3 * 0.4
+    assert not record["is_bit_reproducible"]
+
+
 def test_optimizednet_meets_its_budget(cli: Callable, tmp_path: Path) -> None:
     answer = cli("train", "optimizednet", "--out", tmp_path, "--json")
     assert answer.code == 0, answer.out

@@ -20,9 +20,11 @@ ALLOWED: dict[str, set[str]] = {
     "engine": {*BASE, "datasets"},
     "selection": {*BASE, "datasets", "engine", "records"},
     "verdict": {*BASE, "datasets", "records"},
+    "export": {*BASE, "datasets", "engine", "records"},
     "display": {*BASE, "datasets", "records", "verdict"},
-    "experiment": {*BASE, "datasets", "engine", "records", "selection", "verdict"},
-    "cli": {*BASE, "datasets", "engine", "records", "verdict", "experiment", "display"},
+    "experiment": {*BASE, "datasets", "engine", "records", "selection", "verdict", "export"},
+    "search": {*BASE, "datasets", "engine", "records", "verdict", "experiment", "display"},
+    "cli": {*BASE, "datasets", "engine", "records", "verdict", "experiment", "display", "search"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -46,6 +48,7 @@ TORCH_FREE = (
     "records/log.py",
     "records/removal.py",
     "records/store.py",
+    "search/variation.py",
 )
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {place: ast.parse(path.read_text(encoding="utf-8")) for place, path in FILES.items()}
@@ -83,6 +86,12 @@ def test_the_import_rule_has_no_circle() -> None:
     assert set(order.static_order()) == {place.split("/")[0].removesuffix(".py") for place in FILES}
 
 
+def test_torchvision_is_imported_for_downloads_alone() -> None:
+    users = [place for place in FILES if not {"torchvision"}.isdisjoint(imports(place))]
+    assert users == ["datasets/remote.py"]
+    assert not [node for node in TREES[users[0]].body if "torchvision" in names_of(node)]
+
+
 def test_what_needs_no_torch_does_not_import_it() -> None:
     free = [place for place in FILES if place.startswith(TORCH_FREE)]
     assert all(any(place.startswith(prefix) for place in free) for prefix in TORCH_FREE)
@@ -105,6 +114,7 @@ def test_what_needs_no_torch_does_not_import_it() -> None:
         ["guide", "presets"],
         ["runs", "list", "."],
         ["runs", "rm", "--help"],
+        ["data", "show", "--help"],
     ],
 )
 def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:

@@ -9,16 +9,19 @@ import typer
 from typer.exceptions import TyperException
 
 from mnistcli import __version__
-from mnistcli.cli import presets, runs
+from mnistcli.cli import data, presets, runs
 from mnistcli.cli.compare import compare
 from mnistcli.cli.coreset import coreset
 from mnistcli.cli.curriculum import curriculum
 from mnistcli.cli.evaluate import evaluate
+from mnistcli.cli.export import export
 from mnistcli.cli.grade import grade
 from mnistcli.cli.guide import guide
 from mnistcli.cli.output import print_error, print_traceback, write
 from mnistcli.cli.report import report
+from mnistcli.cli.search import search
 from mnistcli.cli.streams import prepare_streams
+from mnistcli.cli.study import study
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, as_error, require_text
@@ -50,13 +53,17 @@ app.command()(summary)
 app.command()(train)
 app.command()(coreset)
 app.command()(curriculum)
+app.command()(study)
+app.command()(search)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(grade)
 app.command()(report)
+app.command()(export)
 app.command()(guide)
 app.add_typer(presets.app, name="presets")
 app.add_typer(runs.app, name="runs")
+app.add_typer(data.app, name="data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     OUTPUT,
     SEVERAL,
@@ -30,7 +31,8 @@ from mnistcli.cli.options import (
     make_options,
     refuse,
 )
-from mnistcli.cli.several import parse_numbers, read_workers
+from mnistcli.cli.several import parse_numbers, read_workers, warn_of_diverged
+from mnistcli.cli.teachers import train_teachers
 from mnistcli.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ def coreset(
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -113,11 +116,12 @@ def coreset(
     loaded = load_selection(
         network, method, size, overrides, budget, recipe=recipe, allow_code=allow_code
     )
+    data = choose_data(context, data, dataset, quiet=quiet)
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         workers = read_workers(jobs, cluster)
         study = read_study(methods, sizes, seeds or DEFAULT_SEEDS, workers)
-        compare_methods(loaded, study, options, shown)
+        compare_methods(train_teachers(loaded, options, shown), study, options, shown)
     elif any(each is not None for each in (methods, sizes, seeds, jobs, cluster)):
         raise UsageError("--methods, --sizes, --seeds, --jobs and --cluster need --compare")
     else:
@@ -183,6 +187,7 @@ def compare_methods(
 
     with show_progress(standard_error(), quiet=shown.quiet) as emit:
         comparison = compare_methods(preset, study, options, emit)
+    warn_of_diverged(comparison.diverged, quiet=shown.quiet)
     draw_accuracy_over_size(Path(comparison.path) / "accuracy.png", comparison)
     show(comparison, comparison_view(comparison), as_json=shown.as_json)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     RESUME_ALLOWS,
     SEVERAL,
@@ -32,7 +33,8 @@ from mnistcli.cli.options import (
     make_options,
     refuse_others,
 )
-from mnistcli.cli.several import parse_numbers, read_workers
+from mnistcli.cli.several import parse_numbers, read_workers, warn_of_diverged
+from mnistcli.cli.teachers import train_teachers
 from mnistcli.errors import PresetError, UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def curriculum(
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -74,17 +77,21 @@ def curriculum(
     traceback: TracebackOption = False,
 ) -> None:
     """Train a preset's curriculum phase by phase, or compare orders."""
-    from mnistcli.cli.train import resume_training, train_preset
+    from mnistcli.cli.resume import resume_training
+    from mnistcli.cli.train import train_preset
 
     shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
         refuse_others(context, "--resume", RESUME_ALLOWS)
+        data = choose_data(context, data, dataset, quiet=quiet)
         resume_training(resume, jobs, cluster, data, shown, allow_code=allow_code)
         return
     loaded = load_curriculum(network, overrides or (), budget, recipe, allow_code=allow_code)
+    data = choose_data(context, data, dataset, quiet=quiet)
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         numbers = parse_numbers(seeds or DEFAULT_SEEDS, "--seeds")
+        loaded = train_teachers(loaded, options, shown)
         compare_orders(loaded, numbers, read_workers(jobs, cluster), options, shown)
     else:
         train_preset(loaded, options, shown, seeds, jobs, cluster)
@@ -129,4 +136,5 @@ def compare_orders(
 
     with show_progress(standard_error(), quiet=shown.quiet) as emit:
         document = compare_orders(preset, seeds, workers, options, emit)
+    warn_of_diverged(document.diverged, quiet=shown.quiet)
     show(document, orders_view(document), as_json=shown.as_json)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     OUTPUT,
     AllowCodeOption,
@@ -63,6 +64,7 @@ def evaluate(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -88,28 +90,20 @@ def evaluate(
     Evaluate several runs one by one, and as an ensemble that averages their probabilities.
     """
     from mnistcli.experiment.machine import Options
-    from mnistcli.preset.code.reference import is_code
     from mnistcli.preset.networks import load_network
     from mnistcli.records.folders import list_references
 
-    if not images:
-        refuse_without(context, "--images", {"as_csv"})
+    check_options(context, runs, images, weights)
+    data = choose_data(context, data, dataset)
     shown = OutputOptions(as_json, quiet=False, no_fail=no_fail)
     options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
     if weights is not None:
-        refuse(context, "--weights", {"images", "robustness"})
-        if len(runs) > 1:
-            raise UsageError(f"--weights takes a single network: got {len(runs)}")
         preset = load_network(
             runs[0], overrides or (), budget, recipe=recipe, allow_code=allow_code
         )
         evaluate_elsewhere(preset, weights, split, options, sheet, shown)
         return
-    refuse_without(context, "--weights", {"budget", "recipe", "overrides", "no_fail"})
-    if code := [each for each in runs if is_code(each)]:
-        raise UsageError(f'"{code[0]}" is a network without weights. Name their file: --weights')
     if images:
-        refuse(context, "--images", {"sheet", "robustness"})
         predict_images(runs, images, options, as_json=as_json, as_csv=as_csv)
         return
     references = list_references(runs)
@@ -117,6 +111,30 @@ def evaluate(
         evaluate_one(references[0], split, options, sheet, distorted=robustness, as_json=as_json)
     else:
         evaluate_all(references, split, options, sheet, distorted=robustness, as_json=as_json)
+
+
+def check_options(
+    context: typer.Context, runs: list[str], images: list[Path] | None, weights: Path | None
+) -> None:
+    """Refuse options that cannot be combined.
+
+    Raises:
+        UsageError: some are on the command line.
+    """
+    from mnistcli.preset.code.reference import is_code
+
+    if not images:
+        refuse_without(context, "--images", {"as_csv"})
+    if weights is not None:
+        refuse(context, "--weights", {"images", "robustness"})
+        if len(runs) > 1:
+            raise UsageError(f"--weights takes a single network: got {len(runs)}")
+        return
+    refuse_without(context, "--weights", {"budget", "recipe", "overrides", "no_fail"})
+    if code := [each for each in runs if is_code(each)]:
+        raise UsageError(f'"{code[0]}" is a network without weights. Name their file: --weights')
+    if images:
+        refuse(context, "--images", {"sheet", "robustness"})
 
 
 def part_pictures(names: list[str]) -> tuple[list[str], list[Path]]:

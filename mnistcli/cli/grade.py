@@ -1,6 +1,5 @@
 """`mnistcli grade`: check many submissions against one budget."""
 
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistcli.cli.dataset import DatasetOption, choose_data
+from mnistcli.cli.limits import parse_size, parse_time
 from mnistcli.cli.options import (
     MACHINE,
     OUTPUT,
@@ -29,20 +30,17 @@ from mnistcli.cli.several import read_workers
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnistcli.experiment.grading.command import GradingRequest, Limit
+    from mnistcli.experiment.grading.command import GradingRequest
     from mnistcli.experiment.grading.session import Grading
     from mnistcli.experiment.machine import Options
     from mnistcli.experiment.workers import Workers
 
 LIMITS = "Limits of a submission"
-TIMES = {"s": 1, "m": 60, "h": 3_600}
-SIZES = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
-MAX_NUMBER = 100_000
-NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?([A-Za-z]+)", re.ASCII)
 NO_SANDBOX = "no sandbox: submitted code runs with your rights (mnistcli guide grading)"
 
 
 def grade(
+    context: typer.Context,
     submissions: Annotated[
         list[str],
         typer.Argument(
@@ -97,6 +95,7 @@ def grade(
         ),
     ] = 1,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -124,6 +123,7 @@ def grade(
     wrapper = split_wrap(wrap, is_here=cluster is None)
     request = make_request(budget, recipe, each, memory, wrapper)
     workers = read_workers(jobs, cluster)
+    data = choose_data(context, data, dataset, quiet=quiet)
     folder = data.absolute() if data else None
     options = make_options(seed, device, precision, threads, folder, out)
     grading = start_grading(submissions, request, options, workers)
@@ -138,12 +138,12 @@ def make_request(
     Raises:
         UsageError: one of them is invalid.
     """
-    from mnistcli.experiment.grading.command import GradingRequest
+    from mnistcli.experiment.grading.command import GradingRequest, Limit
     from mnistcli.preset.budget_text import parse_budget
 
     parse_budget(budget)
-    seconds = parse_limit("--each", each, TIMES, "30s, 5m or 1h")
-    size = parse_limit("--memory", memory, SIZES, "512MiB or 4GiB")
+    seconds = Limit(each.strip(), parse_time("--each", each))
+    size = Limit(memory.strip(), parse_size("--memory", memory))
     return GradingRequest(budget, seconds, size, recipe, wrap=wrap)
 
 
@@ -196,21 +196,6 @@ def headline(grading: "Grading") -> str:
     if grading.kept:
         lines.append(f"{len(grading.kept)} kept from {grading.path}: not changed since")
     return "\n".join(lines)
-
-
-def parse_limit(option: str, text: str, units: dict[str, int], examples: str) -> "Limit":
-    """Read a number with its unit.
-
-    Raises:
-        UsageError: it is no such number, or out of range.
-    """
-    from mnistcli.experiment.grading.command import Limit
-
-    found = NUMBER.fullmatch(text.strip())
-    factor = units.get(found[2]) if found else None
-    if not found or not factor or not 0 < float(found[1]) <= MAX_NUMBER:
-        raise UsageError(f'invalid {option}: "{text}". Write a number with a unit: {examples}.')
-    return Limit(text.strip(), float(found[1]) * factor)
 
 
 def split_wrap(command: str | None, *, is_here: bool) -> tuple[str, ...]:

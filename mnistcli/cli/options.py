@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 SEED_LIMIT = 2**63 - 1
 SHOWING = {"as_json", "form", "junit", "quiet", "no_fail", "allow_code", "traceback"}
-RESUME_ALLOWS = {"resume", "jobs", "cluster", "data", *SHOWING}
-REPEAT_ALLOWS = {"repeat", "device", "precision", "threads", "data", "out", *SHOWING}
+RESUME_ALLOWS = {"resume", "jobs", "cluster", "data", "dataset", *SHOWING}
+REPEAT_ALLOWS = {"repeat", "device", "precision", "threads", "data", "dataset", "out", *SHOWING}
 
 DRY_RUN_REFUSES = {"seeds", "jobs", "cluster", "coreset", "profile", "form", "junit"}
 

@@ -60,7 +60,7 @@ def show_view(view: "RenderableType") -> None:
 
 def show_preset(preset: "Preset") -> None:
     """Print a preset with all of its fields, as JSON."""
-    from mnistcli.records.documents import PresetDocument
+    from mnistcli.records.presets import PresetDocument
 
     write_data(PresetDocument(preset=preset).model_dump_json(indent=2) + "\n")
 

@@ -24,7 +24,7 @@ def list_(as_json: JsonOption = False) -> None:
     from mnistcli.cli.output import show
     from mnistcli.display.tables import presets_view
     from mnistcli.preset.loading import find_preset, list_presets, load_preset
-    from mnistcli.records.documents import PresetList, PresetRow
+    from mnistcli.records.presets import PresetList, PresetRow
 
     rows = (
         PresetRow(name=name, title=load_preset(name).title, path=str(find_preset(name)))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     OUTPUT,
     AllowCodeOption,
@@ -29,6 +30,7 @@ def report(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -63,7 +65,7 @@ def report(
     from mnistcli.records.folders import list_references
 
     if badge:
-        refuse(context, "--badge", {"device", "threads", "data", "out", "curves"})
+        refuse(context, "--badge", {"device", "threads", "data", "dataset", "out", "curves"})
     references = list_references(runs)
     if curves and (out or as_json):
         raise UsageError("--csv cannot be combined with --out or --json: it prints on stdout")
@@ -76,6 +78,7 @@ def report(
     else:
         from mnistcli.experiment.machine import Options  # imports torch
 
+        data = choose_data(context, data, dataset)
         options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
         write_report(references, out, options, as_json=as_json)
 
@@ -104,8 +107,8 @@ def write_badge(references: list[str], path: Path, *, as_json: bool) -> None:
 
     from mnistcli.cli.output import show
     from mnistcli.display.badge import draw_badge
-    from mnistcli.records.files import write_atomically
     from mnistcli.records.folders import find_run
+    from mnistcli.records.outputs import write_output
     from mnistcli.records.reports import ReportDocument
     from mnistcli.records.store import read_record
 
@@ -113,7 +116,7 @@ def write_badge(references: list[str], path: Path, *, as_json: bool) -> None:
         raise UsageError(f"--badge takes a single run: got {len(references)}. Name one of them.")
     record = read_record(find_run(references[0]))
     content = draw_badge(record).encode()
-    write_atomically(path, content)
+    write_output(path, content)
     document = ReportDocument(path=str(path), bytes=len(content), runs=(record.run_id,))
     show(document, Text(document.path), as_json=as_json)
 
@@ -127,8 +130,8 @@ def write_report(
     from mnistcli.cli.output import show
     from mnistcli.display.report import render_report
     from mnistcli.experiment.report import collect_report
-    from mnistcli.records.files import write_atomically
     from mnistcli.records.folders import find_run
+    from mnistcli.records.outputs import write_output
     from mnistcli.records.reports import ReportDocument
     from mnistcli.records.store import REPORT
 
@@ -136,7 +139,7 @@ def write_report(
     if found:
         path = out or find_run(references[0]) / REPORT
         content = render_report(found).encode()
-        write_atomically(path, content)
+        write_output(path, content)
         names = tuple(run.record.run_id for run in found)
         document = ReportDocument(path=str(path), bytes=len(content), runs=names)
         show(document, Text(document.path), as_json=as_json)

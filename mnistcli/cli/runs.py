@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     AllowCodeOption,
     DataOption,
@@ -145,6 +146,7 @@ def tag(
 
 @app.command()
 def check(
+    context: typer.Context,
     runs: RunsArgument,
     train: Annotated[
         bool, typer.Option("--train", help="Train each run again, too, and compare.")
@@ -152,6 +154,7 @@ def check(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     allow_code: AllowCodeOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -167,6 +170,7 @@ def check(
     from mnistcli.records.checks import RunChecks
     from mnistcli.records.folders import find_run, list_references
 
+    data = choose_data(context, data, dataset, quiet=quiet)
     options = Options(device=device, threads=threads, data=data, allow_code=allow_code)
     watch = (lambda setup: show_training(setup, quiet=quiet)) if train else None
     found, faults = read_each(
@@ -182,7 +186,7 @@ def check(
 
 def show_training(setup: "TrainingSetup", *, quiet: bool) -> "AbstractContextManager[Emit]":
     """Show on stderr how a training proceeds."""
-    from mnistcli.cli.train import make_header
+    from mnistcli.cli.header import make_header
     from mnistcli.display.progress import show_progress, standard_error
 
     return show_progress(standard_error(), make_header(setup), quiet=quiet)

@@ -1,12 +1,14 @@
 """Options of several runs: seeds, and who runs them."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistcli.experiment.workers import Workers
+    from mnistcli.records.comparisons import DivergedTrial
 
 NUMBERS_LIMIT = 1_000
 
@@ -51,3 +53,11 @@ def refuse_workers(jobs: int | None, cluster: str | None, needed: str) -> None:
     """
     if jobs is not None or cluster:
         raise UsageError(f"--jobs and --cluster are for several runs: they need {needed}")
+
+
+def warn_of_diverged(diverged: "Sequence[DivergedTrial]", *, quiet: bool) -> None:
+    """Print a warning for every trial of a study that diverged."""
+    from mnistcli.cli.output import print_warnings
+
+    if not quiet:
+        print_warnings(f"{each.arm}, seed {each.seed}: {each.reason}" for each in diverged)

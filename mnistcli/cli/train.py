@@ -1,5 +1,6 @@
 """`mnistcli train`: train a preset's network and check it against its budget."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistcli.cli.ci import FormatOption, JunitOption, check_format, finish_junit, start_junit
+from mnistcli.cli.dataset import DatasetOption, choose_data
+from mnistcli.cli.header import headline, make_header
+from mnistcli.cli.limits import parse_time
 from mnistcli.cli.options import (
     DRY_RUN_REFUSES,
     REPEAT_ALLOWS,
@@ -40,10 +44,10 @@ from mnistcli.cli.options import (
     refuse_others,
 )
 from mnistcli.cli.several import parse_numbers, read_workers, refuse_workers
+from mnistcli.cli.teachers import train_teachers
 from mnistcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnistcli.display.live_budget import RunHeader
     from mnistcli.experiment.machine import Options
     from mnistcli.experiment.training.seeds import Batch
     from mnistcli.experiment.training.setup import TrainingSetup
@@ -60,8 +64,23 @@ def train(
     overrides: SetOption = None,
     budget: BudgetOption = None,
     recipe: RecipeOption = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--within",
+            metavar="TIME",
+            help="Train for this time, as in 30s or 2m.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = 0,
     coreset: CoresetFileOption = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init", metavar="RUN", help="Start from the weights of a run.", show_default=False
+        ),
+    ] = None,
     resume: ResumeOption = None,
     repeat: Annotated[
         str | None,
@@ -79,6 +98,7 @@ def train(
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = None,
     data: DataOption = None,
+    dataset: DatasetOption = None,
     out: OutOption = Path("runs"),
     as_json: JsonOption = False,
     form: FormatOption = "table",
@@ -92,26 +112,33 @@ def train(
 ) -> None:
     """Train a network and check it against its budget."""
     from mnistcli.cli.output import show_preset
+    from mnistcli.cli.resume import repeat_training, resume_training
     from mnistcli.preset.networks import load_network
 
     shown = OutputOptions(as_json, quiet, no_fail, form, junit)
+    overrides = list(overrides or ())
+    if init is not None:
+        overrides.append(f"train.init={json.dumps(init)}")
+    if within is not None:
+        overrides.append(f"train.within_seconds={parse_time('--within', within)}")
     check_format(form, as_json=as_json)
     if resume is not None:
         refuse_others(context, "--resume", RESUME_ALLOWS)
+        data = choose_data(context, data, dataset, quiet=quiet)
         resume_training(resume, jobs, cluster, data, shown, allow_code=allow_code)
     elif repeat is not None:
         refuse_others(context, "--from", REPEAT_ALLOWS)
+        data = choose_data(context, data, dataset, quiet=quiet)
         options = make_options(seed, device, precision, threads, data, out, allow_code=allow_code)
         repeat_training(repeat, options, shown)
     elif dry_run:
         refuse(context, "--dry-run", DRY_RUN_REFUSES)
-        show_preset(load_network(network, overrides or (), budget, recipe=recipe))
+        show_preset(load_network(network, overrides, budget, recipe=recipe))
     else:
         if seeds is not None:
             refuse(context, "--seeds", {"seed", "profile"})
-        loaded = load_network(
-            network, overrides or (), budget, recipe=recipe, allow_code=allow_code
-        )
+        loaded = load_network(network, overrides, budget, recipe=recipe, allow_code=allow_code)
+        data = choose_data(context, data, dataset, quiet=quiet)
         options = make_options(seed, device, precision, threads, data, out)
         train_preset(loaded, options, shown, seeds, jobs, cluster, coreset, profile=profile)
 
@@ -137,6 +164,7 @@ def train_preset(
     announce_code(preset, shown)
     if seeds is None:
         refuse_workers(jobs, cluster, "--seeds")
+        preset = train_teachers(preset, options, shown)
         start_junit(shown.junit)
         run_training(prepare(preset, options, coreset), shown, profile=profile)
         return
@@ -145,6 +173,7 @@ def train_preset(
     from mnistcli.experiment.training.seeds import create_batch
 
     workers, numbers = read_workers(jobs, cluster), parse_numbers(seeds, "--seeds")
+    preset = train_teachers(preset, options, shown)
     options = workers.fix_machine(options)
     start_junit(shown.junit)
     if not cluster:  # its workers may have other files
@@ -154,6 +183,13 @@ def train_preset(
 
 def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool = False) -> None:
     """Run a prepared training with progress on stderr, and show its result."""
+    show_run(train_once(setup, shown, profile=profile), shown)
+
+
+def train_once(
+    setup: "TrainingSetup", shown: OutputOptions, *, profile: bool = False
+) -> "RunRecord":
+    """Run a prepared training with progress on stderr."""
     from mnistcli.cli.output import print_warnings
     from mnistcli.display.progress import show_progress, standard_error
     from mnistcli.experiment.training.run import run
@@ -163,8 +199,7 @@ def run_training(setup: "TrainingSetup", shown: OutputOptions, *, profile: bool 
         print(headline(setup), file=console.file, flush=True)
         print_warnings(setup.warnings)
     with show_progress(console, make_header(setup), quiet=shown.quiet) as emit:
-        record = run(setup, emit, profile=profile)
-    show_run(record, shown)
+        return run(setup, emit, profile=profile)
 
 
 def show_run(record: "RunRecord", shown: OutputOptions) -> None:
@@ -207,44 +242,6 @@ def train_batch(
     finish(document.passed, no_fail=shown.no_fail)
 
 
-def resume_training(
-    reference: str,
-    jobs: int | None,
-    cluster: str | None,
-    data: Path | None,
-    shown: OutputOptions,
-    *,
-    allow_code: bool = False,
-) -> None:
-    """Resume a run or a batch; of a finished run, show the result."""
-    from mnistcli.experiment.training.seeds import read_batch
-    from mnistcli.experiment.training.setup import reopen
-    from mnistcli.records.folders import find_started_run, remove_leftovers
-    from mnistcli.records.store import BATCH_SUFFIX, RECORD, read_record
-
-    start_junit(shown.junit)
-    if reference.endswith(BATCH_SUFFIX):
-        batch = read_batch(Path(reference), allow_code=allow_code)
-        train_batch(batch, read_workers(jobs, cluster), data, shown)
-        return
-    refuse_workers(jobs, cluster, "a .batch.json")
-    folder = find_started_run(reference)
-    if (folder / RECORD).exists():
-        remove_leftovers(folder)  # of a process that was killed just after writing the record
-        show_run(read_record(folder), shown)
-    else:
-        run_training(reopen(folder, data, allow_code=allow_code), shown)
-
-
-def repeat_training(reference: str, options: "Options", shown: OutputOptions) -> None:
-    """Repeat a finished run: its preset and its seed, and every setting not given anew."""
-    from mnistcli.experiment.training.repeat import prepare_repetition
-    from mnistcli.records.folders import find_run
-
-    start_junit(shown.junit)
-    run_training(prepare_repetition(find_run(reference), options), shown)
-
-
 def announce_code(preset: "Preset", shown: OutputOptions) -> None:
     """Name the files of a network's code, before they run and are copied into a run folder.
 
@@ -256,39 +253,3 @@ def announce_code(preset: "Preset", shown: OutputOptions) -> None:
         if not shown.quiet:
             files = ", ".join(code.files)
             print(f"{code.python} is kept with the run: {files}", file=sys.stderr, flush=True)
-
-
-def make_header(setup: "TrainingSetup") -> "RunHeader":
-    """Collect what the live view shows of a run before its training starts."""
-    from mnistcli.display.live_budget import RunHeader
-
-    data = setup.data
-    total = len(data.train) + len(data.validation or ())
-    return RunHeader(
-        budget=setup.preset.budget,
-        parameters=setup.network.parameters,
-        macs=setup.network.macs,
-        images=setup.images,
-        train_fraction=setup.images / total,
-        folder=setup.folder,
-    )
-
-
-def headline(setup: "TrainingSetup") -> str:
-    """Describe what is about to be trained, where, and whether its size fails the budget."""
-    from mnistcli.display.text import count
-
-    preset, machine, code = setup.preset, setup.machine, setup.preset.model.code
-    lines = [
-        f"{preset.name} · {count(setup.network.parameters, 'parameter')} · "
-        f"{count(setup.images, 'image')} · "
-        f"{count(preset.train.epochs, 'epoch')} · seed {setup.seed}",
-        *([preset.title] if code else []),
-        f"on {machine.device.type} in {machine.precision_name} "
-        f"with {count(machine.threads, 'thread')}",
-    ]
-    if setup.exceeded:
-        words = {"parameters": "parameter", "macs": "MACs"}
-        limits = " and ".join(words[name] for name in setup.exceeded)
-        lines.append(f"the network exceeds its {limits} budget")
-    return "\n".join(lines)

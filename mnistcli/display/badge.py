@@ -26,10 +26,11 @@ TEMPLATE = """\
 
 
 def draw_badge(record: RunRecord) -> str:
-    """Return the test accuracy, the parameters and the verdict, if a budget was checked."""
+    """Return the accuracy, the parameters and the verdict, if a budget was checked."""
     label = _name_images(record)
-    parts = [percent(record.test.accuracy), count(record.parameters, "parameter")]
-    verdict = ("PASS" if record.passed else "FAIL") if record.checks else ""
+    held_out = " held-out" if record.data.evaluated_on == "held-out" else ""
+    parts = [f"{percent(record.test.accuracy)}{held_out}", count(record.parameters, "parameter")]
+    verdict = record.verdict.upper() if record.checks else ""
     message = " · ".join([*parts, verdict] if verdict else parts)
     first, second = _width(label), _width(message)
     return TEMPLATE.format(

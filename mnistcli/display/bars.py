@@ -42,6 +42,8 @@ class Bars:
         self._plan = TrainingStarted((), ())
         self._done = 0
         self._seen = 0
+        self._begun = 0.0
+        self._seconds = 0.0
         self._stage = self._progress.add_task("", visible=False)
         self._epoch = self._progress.add_task("", visible=False)
         self._run = self._progress.add_task("run", visible=False)
@@ -57,14 +59,22 @@ class Bars:
         match event:
             case StepFinished():
                 self._seen += event.images
+                self._seconds = self._begun + event.seconds
             case TrainingStarted():
                 self._plan = event
-                self._progress.reset(self._run, total=sum(event.epoch_images), visible=True)
-                self._start_epoch(1)
+                is_timed = event.seconds is not None
+                images = event.members * sum(event.epoch_images)
+                total = event.seconds if is_timed else images
+                self._progress.reset(
+                    self._run, total=total, visible=True, counts_images=not is_timed
+                )
+                self._start_epoch(1, 0.0)
             case TrainingResumed():
-                self._start_epoch(event.epochs + 1, event.images)
+                self._start_epoch(event.epochs + 1, event.seconds, event.images)
             case EpochFinished():
-                self._start_epoch(event.epoch + 1)
+                self._start_epoch(event.epoch + 1, self._begun + event.seconds)
+                if event.images < self._plan.count_images(event.epoch):
+                    self._progress.update(self._epoch, visible=False)
             case StageStarted():
                 title = _shorten(event.stage)
                 self._progress.reset(self._stage, total=None, description=title, visible=True)
@@ -78,18 +88,24 @@ class Bars:
     def render(self) -> RenderableType:
         """Move the bars to what has been counted, and draw them."""
         self._progress.update(self._epoch, completed=self._seen)
-        self._progress.update(self._run, completed=self._done + self._seen)
+        is_timed = self._plan.seconds is not None
+        done = self._seconds if is_timed else self._done + self._seen
+        self._progress.update(self._run, completed=done)
         return self._progress.get_renderable()
 
-    def _start_epoch(self, epoch: int, seen: int = 0) -> None:
+    def _start_epoch(self, epoch: int, seconds: float, seen: int = 0) -> None:
+        """Begin the bar of an epoch, after so many seconds of training, if there is one."""
         images = self._plan.epoch_images
-        self._done, self._seen = sum(images[: epoch - 1]), seen
-        if epoch > len(images):
+        earlier = ((self._plan.member or 1) - 1) * sum(images)
+        self._done, self._seen = earlier + sum(images[: epoch - 1]), seen
+        self._begun = self._seconds = seconds
+        total = self._plan.count_images(epoch)
+        if not total:
             self._progress.update(self._epoch, visible=False)
             return
         title = _shorten(epoch_title(self._plan, epoch))
         self._progress.reset(
-            self._epoch, total=images[epoch - 1], completed=seen, description=title, visible=True
+            self._epoch, total=total, completed=seen, description=title, visible=True
         )
 
 

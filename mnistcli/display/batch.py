@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 from rich.live import Live
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.lines import run_result
+from mnistcli.display.lines import epoch_number, run_result
 from mnistcli.display.progress import PlainProgress, is_live
 from mnistcli.display.text import percent, seconds
 from mnistcli.engine.events import (
@@ -54,17 +54,18 @@ class PlainBatch:
 
     def __init__(self, console: Console) -> None:
         self._file, self._progress = console.file, PlainProgress(console)
-        self._totals: dict[str, int] = {}
+        self._plans: dict[str, TrainingStarted] = {}
 
     def show(self, event: Event) -> None:
         """Print the line of a finished epoch or run."""
         match event:
             case RunProgressed(name, TrainingStarted() as started):
-                self._totals[name] = len(started.epoch_steps)
+                self._plans[name] = started
             case RunProgressed(name, EpochFinished() as epoch):
-                total = self._totals.get(name, epoch.epoch)
+                plan = self._plans.get(name, TrainingStarted((), (), seconds=0.0))
+                number = epoch_number(plan, epoch.epoch)
                 print(
-                    f"{name}  epoch {epoch.epoch}/{total}  loss {epoch.train_loss:.4f}  "
+                    f"{name}  epoch {number}  loss {epoch.train_loss:.4f}  "
                     f"train {percent(epoch.train_accuracy)}  time {seconds(epoch.seconds)}",
                     file=self._file, flush=True,
                 )  # fmt: skip
@@ -76,9 +77,10 @@ class PlainBatch:
 class _Row:
     """The progress of one run."""
 
-    total: int | None = None
-    """Number of epochs."""
-    epochs: dict[int, EpochFinished] = field(default_factory=dict)
+    plan: TrainingStarted | None = None
+    """Present if it has started."""
+    epochs: dict[tuple[int, int], EpochFinished] = field(default_factory=dict)
+    """By the number of an ensemble's member, which else is 0, and their own."""
     test: str = ""
     """Test accuracy of a finished run, or "failed"."""
 
@@ -93,9 +95,10 @@ class LiveTable:
         """Update the row of a run."""
         match event:
             case RunProgressed(name, TrainingStarted() as started):
-                self._rows[name] = _Row(len(started.epoch_steps))
+                row = self._rows[name] if (started.member or 1) > 1 else _Row()
+                self._rows[name] = replace(row, plan=started)
             case RunProgressed(name, EpochFinished() as epoch):
-                self._rows[name].epochs[epoch.epoch] = epoch
+                self._rows[name].epochs[epoch.member or 0, epoch.epoch] = epoch
             case RunFinished():
                 self._rows[event.name].test = run_result(event)
 
@@ -110,13 +113,15 @@ class LiveTable:
 
 def _read_row(row: _Row) -> list[str]:
     """Return epoch, loss, training accuracy and time, as far as they are known."""
-    if row.total is None:
+    if row.plan is None:
         return ["", "", "", ""]
+    member = row.plan.member or 0
+    done = max((epoch for of, epoch in row.epochs if of == member), default=0)
     if not row.epochs:
-        return [f"0/{row.total}", "", "", ""]
+        return [epoch_number(row.plan, 0), "", "", ""]
     last = row.epochs[max(row.epochs)]
     return [
-        f"{last.epoch}/{row.total}",
+        epoch_number(row.plan, done),
         f"{last.train_loss:.4f}",
         percent(last.train_accuracy),
         seconds(sum(epoch.seconds for epoch in row.epochs.values())),

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from textwrap import fill
 from typing import NamedTuple, TypeVar
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +17,7 @@ from mnistcli.records.documents import Check, RunRecord
 Value = TypeVar("Value")
 
 DASH = Text("–", style="dim")
+WIDTH = 79
 MAX_DIGITS = 9
 """Max number of decimals of a limit."""
 
@@ -46,16 +49,41 @@ def check_rows(
 ) -> list[BudgetRow]:
     """Fill the rows of checks, and of the figures that have no limit."""
     found = {check.name: check for check in checks}
-    known = {**(figures or {}), **{check.name: check.value for check in checks}}
+    known = {**(figures or {}), **dict.fromkeys(found, 0.0)}
     return [
         check_row(found[name]) if name in found else figure_row(name, value)
         for name, value in known.items()
     ]
 
 
+def list_reasons(checks: Iterable[Check]) -> list[str]:
+    """Return why checks are inconclusive, as in "flash: without code; …"."""
+    return [f"{figure_name(check.name)}: {check.reason}" for check in checks if check.reason]
+
+
+def reason_views(checks: Iterable[Check]) -> list[RenderableType]:
+    """Build the lines that say why checks are inconclusive, with an empty one before them."""
+    lines = [
+        Text(fill(line, WIDTH, initial_indent=" ", subsequent_indent="   "))
+        for line in list_reasons(checks)
+    ]
+    return [Text(), *lines] if lines else []
+
+
 def run_rows(record: RunRecord) -> list[BudgetRow]:
-    """Fill the rows of a run's checks and figures."""
-    return check_rows(record.checks, select_figures(record.preset.budget, record.figures))
+    """Fill the rows of a run's checks and figures, and of its pruning."""
+    rows = check_rows(record.checks, select_figures(record.preset.budget, record.figures))
+    return rows + [figure_row(name, value) for name, value in list_pruned(record).items()]
+
+
+def list_pruned(record: RunRecord) -> dict[str, int]:
+    """Return the figures of a run's pruning, if it was pruned: no budget limits them."""
+    pruning = record.pruning
+    if pruning is None:
+        return {}
+    if pruning.weights is None or pruning.non_zero_weights is None:
+        return {"parameters_before": pruning.parameters_before, "macs_before": pruning.macs_before}
+    return {"weights": pruning.weights, "non_zero_weights": pruning.non_zero_weights}
 
 
 def select_figures(budget: Budget, figures: Mapping[str, Value]) -> dict[str, Value]:
@@ -71,7 +99,7 @@ def check_row(check: Check) -> BudgetRow:
     """Fill the row of a check."""
     return BudgetRow(
         figure_name(check.name),
-        figure(check.name, check.value),
+        DASH if check.value is None else figure(check.name, check.value),
         format_limit(check.name, check.comparison, check.limit),
         verdict(check.verdict),
     )

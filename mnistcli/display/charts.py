@@ -1,15 +1,18 @@
 """Charts as SVG that takes its colours from the page around it, light or dark."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from typing import Any
+from xml.sax.saxutils import escape
 
 from mnistcli.records.documents import Interval
 from mnistcli.records.evaluations import CalibrationBin
 
 INK, LINES = "#010203", "#040506"
 PAGE_COLOURS = {INK: "currentColor", LINES: "var(--line)"}
+FILE_COLOURS = {INK: "#6e7781", LINES: "#a8b0b8"}
+"""Colours that can be read on a light and on a dark page, for a file that has no page."""
 SERIES = ("#3b82c4", "#d9730d", "#2f9e6e", "#b5539c", "#b58900", "#1ba3b8", "#c94f4f", "#7a6fd0")
 UNUSED = re.compile(
     r' id="(?:figure|axes|patch|line2d|text|matplotlib\.axis|xtick|ytick|legend)_\d+"'
@@ -76,7 +79,7 @@ def draw_reliability(runs: Sequence[tuple[str, Sequence[CalibrationBin]]]) -> st
     return _draw("Reliability diagram", ("confidence, %", "accuracy, %"), draw)
 
 
-def draw_intervals(runs: Sequence[tuple[str, float, Interval]]) -> str:
+def draw_intervals(title: str, runs: Sequence[tuple[str, float, Interval]]) -> str:
     """Draw accuracies with their intervals, one below the other."""
 
     def draw(axes: Any) -> None:
@@ -86,16 +89,56 @@ def draw_intervals(runs: Sequence[tuple[str, float, Interval]]) -> str:
             axes.plot([100 * accuracy], [place], color=colour, marker="o", label=name)
         axes.set_yticks([-number for number in range(len(runs))], [name for name, *_ in runs])
 
-    return _draw("Test accuracy, 95 % intervals", ("accuracy, %", ""), draw)
+    return _draw(title, ("accuracy, %", ""), draw)
 
 
-def _draw(title: str, axes_names: tuple[str, str], draw: Callable[[Any], None]) -> str:
+def draw_differences(title: str, arms: Sequence[tuple[str, float | None, Interval | None]]) -> str:
+    """Draw differences from a base with their intervals, one below the other, as an SVG file."""
+
+    def draw(axes: Any) -> None:
+        axes.axvline(0, color=INK, linewidth=0.8, linestyle=":")
+        for number, (_, difference, interval) in enumerate(arms):
+            place, colour = -number, SERIES[number % len(SERIES)]
+            if interval is not None:
+                axes.plot([100 * end for end in interval], [place] * 2, color=colour, linewidth=2)
+            if difference is not None:
+                axes.plot([100 * difference], [place], color=colour, marker="o")
+        axes.set_yticks([-number for number in range(len(arms))], [name for name, *_ in arms])
+
+    names = ("difference, percentage points", "")
+    return _draw(title, names, draw, FILE_COLOURS, max(3.2, 1.2 + 0.3 * len(arms)))
+
+
+def draw_front(
+    axes_names: tuple[str, str],
+    points: Sequence[tuple[float, float, Interval]],
+    winner: tuple[float, float],
+) -> str:
+    """Draw accuracies with their intervals over a size, as an SVG file, and mark the winner."""
+
+    def draw(axes: Any) -> None:
+        for size, accuracy, interval in points:
+            axes.plot([size] * 2, [100 * end for end in interval], color=LINES, linewidth=1.5)
+            axes.plot([size], [100 * accuracy], color=SERIES[0], marker="o", markersize=4)
+        axes.plot([winner[0]], [100 * winner[1]], color=SERIES[1], marker="D", markersize=6)
+        axes.set_xscale("log")
+
+    return _draw("Pareto front", axes_names, draw, FILE_COLOURS)
+
+
+def _draw(
+    title: str,
+    axes_names: tuple[str, str],
+    draw: Callable[[Any], None],
+    colours: Mapping[str, str] = PAGE_COLOURS,
+    height: float = 3.2,
+) -> str:
     import matplotlib
     from matplotlib.figure import Figure
 
     page = StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": title}):
-        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        figure = Figure(figsize=(5.2, height), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
         axes.set_title(title, loc="left", fontsize=10)
@@ -109,6 +152,7 @@ def _draw(title: str, axes_names: tuple[str, str], draw: Callable[[Any], None]) 
     svg = svg[svg.index("<svg") :]
     # Nothing refers to these identifiers, and several charts on a page would repeat them.
     svg = UNUSED.sub("", svg)
-    for sentinel, colour in PAGE_COLOURS.items():
+    for sentinel, colour in colours.items():
         svg = svg.replace(sentinel, colour)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    label = escape(title, {'"': "&quot;"})
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

@@ -76,7 +76,7 @@ def _training_line(training: CheckedTraining) -> str:
         return f"{head}\n the new training diverged"
     low, high = (100 * end for end in training.interval)
     return (
-        f"{head}\n test {percent(training.accuracy)}, {100 * training.difference:+.2f} points; "
+        f"{head}\n accuracy {percent(training.accuracy)}, {100 * training.difference:+.2f} points; "
         f"95 % interval {low:+.2f} {high:+.2f}; p {p_value(training.p_value or 0.0)}\n "
         f"{training.verdict}"
     )

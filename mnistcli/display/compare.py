@@ -23,6 +23,7 @@ COLUMNS = (
     "high", "accuracy published", "claim", "seconds", "images", "difference", "from", "to", "p",
     "test", "verdict",
 )  # fmt: skip
+NON_ZERO = "non-zero weights"
 CLAIMS = ("preset", *CLAIM_COLUMNS, "test", "p")
 
 
@@ -49,7 +50,7 @@ def journal_view(journal: Journal) -> RenderableType:
     for number, entry in enumerate(journal.entries):
         table.add_row(
             entry.started[:16].replace("T", " "),
-            Text(entry.preset),
+            Text(entry.preset + " (held-out)" * (entry.evaluated_on == "held-out")),
             percent(entry.accuracy),
             "" if entry.change is None else f"{100 * entry.change:+.2f}",
             Text("\n".join(entry.changes) or ("nothing" if number else "")),
@@ -59,7 +60,7 @@ def journal_view(journal: Journal) -> RenderableType:
 
 def as_markdown(comparison: Comparison) -> str:
     """Return Markdown tables, in per cent: of the groups, and of all claims about them."""
-    lines = _markdown(COLUMNS, _rows(comparison))
+    lines = _markdown(_columns(comparison), _rows(comparison))
     if claims := _claim_rows(comparison.groups):
         lines += ["", *_markdown(CLAIMS, claims)]
     return "\n".join(lines) + "\n"
@@ -69,7 +70,7 @@ def as_csv(comparison: Comparison) -> str:
     """Return the table of the groups as CSV, in per cent."""
     page = StringIO()
     writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(_columns(comparison))
     writer.writerows(_rows(comparison))
     return page.getvalue()
 
@@ -82,9 +83,28 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(escape, cells))} |"
 
 
+def _columns(comparison: Comparison) -> list[str]:
+    return [*COLUMNS, *[NON_ZERO] * _has_pruned(comparison.groups)]
+
+
+def _has_pruned(groups: Sequence[Group]) -> bool:
+    """Return whether weights of any group were pruned: there is a column for it then."""
+    return any(group.non_zero_weights is not None for group in groups)
+
+
 def _rows(comparison: Comparison) -> list[list[str]]:
     differences = {difference.name: difference for difference in comparison.differences}
-    return [_row(group, differences.get(group.name)) for group in comparison.groups]
+    groups = comparison.groups
+    return [
+        [*_row(group, differences.get(group.name)), *_pruned_cells(group, groups)]
+        for group in groups
+    ]
+
+
+def _pruned_cells(group: Group, groups: Sequence[Group], form: str = "d") -> list[str]:
+    """Return the cell of the non-zero weights, if the groups' table has a column for them."""
+    count = group.non_zero_weights
+    return ["" if count is None else format(count, form)] * _has_pruned(groups)
 
 
 def _row(group: Group, difference: GroupDifference | None) -> list[str]:
@@ -117,7 +137,8 @@ def _difference_cells(found: GroupDifference | None) -> list[str]:
 
 
 def _group_table(groups: Sequence[Group]) -> RenderableType:
-    figures = ("runs", "parameters", "mean %", "sd", "95 % interval", "time")
+    non_zero = ["non-zero"] * _has_pruned(groups)
+    figures = ("runs", "parameters", *non_zero, "mean %", "sd", "95 % interval", "time")
     table = new_table("preset", *figures, right=figures, gap=1)
     for group in groups:
         low, high = group.interval or (None, None)
@@ -125,6 +146,7 @@ def _group_table(groups: Sequence[Group]) -> RenderableType:
             Text(_short_name(group.name)),
             str(len(group.seeds)),
             f"{group.parameters:,}",
+            *_pruned_cells(group, groups, ","),
             f"{100 * group.mean_accuracy:.2f}",
             _spread(group),
             "" if low is None or high is None else f"{100 * low:.2f}–{100 * high:.2f}",

@@ -8,8 +8,14 @@ from rich.text import Text
 
 from mnistcli.display.budget import check_table
 from mnistcli.display.layout import new_table
-from mnistcli.display.studies import DIFFERENCE_COLUMNS, PAIRED_NOTE, difference_cells
-from mnistcli.display.text import percent, seconds
+from mnistcli.display.studies import (
+    DIFFERENCE_COLUMNS,
+    PAIRED_NOTE,
+    difference_cells,
+    diverged_lines,
+    percent_points,
+)
+from mnistcli.display.text import of_dataset, percent, percent_or_dash, seconds
 from mnistcli.records.comparisons import CoresetComparison, CoresetDocument, MethodResult
 
 
@@ -22,7 +28,8 @@ def coreset_view(document: CoresetDocument) -> RenderableType:
     return Group(
         Text(
             f"{document.preset} · {document.method} · {document.size:,} of {document.total:,} "
-            f"images ({percent(document.size / document.total, 1)}) · seed {document.seed}",
+            f"images{of_dataset(document.dataset)} "
+            f"({percent(document.size / document.total, 1)}) · seed {document.seed}",
             style="bold",
         ),
         Text(),
@@ -50,8 +57,8 @@ def comparison_view(comparison: CoresetComparison) -> RenderableType:
             style="bold",
         ),
         Text(
-            f" all {comparison.total:,} images in as many steps: "
-            f"{percent(everything.mean_accuracy)}, sd {100 * everything.sd:.2f}"
+            f" all {comparison.total:,} images{of_dataset(comparison.dataset)} in as many steps: "
+            f"{percent_or_dash(everything.mean_accuracy)}, sd {percent_points(everything.sd)}"
         ),
     ]
     for size in dict.fromkeys(result.size for result in comparison.results):
@@ -60,6 +67,7 @@ def comparison_view(comparison: CoresetComparison) -> RenderableType:
         parts += [Text(), Text(f" {size:,} images ({fraction})", style="bold"), _method_table(rows)]
     parts += [
         Text(),
+        *diverged_lines(comparison.diverged),
         Text(f" difference from random at the same size, {PAIRED_NOTE}"),
         Text(f" written to {comparison.path}"),
     ]
@@ -83,11 +91,11 @@ def _stage_table(spent: dict[str, float]) -> Table:
 def _method_table(rows: Sequence[MethodResult]) -> Table:
     figures = ("mean %", "sd", *DIFFERENCE_COLUMNS, "selection")
     table = new_table("method", *figures[:-1], "verdict", figures[-1], right=figures, gap=1)
-    for row in sorted(rows, key=lambda row: -row.mean_accuracy):
+    for row in sorted(rows, key=lambda row: -(row.mean_accuracy or 0)):
         table.add_row(
             row.method,
-            f"{100 * row.mean_accuracy:.2f}",
-            f"{100 * row.sd:.2f}",
+            percent_points(row.mean_accuracy),
+            percent_points(row.sd),
             *difference_cells(row.difference),
             seconds(row.selection_seconds),
         )

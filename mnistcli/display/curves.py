@@ -8,7 +8,7 @@ from mnistcli.records.documents import RunRecord
 
 COLUMNS = (
     "run", "preset", "seed", "epoch", "train_loss", "train_accuracy", "validation_loss",
-    "validation_accuracy", "learning_rate", "images", "seconds",
+    "validation_accuracy", "learning_rate", "images", "seconds", "member",
 )  # fmt: skip
 
 

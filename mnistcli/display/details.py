@@ -10,13 +10,24 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistcli.display.budget import check_table
+from mnistcli.display.budget import check_table, list_pruned, reason_views
 from mnistcli.display.layout import new_table
+from mnistcli.display.members import member_table
 from mnistcli.display.phases import phase_views
-from mnistcli.display.text import count, percent, percent_or_dash, seconds, size, verdict
+from mnistcli.display.text import (
+    count,
+    figure_name,
+    percent,
+    percent_or_dash,
+    seconds,
+    size,
+    time_limit,
+    verdict,
+)
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import DataSource, EpochRecord, RunRecord
+from mnistcli.records.documents import EpochRecord, RunRecord
 from mnistcli.records.inventory import RunFile
+from mnistcli.records.sources import DataSource
 from mnistcli.records.states import DivergenceDocument, RunStart, RunState
 
 HASH_SHOWN = 12
@@ -37,25 +48,27 @@ def record_view(
         "images": _images(record),
         "network": f"{count(record.parameters, 'parameter')}, {record.macs:,} MACs per image",
         "weights": f"SHA-256 {record.weights_sha256[:HASH_SHOWN]}",
-        "time": f"{seconds(record.train_seconds)} of training",
+        "time": _time(record),
         "versions": ", ".join(f"{name} {value}" for name, value in record.versions.items()),
+        **_optional_facts(record),
     }
-    if record.peak_memory is not None:
-        facts["memory"] = f"{size(record.peak_memory)} at most"
-    if record.repeats:
-        facts["repeats"] = record.repeats.run_id
     phases: list[RenderableType] = [*phase_views(record), Text()] if record.phases else []
-    test, word = record.test, verdict("pass" if record.passed else "fail")
+    test, word = record.test, verdict(record.verdict)
     return Group(
         _pairs(facts),
         Text(),
         *_settings(record.preset),
+        *_list_members(record),
         _epoch_table(record.epochs),
         Text(),
         *phases,
-        Text(f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} correct"),
+        Text(
+            f" {record.data.evaluated_on} {percent(test.accuracy)}   "
+            f"{test.correct:,} of {test.total:,} correct"
+        ),
         Text(),
         check_table(record.checks, record.figures),
+        *reason_views(record.checks),
         Text(),
         _file_table(files),
         Text(),
@@ -64,6 +77,22 @@ def record_view(
             f"check with:  mnistcli runs check {path}",
         ),
     )  # fmt: skip
+
+
+def _list_members(record: RunRecord) -> list[RenderableType]:
+    return [member_table(record.members), Text()] if record.members else []
+
+
+def _optional_facts(record: RunRecord) -> dict[str, str]:
+    facts = dict[str, str]()
+    if record.pruning:
+        found = [f"{figure_name(name)} {value:,}" for name, value in list_pruned(record).items()]
+        facts["pruned"] = ", ".join([f"after epoch {record.pruning.epochs}", *found])
+    if record.peak_memory is not None:
+        facts["memory"] = f"{size(record.peak_memory)} at most"
+    if record.repeats:
+        facts["repeats"] = record.repeats.run_id
+    return facts
 
 
 def start_view(
@@ -77,12 +106,13 @@ def start_view(
     """Build the view of an unfinished run."""
     facts = {**_begin(start, folder, tag), "saved": _progress(saved)}
     if divergence:
-        facts["diverged"] = f"epoch {divergence.epoch}, step {divergence.step}"
+        member = f"member {divergence.member}, " if divergence.member else ""
+        facts["diverged"] = f"{member}epoch {divergence.epoch}, step {divergence.step}"
     if start.repeats:
         facts["repeats"] = start.repeats.run_id
     epochs: list[RenderableType] = []
-    if saved and saved.history:
-        epochs = [_epoch_table(saved.history), Text()]
+    if saved and (history := _all_epochs(saved)):
+        epochs = [_epoch_table(history), Text()]
     return Group(
         _pairs(facts),
         Text(),
@@ -106,7 +136,8 @@ def _begin(run: RunRecord | RunStart, folder: Path, tag: str | None) -> dict[str
 
 def _data(data: DataSource) -> str:
     hashes = f"{data.train_sha256[:HASH_SHOWN]} and {data.test_sha256[:HASH_SHOWN]}"
-    return f"{data.folder or data.source}; SHA-256 of training and test images: {hashes}"
+    name = data.source if data.dataset else data.folder or data.source
+    return f"{name}; SHA-256 of training and {data.evaluated_on} images: {hashes}"
 
 
 def _images(record: RunRecord) -> str:
@@ -120,13 +151,27 @@ def _images(record: RunRecord) -> str:
     return ", ".join(parts)
 
 
+def _time(record: RunRecord) -> str:
+    line = f"{seconds(record.train_seconds)} of training"
+    if record.is_bit_reproducible:
+        return line
+    limit = record.preset.train.within_seconds
+    return f"{line}{f', {time_limit(limit)}' if limit else ''}; not reproducible bit by bit"
+
+
 def _progress(saved: RunState | None) -> str:
     if saved is None:
         return "nothing yet"
-    parts = [count(len(saved.history), "epoch")]
+    parts = [count(len(_all_epochs(saved)), "epoch")]
     if saved.epoch:
         parts.append(f"{count(saved.epoch.step, 'step')} of the next")
     return " and ".join(parts)
+
+
+def _all_epochs(saved: RunState) -> list[EpochRecord]:
+    """Return the finished epochs of all networks."""
+    earlier = [epoch for member in saved.members for epoch in member.history]
+    return [*earlier, *saved.history]
 
 
 def _settings(preset: Preset) -> list[RenderableType]:
@@ -156,9 +201,12 @@ def _epoch_table(epochs: Sequence[EpochRecord]) -> Table:
     figures = ("epoch", "images", "loss", "accuracy", "validation", "learning rate", "time")
     held_out = any(epoch.validation_accuracy is not None for epoch in epochs)
     columns = [name for name in figures if held_out or name != "validation"]
-    table = new_table(*columns, right=figures)
+    if any(epoch.member for epoch in epochs):
+        columns.insert(0, "member")
+    table = new_table(*columns, right=columns)
     for epoch in epochs:
         cells = {
+            "member": str(epoch.member or ""),
             "epoch": str(epoch.epoch),
             "images": f"{epoch.images:,}",
             "loss": f"{epoch.train_loss:.4f}",

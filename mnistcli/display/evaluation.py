@@ -7,9 +7,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistcli.display.budget import check_table
+from mnistcli.display.budget import check_table, reason_views
 from mnistcli.display.layout import new_table
-from mnistcli.display.text import VERDICT_STYLE, figure_name, percent, size, verdict
+from mnistcli.display.text import (
+    VERDICT_STYLE,
+    figure_name,
+    overall_verdict,
+    percent,
+    size,
+    verdict,
+)
 from mnistcli.records.evaluations import (
     EvaluationDocument,
     EvaluationMetrics,
@@ -48,11 +55,11 @@ def evaluation_view(
         parts += [Text(), *(_robustness_line(row) for row in document.robustness)]
     if document.passed is not None:
         figures = {"parameters": document.parameters or 0, "macs": document.macs or 0}
-        parts += [Text(), check_table(document.checks, figures)]
+        parts += [Text(), check_table(document.checks, figures), *reason_views(document.checks)]
         if document.not_checked:
             names = ", ".join(map(figure_name, document.not_checked))
             parts += [Text(), Text(f" not checked, as weights alone do not show it: {names}")]
-        word = verdict("pass" if document.passed else "fail")
+        word = verdict(overall_verdict(document.checks))
         parts += [Text(), Text.assemble(" ", word)]
     if document.matches_record is not None:
         note = "agrees with" if document.matches_record else "differs from"

@@ -72,6 +72,8 @@ def _check_case(check: Check) -> Case:
             return Case(name)
         case "fail":
             return Case(name, f"{row.name}: measured {row.measured}, limit {row.limit}")
+        case "inconclusive" if check.reason:
+            return Case(name, f"inconclusive: {row.name} {row.measured}: {check.reason}")
         case "inconclusive":
             return Case(name, f"{UNDECIDED}mean {row.measured}, limit {row.limit}")
 

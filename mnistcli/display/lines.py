@@ -3,6 +3,7 @@
 from mnistcli.display.text import count, digit_names, percent, percent_or_dash
 from mnistcli.engine.events import (
     EpochFinished,
+    NetworkPruned,
     PhaseFinished,
     PhasePlanned,
     RunFinished,
@@ -13,8 +14,17 @@ from mnistcli.engine.events import (
 
 def epoch_title(plan: TrainingStarted, epoch: int) -> str:
     """Return, for example, "epoch 2/6", or "medium 2/3" where epochs have names."""
-    name = plan.epoch_names[epoch - 1] if plan.epoch_names else "epoch"
-    return f"{name} {epoch}/{len(plan.epoch_steps)}"
+    names = plan.epoch_names or ("epoch",)
+    return f"{names[min(epoch, len(names)) - 1]} {epoch_number(plan, epoch)}"
+
+
+def epoch_number(plan: TrainingStarted, epoch: int) -> str:
+    """Return, for example, "2/6", or "2" where the time decides how many there are.
+
+    An ensemble's member comes last, as in "2/6 of member 1/5".
+    """
+    number = f"{epoch}/{len(plan.epoch_steps)}" if plan.seconds is None else str(epoch)
+    return f"{number} of member {plan.member}/{plan.members}" if plan.member else number
 
 
 def epoch_figures(event: EpochFinished) -> dict[str, str]:
@@ -32,9 +42,20 @@ def epoch_figures(event: EpochFinished) -> dict[str, str]:
 
 
 def resume_line(event: TrainingResumed) -> str:
-    """Return, for example, "resuming after 1 epoch and 640 images"."""
+    """Return, for example, "resuming after 1 epoch and 640 images", or "resuming member 2 …"."""
+    member = f" member {event.member}" if event.member else ""
     images = f" and {count(event.images, 'image')}" if event.images else ""
-    return f"resuming after {count(event.epochs, 'epoch')}{images}"
+    return f"resuming{member} after {count(event.epochs, 'epoch')}{images}"
+
+
+def prune_line(event: NetworkPruned) -> str:
+    """Return what a pruning left, as in "pruned: 19,514 → 10,449 parameters, …"."""
+    if event.weights is None or event.non_zero_weights is None:
+        return (
+            f"pruned: {event.parameters_before:,} → {count(event.parameters, 'parameter')}, "
+            f"{event.macs_before:,} → {event.macs:,} MACs per image"
+        )
+    return f"pruned: {event.non_zero_weights:,} of {count(event.weights, 'weight')} are not zero"
 
 
 def plan_line(event: PhasePlanned) -> str:

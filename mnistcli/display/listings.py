@@ -38,17 +38,23 @@ def removal_view(document: RunRemoval) -> RenderableType:
 def _cells(run: RunRow) -> list[str | Text]:
     return [
         "" if run.parameters is None else f"{run.parameters:,}",
-        "" if run.test_accuracy is None else percent(run.test_accuracy),
+        _accuracy(run),
         "" if run.epochs is None else f"{run.epochs:,}",
         "" if run.train_seconds is None else f"{run.train_seconds:,.0f} s",
         _verdict(run),
     ]
 
 
+def _accuracy(run: RunRow) -> str:
+    if run.held_out_accuracy is not None:
+        return f"{percent(run.held_out_accuracy)} held-out"
+    return "" if run.test_accuracy is None else percent(run.test_accuracy)
+
+
 def _verdict(run: RunRow) -> Text:
     if run.passed is None:
         return Text(run.state, style=STATE_STYLE.get(run.state, ""))
-    return verdict("pass" if run.passed else "fail")
+    return verdict(run.verdict or ("pass" if run.passed else "fail"))
 
 
 def _is_told(run: RunRow) -> bool:
@@ -59,9 +65,11 @@ def _is_told(run: RunRow) -> bool:
 
 
 def _total(runs: Sequence[RunRow]) -> str:
-    failed = sum(run.passed is False for run in runs)
+    undecided = sum(run.verdict == "inconclusive" for run in runs)
+    failed = sum(run.passed is False for run in runs) - undecided
     parts = [count(len(runs), "run"), f"{sum(run.passed is True for run in runs):,} passed"]
     parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{undecided:,} inconclusive"] if undecided else []
     for state in STATE_STYLE:
         number = sum(run.state == state for run in runs)
         parts += [f"{number:,} {state}"] if number else []

@@ -8,13 +8,21 @@ from rich.live import Live
 from rich.text import Text
 
 from mnistcli.display.bars import Bars
-from mnistcli.display.lines import epoch_figures, phase_line, plan_line, resume_line, run_line
+from mnistcli.display.lines import (
+    epoch_figures,
+    phase_line,
+    plan_line,
+    prune_line,
+    resume_line,
+    run_line,
+)
 from mnistcli.display.live_budget import LiveBudget, RunHeader
 from mnistcli.display.sparkline import draw_sparkline
 from mnistcli.display.text import percent, seconds
 from mnistcli.engine.events import (
     EpochFinished,
     Event,
+    NetworkPruned,
     PhaseFinished,
     PhasePlanned,
     RunFinished,
@@ -22,6 +30,7 @@ from mnistcli.engine.events import (
     StageStarted,
     StepFinished,
     TrainingResumed,
+    TrainingStarted,
 )
 from mnistcli.records.tail import EventTail
 
@@ -42,6 +51,7 @@ class LiveView:
         self._lines: list[Text] = []
         self._titles: Text | None = None
         self._epochs: list[EpochFinished] = []
+        self._plan = TrainingStarted((), ())
         self._bars = Bars(console)
         self._budget = LiveBudget(header) if header else None
         self._live = Live(
@@ -85,11 +95,15 @@ class LiveView:
 
     def _add_lines(self, event: Event) -> None:
         match event:
+            case TrainingStarted():
+                self._plan = event
             case TrainingResumed():
                 self._replay(event.epochs)
                 self._add(resume_line(event))
             case EpochFinished():
                 self._add_epoch(event)
+            case NetworkPruned():
+                self._add(f"       {prune_line(event)}")
             case PhasePlanned():
                 self._add(plan_line(event))
             case PhaseFinished():
@@ -105,20 +119,31 @@ class LiveView:
         return text
 
     def _add_epoch(self, event: EpochFinished) -> None:
+        if event.epoch == 1:
+            self._epochs = []  # of an ensemble's member before
         self._epochs.append(event)
         figures = epoch_figures(event)
+        member = "" if event.member is None else f"{event.member:>8}"
         if self._titles is None:
             titles = "".join(f"{name:>{WIDTHS[name]}}" for name in figures)
-            self._titles = self._add(f"{'epoch':>6}{titles}", style="bold")
+            head = f"{'member':>8}" if member else ""
+            self._titles = self._add(f"{head}{'epoch':>6}{titles}", style="bold")
         cells = "".join(f"{value:>{WIDTHS[name]}}" for name, value in figures.items())
-        self._add(f"{event.epoch:>6}{cells}")
+        self._add(f"{member}{event.epoch:>6}{cells}")
 
     def _replay(self, epochs: int) -> None:
-        """Show the epochs again that had ended before the interruption."""
+        """Show the epochs again that had ended before the interruption, and the pruning."""
         names = {field.name for field in fields(EpochFinished)}
         logged = EventTail(self._header.folder).read() if self._header else []
-        for each in [each for each in logged if each["event"] == "EpochFinished"][:epochs]:
-            event = EpochFinished(**{name: each[name] for name in names})
+        for each in logged:
+            kind = each.pop("event")
+            if kind == "NetworkPruned":
+                self._add_lines(NetworkPruned(**each))
+            if kind != "EpochFinished":
+                continue
+            event = EpochFinished(**{name: each[name] for name in names & each.keys()})
+            if event.member == self._plan.member and event.epoch > epochs:
+                break
             if self._budget:
                 self._budget.show(event)
             self._add_epoch(event)

@@ -12,6 +12,7 @@ from mnistcli.display.budget import (
     DASH,
     BudgetRow,
     budget_table,
+    check_row,
     figure_row,
     format_limit,
     select_figures,
@@ -25,7 +26,9 @@ from mnistcli.engine.events import (
     TrainingStarted,
 )
 from mnistcli.preset.budget import Budget, Comparison
-from mnistcli.verdict.budget import holds
+from mnistcli.records.documents import Check
+from mnistcli.records.sizes import IntegerSizes
+from mnistcli.verdict.budget import check_budget, holds
 
 TABLE_HEAD = 2
 GROWING = ("epochs", "train_seconds")
@@ -44,6 +47,8 @@ class RunHeader:
     train_fraction: float
     folder: Path
     """The run folder; a resumed run's log is read from it."""
+    sizes: IntegerSizes | None = None
+    """Present if the budget limits flash or RAM."""
 
 
 class LiveBudget:
@@ -59,6 +64,7 @@ class LiveBudget:
         self._reached: dict[int, float] = {}
         self._epochs: int = 0
         self._images: int = 0
+        self._is_cut_short = False
         self._seconds: float = 0.0
         self._epoch_start: float | None = None
 
@@ -66,15 +72,20 @@ class LiveBudget:
     def height(self) -> int:
         """Number of lines of the table."""
         phases = sum(phase.target is not None for phase in self._phases)
-        return TABLE_HEAD + len(self._figures) + phases
+        return TABLE_HEAD + len(self._figures) + len(self._size_checks) + phases
 
     def show(self, event: Event) -> None:
         """Take an event in."""
         match event:
             case TrainingStarted():
-                self._plan, self._epoch_start = event, time.monotonic()
+                self._plan, self._epoch_start, self._epochs = event, time.monotonic(), 0
             case EpochFinished():
-                self._epochs, self._images = event.epoch, self._images + event.images
+                planned = self._plan.count_images(event.epoch)
+                # An ensemble's members have epochs of their own: those of one count.
+                self._epochs = event.epoch if event.member == self._plan.member else 0
+                self._images = self._images if event.epoch > 1 else 0
+                self._images += max(planned, event.images)
+                self._is_cut_short = event.images < planned
                 self._seconds += event.seconds
                 self._epoch_start = time.monotonic()
             case PhasePlanned():
@@ -85,11 +96,16 @@ class LiveBudget:
     def render(self) -> RenderableType:
         """Build the table as it is now."""
         rows = [self._row(name, value) for name, value in self._figures.items()]
+        rows += map(check_row, self._size_checks)
         for number, phase in enumerate(self._phases, start=1):
             if phase.target is not None:
                 name, value = f"phase_{number}_accuracy", self._reached.get(number)
                 rows.append(self._limited_row(name, value, ">=", phase.target))
         return budget_table(rows)
+
+    @property
+    def _size_checks(self) -> tuple[Check, ...]:
+        return check_budget(self._header.budget, {}, self._header.sizes)
 
     @property
     def _figures(self) -> Mapping[str, float | None]:
@@ -108,7 +124,10 @@ class LiveBudget:
 
     @property
     def _has_ended(self) -> bool:
-        return 0 < len(self._plan.epoch_steps) == self._epochs
+        if self._plan.seconds is not None:
+            return self._is_cut_short or self._seconds >= self._plan.seconds
+        is_last = self._plan.member in {None, self._plan.members}
+        return is_last and 0 < len(self._plan.epoch_steps) == self._epochs
 
     @property
     def _passes(self) -> float:

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 
-from mnistcli.display.budget import BudgetRow, check_rows, run_rows
+from mnistcli.display.budget import BudgetRow, check_rows, list_reasons, run_rows
 from mnistcli.display.layers import draw_tree
+from mnistcli.display.members import describe_members
 from mnistcli.display.runs import advise, mean_line
-from mnistcli.display.text import count, overall_verdict, percent, seconds, size
+from mnistcli.display.text import count, of_dataset, overall_verdict, percent, seconds, size
 from mnistcli.records.comparisons import RunsDocument
-from mnistcli.records.documents import RunRecord, Summary
+from mnistcli.records.documents import Check, RunRecord, Summary
 
 BUDGET = (("budget", "name"), ("measured", "figure"), ("limit", "figure"), ("verdict", "name"))
 PLAIN = re.compile(r"[\w ./:=+,×–-]+")
@@ -22,16 +23,18 @@ Columns = Sequence[tuple[str, str]]
 
 
 def run_as_markdown(record: RunRecord) -> str:
-    """Return a run's verdict, budget, test accuracy, and the command that repeats it."""
-    word = "PASS" if record.passed else "FAIL"
+    """Return a run's verdict, budget, accuracy, and the command that repeats it."""
+    word = record.verdict.upper()
     low, high = record.test.interval
     machine = f"{record.device} in {record.precision} with {count(record.threads, 'thread')}"
     return _join(
         f"## {word}: {literal(record.preset.name)}, seed {record.seed}",
         _budget_table(run_rows(record)),
-        f"Test accuracy {percent(record.test.accuracy)}: {record.test.correct:,} of "
-        f"{record.test.total:,}, 95 % interval {100 * low:.2f} – {percent(high)}.",
-        f"{count(len(record.epochs), 'epoch')} in {seconds(record.train_seconds)} on "
+        _list_reasons(record.checks),
+        f"{record.data.evaluated_on.capitalize()} accuracy {percent(record.test.accuracy)}: "
+        f"{record.test.correct:,} of {record.test.total:,}{of_dataset(record.data.dataset)}, "
+        f"95 % interval {100 * low:.2f} – {percent(high)}.",
+        f"{count(record.last_epoch, 'epoch')} in {seconds(record.train_seconds)} on "
         f"{literal(machine)}. Run {literal(record.run_id)}; repeat it with:",
         code_block(f"mnistcli train --from {quote(record.path)}"),
     )
@@ -40,11 +43,12 @@ def run_as_markdown(record: RunRecord) -> str:
 def runs_as_markdown(document: RunsDocument, batch_file: Path) -> str:
     """Return the verdict on the mean of several runs, and one row per run."""
     word = "fail" if document.failed else overall_verdict(document.checks)
-    advice = f"; {advise(document.summary)}" if word == "inconclusive" else ""
+    advice = f"; {advise(document)}" if word == "inconclusive" else ""
     name, total = document.summary.preset, len(document.runs) + len(document.failed)
     return _join(
         f"## {word.upper()}: {literal(name)}, mean of {count(len(document.runs), 'seed')}",
         _budget_table(check_rows(document.checks)),
+        _list_reasons(document.checks),
         f"Test accuracy: {' '.join(mean_line(document).split())}{advice}.",
         _run_table(document),
         f"{len(document.failed)} of {total} runs failed." if document.failed else "",
@@ -55,13 +59,15 @@ def runs_as_markdown(document: RunsDocument, batch_file: Path) -> str:
 
 def summary_as_markdown(summary: Summary) -> str:
     """Return a network's counts, countable checks and layers."""
-    verdict = f"{'PASS' if summary.passed else 'FAIL'}: " if summary.checks else ""
+    verdict = f"{overall_verdict(summary.checks).upper()}: " if summary.checks else ""
     name = summary.preset.name
     return _join(
         f"## {verdict}{literal(name)}, {count(summary.parameters, 'parameter')}",
         _budget_table(check_rows(summary.checks)) if summary.checks else "",
+        _list_reasons(summary.checks),
         f"{summary.macs:,} multiply-accumulates (MACs) per image; parameters "
         f"{size(summary.memory.parameters)} in float32.",
+        describe_members(summary.preset),
         _layer_table(summary),
     )
 
@@ -102,6 +108,10 @@ def _budget_table(rows: Iterable[BudgetRow]) -> str:
     return markdown_table(BUDGET, [[str(cell) for cell in row] for row in rows])
 
 
+def _list_reasons(checks: Iterable[Check]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in list_reasons(checks))
+
+
 def _run_table(document: RunsDocument) -> str:
     columns = [(head, "figure") for head in ("seed", "accuracy", "loss", "time")]
     rows = [
@@ -110,7 +120,7 @@ def _run_table(document: RunsDocument) -> str:
             percent(run.test.accuracy),
             f"{run.test.loss:.4f}",
             seconds(run.train_seconds),
-            "PASS" if run.passed else "FAIL",
+            run.verdict.upper(),
             literal(run.run_id),
         ]
         for run in document.runs

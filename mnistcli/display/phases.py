@@ -7,8 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistcli.display.layout import new_table
-from mnistcli.display.studies import DIFFERENCE_COLUMNS, PAIRED_NOTE, difference_cells
-from mnistcli.display.text import digit_names, percent_or_dash, verdict
+from mnistcli.display.studies import (
+    DIFFERENCE_COLUMNS,
+    PAIRED_NOTE,
+    difference_cells,
+    diverged_lines,
+    percent_points,
+)
+from mnistcli.display.text import digit_names, of_dataset, percent_or_dash, verdict
 from mnistcli.records.comparisons import CurriculumComparison
 from mnistcli.records.documents import PhaseRecord, RunRecord
 
@@ -42,20 +48,22 @@ def orders_view(comparison: CurriculumComparison) -> RenderableType:
         table.add_row(
             arm.name,
             f"{arm.images:,}",
-            f"{arm.train_seconds:,.0f} s",
-            f"{100 * arm.mean_accuracy:.2f}",
-            f"{100 * arm.sd:.2f}",
+            "–" if arm.train_seconds is None else f"{arm.train_seconds:,.0f} s",
+            percent_points(arm.mean_accuracy),
+            percent_points(arm.sd),
             *difference_cells(arm.difference),
         )
     return Group(
         Text(
             f"{comparison.preset.name} · {comparison.arms[0].steps:,} steps per run · "
-            f"{len(comparison.seeds)} seeds · {comparison.evaluated_on} accuracy",
+            f"{len(comparison.seeds)} seeds · {comparison.evaluated_on} accuracy"
+            f"{of_dataset(comparison.dataset)}",
             style="bold",
         ),
         Text(),
         table,
         Text(),
+        *diverged_lines(comparison.diverged),
         Text(f" the curriculum's difference from each order, {PAIRED_NOTE}"),
         Text(f" written to {comparison.path}"),
     )

@@ -11,6 +11,7 @@ from mnistcli.display.lines import (
     epoch_title,
     phase_line,
     plan_line,
+    prune_line,
     resume_line,
     run_line,
 )
@@ -21,6 +22,7 @@ from mnistcli.engine.events import (
     Emit,
     EpochFinished,
     Event,
+    NetworkPruned,
     PhaseFinished,
     PhasePlanned,
     RunFinished,
@@ -75,6 +77,8 @@ class PlainProgress:
             case EpochFinished():
                 figures = (f"{name} {value}" for name, value in epoch_figures(event).items())
                 self._print(f"{epoch_title(self._plan, event.epoch)}  {'  '.join(figures)}")
+            case NetworkPruned():
+                self._print(prune_line(event))
             case PhasePlanned():
                 self._print(plan_line(event))
             case PhaseFinished():

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from shlex import quote
@@ -17,8 +17,9 @@ from mnistcli.display import text
 from mnistcli.display.budget import check_rows, run_rows
 from mnistcli.display.charts import draw_curves, draw_intervals, draw_reliability
 from mnistcli.display.layers import draw_tree
+from mnistcli.display.members import describe_members
 from mnistcli.records.comparisons import Comparison
-from mnistcli.records.documents import RunRecord
+from mnistcli.records.documents import EpochRecord, RunRecord
 from mnistcli.records.reports import ReportedRun
 from mnistcli.verdict.compare import compare_members
 from mnistcli.verdict.several import check_mean
@@ -49,6 +50,7 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
         "tree": draw_tree,
         "budget_rows": run_rows,
         "size": text.size,
+        "of_dataset": text.of_dataset,
         "p_value": text.p_value,
         "png": encode_png,
         "filters_png": lambda filters: [encode_png(scale_filter(one)) for one in filters],
@@ -66,6 +68,7 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
         verdict=text.overall_verdict(mean_checks) if mean_checks else None,
         charts=[Markup(chart) for chart in draw_charts(runs)],
         title=_title(records, comparison),
+        describe_members=describe_members,
     )
     return page + "\n"
 
@@ -75,8 +78,7 @@ def draw_charts(runs: Sequence[ReportedRun]) -> list[str]:
     names = _name_runs([run.record for run in runs])
     named = list(zip(names, runs, strict=True))
     losses, accuracies, rates = [], [], []
-    for name, run in named:
-        epochs = run.record.epochs
+    for name, epochs in _list_histories(named):
         x = [float(epoch.epoch) for epoch in epochs]
         losses.append((name, x, [epoch.train_loss for epoch in epochs], False))
         accuracies.append((name, x, [100 * epoch.train_accuracy for epoch in epochs], False))
@@ -86,6 +88,7 @@ def draw_charts(runs: Sequence[ReportedRun]) -> list[str]:
             losses.append((name, x, [epoch.validation_loss or 0 for epoch in validated], True))
             held_out = [100 * (epoch.validation_accuracy or 0) for epoch in validated]
             accuracies.append((name, x, held_out, True))
+    for name, run in named:
         stride = max(1, len(run.learning_rates) // POINTS)
         steps = range(0, len(run.learning_rates), stride)
         rates.append(
@@ -100,8 +103,20 @@ def draw_charts(runs: Sequence[ReportedRun]) -> list[str]:
     ]
     if len(runs) > 1:
         tested = [(name, run.metrics.accuracy, run.metrics.interval) for name, run in named]
-        charts.append(draw_intervals(tested))
+        kind = runs[0].record.data.evaluated_on.capitalize()
+        charts.append(draw_intervals(f"{kind} accuracy, 95 % intervals", tested))
     return charts
+
+
+def _list_histories(
+    named: Sequence[tuple[str, ReportedRun]],
+) -> Iterator[tuple[str, Sequence[EpochRecord]]]:
+    """Yield the epochs of every network, with its name; an ensemble has several."""
+    for name, run in named:
+        members = dict.fromkeys(epoch.member for epoch in run.record.epochs)
+        for member in members:
+            own = [epoch for epoch in run.record.epochs if epoch.member == member]
+            yield (name if member is None else f"{name}, member {member}"), own
 
 
 def encode_png(image: NDArray[np.uint8]) -> str:

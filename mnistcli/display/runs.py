@@ -6,10 +6,11 @@ from shlex import quote
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnistcli.display.budget import check_table
+from mnistcli.display.budget import check_table, reason_views
 from mnistcli.display.layout import new_table
 from mnistcli.display.text import (
     VERDICT_STYLE,
+    of_dataset,
     overall_verdict,
     percent,
     seconds,
@@ -21,7 +22,7 @@ from mnistcli.records.comparisons import RunsDocument, RunsSummary
 def runs_view(document: RunsDocument, batch_file: Path) -> RenderableType:
     """Build the table of runs, the mean and its interval, and the checks on the mean."""
     word = "fail" if document.failed else overall_verdict(document.checks)
-    advice = f"  {advise(document.summary)}" if word == "inconclusive" else ""
+    advice = f"  {advise(document)}" if word == "inconclusive" else ""
     path = quote(str(batch_file))
     return Group(
         _run_table(document),
@@ -29,6 +30,7 @@ def runs_view(document: RunsDocument, batch_file: Path) -> RenderableType:
         Text(_mean_lines(document)),
         Text(),
         check_table(document.checks),
+        *reason_views(document.checks),
         Text(),
         Text.assemble(" ", verdict(word), advice, "  written to ", path),
         Text(f" next: mnistcli compare {path}"),
@@ -45,7 +47,7 @@ def _run_table(document: RunsDocument) -> RenderableType:
             percent(run.test.accuracy),
             f"{run.test.loss:.4f}",
             seconds(run.train_seconds),
-            verdict("pass" if run.passed else "fail"),
+            verdict(run.verdict),
             Text(run.run_id),
         )
     for failed in document.failed:
@@ -57,7 +59,8 @@ def _run_table(document: RunsDocument) -> RenderableType:
 def mean_line(document: RunsDocument) -> str:
     """Return the mean accuracy with its spread and its interval."""
     summary = document.summary
-    return f"mean {percent(summary.mean_test_accuracy)}{_spread(summary)}"
+    images = of_dataset(document.runs[0].data.dataset) if document.runs else ""
+    return f"mean{images} {percent(summary.mean_test_accuracy)}{_spread(summary)}"
 
 
 def _mean_lines(document: RunsDocument) -> str:
@@ -76,8 +79,11 @@ def _spread(summary: RunsSummary) -> str:
     )
 
 
-def advise(summary: RunsSummary) -> str:
-    """Return how many more seeds would decide an inconclusive check."""
+def advise(document: RunsDocument) -> str:
+    """Return what would decide an inconclusive check: more seeds, or an export."""
+    summary = document.summary
+    if all(check.reason for check in document.checks if check.verdict == "inconclusive"):
+        return "an export would decide"
     if summary.additional_seeds_needed is None:
         return "the mean is too close to the limit for 1,000 seeds to decide"
     return f"about {summary.additional_seeds_needed} more seeds would decide"

@@ -1,6 +1,6 @@
 """Summaries, runs and presets → tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from shlex import quote
 from textwrap import fill
 
@@ -8,29 +8,33 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistcli.display.budget import budget_table, check_table, run_rows
+from mnistcli.display.budget import budget_table, check_table, reason_views, run_rows
 from mnistcli.display.claims import CLAIM_COLUMNS, CLAIM_FIGURES, CLAIM_NOTE, claim_cells
 from mnistcli.display.layers import layer_table
 from mnistcli.display.layout import new_table
+from mnistcli.display.members import describe_members, member_table
 from mnistcli.display.phases import phase_views
 from mnistcli.display.text import (
     VERDICT_STYLE,
     count,
     figure_name,
+    of_dataset,
     percent,
     seconds,
     size,
     verdict,
 )
 from mnistcli.preset.schema import Reference
-from mnistcli.records.documents import (
-    ClaimAudit,
-    PresetList,
-    Profile,
-    Repetition,
-    RunRecord,
-    Summary,
-)
+from mnistcli.records.documents import ClaimAudit, Profile, RunRecord, Summary, Verdict
+from mnistcli.records.earlier import Repetition
+from mnistcli.records.presets import PresetList
+
+NEXT: dict[Verdict, str] = {
+    "pass": "evaluate {}",
+    "fail": "report {}",
+    "inconclusive": "export {} --to c --target DEVICE",
+}
+"""The command after a run."""
 
 
 def summary_view(summary: Summary) -> RenderableType:
@@ -40,9 +44,11 @@ def summary_view(summary: Summary) -> RenderableType:
         Text(),
         layer_table(summary.layers, is_measured=summary.is_measured),
         Text(),
+        *([Text(f" {note}")] if (note := describe_members(summary.preset)) else []),
         Text(
             f" {summary.parameters:,} parameters{_frozen(summary)}   "
             f"{summary.macs:,} multiply-accumulates (MACs) per image\n"
+            f"{_pruned(summary)}"
             f" memory: parameters {size(summary.memory.parameters)}, per image "
             f"forward {size(summary.memory.forward)}, backward {size(summary.memory.backward)}"
         ),
@@ -54,7 +60,7 @@ def summary_view(summary: Summary) -> RenderableType:
     if summary.preset.reference:
         parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
-        parts += [Text(), check_table(summary.checks)]
+        parts += [Text(), check_table(summary.checks), *reason_views(summary.checks)]
     checked = {check.name for check in summary.checks}
     limits = [limit.figure for limit in summary.preset.budget.limits]
     if later := [figure_name(name) for name in limits if name not in checked]:
@@ -67,38 +73,74 @@ def _frozen(summary: Summary) -> str:
     return f" ({frozen:,} of them frozen)" if frozen else ""
 
 
+def _pruned(summary: Summary) -> str:
+    prune = summary.preset.prune
+    if prune is None:
+        return ""
+    part = percent(prune.fraction, 0)
+    if prune.kind == "weights":
+        return f" {part} of the weights become zero after training, and count as parameters\n"
+    return f" counted without {part} of the channels, which are pruned after training\n"
+
+
 def run_view(record: RunRecord) -> RenderableType:
     """Build the view of a run: test result, budget, path, and the command that comes next."""
     test = record.test
     low, high = test.interval
     path = quote(record.path)
+    command = NEXT["fail" if record.data.evaluated_on == "held-out" else record.verdict]
     ending = Text.assemble(
         " ",
-        verdict("pass" if record.passed else "fail"),
-        f"  written to {path}\n next: mnistcli {'evaluate' if record.passed else 'report'} {path}",
+        verdict(record.verdict),
+        f"  written to {path}\n next: mnistcli {command.format(path)}",
     )
+    images = of_dataset(record.data.dataset)
     parts: list[RenderableType] = [
         Text(
-            f" test {percent(test.accuracy)}   {test.correct:,} of {test.total:,} correct   "
+            f" {record.data.evaluated_on} {percent(test.accuracy)}   "
+            f"{test.correct:,} of {test.total:,} correct   "
             f"95 % interval {100 * low:.2f} – {percent(high)}"
         ),
+        *([Text(f" images{images}")] if images else []),
+        *_earlier(record),
         Text(),
     ]
+    if record.members:
+        parts += [member_table(record.members), Text()]
     if record.phases:
         parts += [*phase_views(record), Text()]
     if record.profile:
         parts += [_profile_table(record.profile), Text(), Text(_speed(record)), Text()]
     if record.repeats:
-        parts += [_repetition(record.repeats), Text()]
-    return Group(*parts, budget_table(run_rows(record)), Text(), ending)
+        parts += [_repetition(record.repeats, is_expected=not record.is_bit_reproducible), Text()]
+    if not record.is_bit_reproducible:
+        parts += [
+            Text(" the time decided the number of steps: not reproducible bit by bit"),
+            Text(),
+        ]
+    reasons = reason_views(record.checks)
+    return Group(*parts, budget_table(run_rows(record)), *reasons, Text(), ending)
 
 
-def _repetition(repeats: Repetition) -> Text:
+def _earlier(record: RunRecord) -> Iterator[Text]:
+    """Yield a line on the run it started from, and one on its teachers."""
+    if first := record.init:
+        yield Text(
+            f" started from {first.run_id}: {first.evaluated_on} {percent(first.test_accuracy)}"
+        )
+    if teachers := record.teachers:
+        parameters = count(sum(each.parameters for each in teachers), "parameter")
+        spent = seconds(sum(each.train_seconds for each in teachers))
+        names = ", ".join(dict.fromkeys(each.preset for each in teachers))
+        yield Text(f" learned from {count(len(teachers), 'run')} of {names}: {parameters}, {spent}")
+
+
+def _repetition(repeats: Repetition, *, is_expected: bool) -> Text:
     if repeats.matches:
         return Text(f" weights equal to {repeats.run_id}, bit for bit")
     known = "; ".join(repeats.differences) or "none"
     line = f" weights differ from {repeats.run_id}; recorded differences: {known}"
-    return Text(line, style=VERDICT_STYLE["fail"])
+    return Text(line, style="" if is_expected else VERDICT_STYLE["fail"])
 
 
 def presets_view(presets: PresetList) -> RenderableType:

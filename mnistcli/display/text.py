@@ -4,11 +4,18 @@ from collections.abc import Collection, Iterable
 
 from rich.text import Text
 
+from mnistcli.preset.budget import BYTES
 from mnistcli.records.documents import Check, Verdict
 
 VERDICT_STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 FIGURE_NAMES = {
     "macs": "MACs",
+    "ram": "RAM",
+    "non_zero_weights": "non-zero weights",
+    "parameters_before": "parameters before pruning",
+    "macs_before": "MACs before pruning",
+    "device_flash": "flash of the device",
+    "device_ram": "RAM of the device",
     "test_accuracy": "test accuracy",
     "first_epoch_at_99_4": "first epoch ≥ 99.4 %",
     "train_fraction": "training images",
@@ -26,6 +33,11 @@ def percent(fraction: float, digits: int = 2) -> str:
 def seconds(value: float, digits: int = 1) -> str:
     """Return, for example, "24.1 s"."""
     return f"{value:,.{digits}f} s"
+
+
+def time_limit(value: float) -> str:
+    """Return, for example, "within 30 s"."""
+    return f"within {value:,g} s"
 
 
 def p_value(value: float) -> str:
@@ -51,6 +63,8 @@ def figure(name: str, value: float, decimals: int = 0) -> str:
         return percent(value, max(2, decimals - 2))
     if name.endswith("_seconds"):
         return seconds(value, max(1, decimals))
+    if name.removeprefix("device_") in BYTES:
+        return f"{value:,} B"
     if name == "epochs":
         return f"{round(value, 3):,}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
@@ -75,6 +89,11 @@ def overall_verdict(checks: Iterable[Check]) -> Verdict:
 def percent_or_dash(fraction: float | None) -> str:
     """Return per cent, or a dash where there is no figure."""
     return "–" if fraction is None else percent(fraction)
+
+
+def of_dataset(name: str | None) -> str:
+    """Return " of fashion" for a data set of that name, and nothing for MNIST or one's own."""
+    return f" of {name}" if name and name != "mnist" else ""
 
 
 def digit_names(digits: Collection[int]) -> str:

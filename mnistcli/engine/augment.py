@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mnistcli.engine.deform import add_noise, blur, displace, draw_displacements, thicken
 from mnistcli.preset import augmentation as spec
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -44,10 +45,12 @@ class Boxes(NamedTuple):
 def build_augment(specs: Sequence[spec.Augmentation]) -> Augment:
     """Combine `specs`, in their order, into one function of images and generator.
 
+    What mixes images with others, and their labels, is left to `mix`.
+
     Returns:
         float (n, 1, h, w) in [0, 1] → the same shape and range; the input may be overwritten.
     """
-    steps = [_build_step(one) for one in specs]
+    steps = [_build_step(one) for one in specs if not isinstance(one, spec.Mixing)]
 
     def augment(images: Tensor, generator: torch.Generator) -> Tensor:
         for step in steps:
@@ -57,7 +60,7 @@ def build_augment(specs: Sequence[spec.Augmentation]) -> Augment:
     return augment
 
 
-def _build_step(settings: spec.Augmentation) -> Augment:
+def _build_step(settings: spec.Single) -> Augment:
     match settings:
         case spec.Affine():
             return partial(_augment_affine, settings)
@@ -69,6 +72,14 @@ def _build_step(settings: spec.Augmentation) -> Augment:
             return partial(_augment_flip, settings)
         case spec.RandomErasing():
             return partial(_augment_erasing, settings)
+        case spec.Elastic():
+            return partial(_augment_elastic, settings)
+        case spec.Noise():
+            return partial(_augment_noise, settings)
+        case spec.Blur():
+            return partial(_augment_blur, settings)
+        case spec.Thickness():
+            return partial(_augment_thickness, settings)
         case _:
             assert_never(settings)
 
@@ -221,12 +232,38 @@ def draw_boxes(settings: spec.RandomErasing, images: Tensor, generator: torch.Ge
 
 def erase(images: Tensor, boxes: Boxes) -> Tensor:
     """Set the pixels inside every image's box to 0, black."""
+    return fill(images, boxes, torch.zeros((), device=images.device))
+
+
+def fill(images: Tensor, boxes: Boxes, others: Tensor) -> Tensor:
+    """Replace the pixels inside every image's box by those of `others`."""
     rows, columns = images.shape[-2:]
     row = torch.arange(rows, device=images.device).view(1, 1, rows, 1)
     column = torch.arange(columns, device=images.device).view(1, 1, 1, columns)
     top, left, height, width = (values.view(-1, 1, 1, 1) for values in boxes)
     inside = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
-    return images.masked_fill(inside, 0)
+    return torch.where(inside, others, images)
+
+
+def _augment_elastic(settings: spec.Elastic, images: Tensor, generator: torch.Generator) -> Tensor:
+    return displace(images, draw_displacements(settings, images, generator))
+
+
+def _augment_noise(settings: spec.Noise, images: Tensor, generator: torch.Generator) -> Tensor:
+    std, flipped = _uniform(images, generator, 2).view(2, -1, 1, 1, 1)
+    strengths = std * settings.std, flipped * settings.salt_and_pepper
+    return add_noise(images, *strengths, generator)
+
+
+def _augment_blur(settings: spec.Blur, images: Tensor, generator: torch.Generator) -> Tensor:
+    return blur(images, _uniform(images, generator, 1)[0].mul_(settings.sigma))
+
+
+def _augment_thickness(
+    settings: spec.Thickness, images: Tensor, generator: torch.Generator
+) -> Tensor:
+    drawn = _uniform(images, generator, 1).mul_(2).sub_(1).mul_(settings.pixels)
+    return thicken(images, drawn.view(-1, 1, 1, 1))
 
 
 def _uniform(images: Tensor, generator: torch.Generator, rows: int) -> Tensor:

@@ -28,6 +28,10 @@ Purpose = Literal[
     "judges",
     "robustness",
     "answers",
+    "calibration",
+    "folds",
+    "study",
+    "member",
 ]
 
 

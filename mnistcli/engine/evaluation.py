@@ -104,6 +104,12 @@ def measure_losses(model: nn.Module, examples: Examples, normalization: Normaliz
 
 
 @torch.no_grad()
+def compute_logits(model: nn.Module, examples: Examples, normalization: Normalization) -> Tensor:
+    """Return the logits of every example, float32 (n, 10), on the CPU."""
+    return torch.cat([logits for logits, _ in _predict(model, examples, normalization)]).cpu()
+
+
+@torch.no_grad()
 def evaluate(model: nn.Module, examples: Examples, normalization: Normalization) -> Evaluation:
     """Evaluate the network on all examples, in float32 whatever it was trained in.
 

@@ -12,6 +12,19 @@ class TrainingStarted:
     epoch_steps: tuple[int, ...]
     epoch_names: tuple[str, ...] = ()
     """Names of the epochs' phases, such as "medium"; empty where epochs have only numbers."""
+    seconds: float | None = None
+    """Allowed training time, if that ends the training: before the last of these epochs, or after
+    further ones like the last."""
+    member: int | None = None
+    """Which network of an ensemble is trained now, from 1; each has epochs of its own."""
+    members: int = 1
+    """Number of networks."""
+
+    def count_images(self, epoch: int) -> int:
+        """Return the number of images of an epoch, from 1; 0 after the last one."""
+        if self.seconds is not None:
+            epoch = min(epoch, len(self.epoch_images))
+        return sum(self.epoch_images[epoch - 1 : epoch])
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,10 @@ class TrainingResumed:
     """Number of finished epochs."""
     images: int
     """Images already trained on in the interrupted epoch."""
+    seconds: float = 0.0
+    """Training seconds of the finished epochs."""
+    member: int | None = None
+    """Which network of an ensemble is trained, if it is one's; earlier ones are finished."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,8 @@ class StepFinished:
     epoch: int
     step: int
     images: int
+    seconds: float = 0.0
+    """Training seconds of the epoch so far."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,23 @@ class EpochFinished:
     """Seconds by stage: data, forward, backward, optimizer, other."""
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    member: int | None = None
+    """Which network of an ensemble was trained."""
+
+
+@dataclass(frozen=True)
+class NetworkPruned:
+    """Emitted after the epochs before a pruning, and before those of the fine-tuning."""
+
+    parameters_before: int
+    parameters: int
+    macs_before: int
+    macs: int
+    """Multiply-accumulates (MACs) for one image."""
+    weights: int | None = None
+    """Number of weights of convolutions and linear layers, if these are what was pruned."""
+    non_zero_weights: int | None = None
+    """Number of these weights that are not zero."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +155,7 @@ Event = (
     | TrainingResumed
     | StepFinished
     | EpochFinished
+    | NetworkPruned
     | StageStarted
     | StageFinished
     | PhasePlanned

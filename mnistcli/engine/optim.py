@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Literal, assert_never
 
@@ -12,8 +12,12 @@ from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnistcli.engine.muon import Muon
+from mnistcli.engine.timing import Settings, Timing, read_settings
 from mnistcli.errors import PresetError
 from mnistcli.preset import training as spec
+
+POSITIONS = 2_000
+"""Settings in the table of a schedule by time, about."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,16 @@ class Schedule:
     """A learning-rate scheduler, and when it steps."""
 
     scheduler: lr_scheduler.LRScheduler
-    every: Literal["batch", "epoch"]
+    every: Literal["batch", "epoch", "validation", "time"]
+    """Whether it steps after batches, after epochs, or by the held-out loss of an epoch; or never,
+    because the time decides."""
+    timing: Timing | None = None
+    """Present if the time decides."""
+
+    def step(self, validation_loss: float) -> None:
+        """Take the step of an epoch whose held-out loss is known, if it goes by that."""
+        if isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
+            self.scheduler.step(validation_loss)
 
 
 def build_optimizer(
@@ -169,43 +182,108 @@ def build_schedule(
                 lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs or epochs), "epoch"
             )
         case spec.OneCycle():
-            first = optimizer.param_groups[0]["lr"]
-            peak = settings.max_learning_rate
-            return Schedule(
-                lr_scheduler.OneCycleLR(
-                    optimizer,
-                    max_lr=[peak * group["lr"] / first for group in optimizer.param_groups],
-                    # PyTorch's phases need at least two steps; a third costs a tiny run nothing.
-                    total_steps=max(total_steps, 3),
-                    pct_start=settings.warmup_fraction,
-                    anneal_strategy=settings.anneal,
-                    cycle_momentum=settings.cycle_momentum,
-                    div_factor=settings.start_divisor,
-                    final_div_factor=settings.end_divisor,
-                ),
-                "batch",
+            return Schedule(_build_one_cycle(settings, optimizer, total_steps), "batch")
+        case spec.Plateau():
+            plateau = lr_scheduler.ReduceLROnPlateau(
+                optimizer,
+                factor=settings.factor,
+                patience=settings.patience,
+                threshold=settings.min_delta,
+                min_lr=settings.min_learning_rate,
             )
+            return Schedule(plateau, "validation")
         case _:
             assert_never(settings)
 
 
-def trace_rates(
-    schedule: Schedule, optimizer: optim.Optimizer, epoch_steps: Sequence[int]
-) -> list[float]:
-    """Return the learning rate of every step, of the optimizer's first group, without training.
+def plan_schedule(
+    settings: spec.Train, optimizer: optim.Optimizer, epoch_steps: Sequence[int]
+) -> Schedule:
+    """Build the schedule of a training over the steps of all epochs, or over its training time.
+
+    Args:
+        settings: for the schedule and the time.
+        optimizer: its parameters have no gradients.
+        epoch_steps: planned number of steps of every epoch; of a training by time, only their
+            ratios count.
+    """
+    steps, seconds = epoch_steps, settings.within_seconds
+    if seconds is not None:
+        scale = POSITIONS / sum(epoch_steps)
+        steps = [max(1, round(scale * each)) for each in epoch_steps]
+    planned = build_schedule(
+        settings.schedule, optimizer, epochs=len(steps), total_steps=sum(steps)
+    )
+    if seconds is None:
+        return planned
+    table = trace_settings(planned, optimizer, steps, [None] * len(steps))
+    return replace(planned, every="time", timing=Timing(seconds, optimizer, table))
+
+
+def _build_one_cycle(
+    settings: spec.OneCycle, optimizer: optim.Optimizer, total_steps: int
+) -> lr_scheduler.OneCycleLR:
+    first, peak = optimizer.param_groups[0]["lr"], settings.max_learning_rate
+    return lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=[peak * group["lr"] / first for group in optimizer.param_groups],
+        # PyTorch's phases need at least two steps; a third costs a tiny run nothing.
+        total_steps=max(total_steps, 3),
+        pct_start=settings.warmup_fraction,
+        anneal_strategy=settings.anneal,
+        cycle_momentum=settings.cycle_momentum,
+        div_factor=settings.start_divisor,
+        final_div_factor=settings.end_divisor,
+    )
+
+
+def trace_settings(
+    schedule: Schedule,
+    optimizer: optim.Optimizer,
+    epoch_steps: Sequence[int],
+    validation_losses: Sequence[float | None],
+) -> list[Settings]:
+    """Return what the schedule sets at every step, without training.
 
     Args:
         schedule: fresh; is stepped through.
         optimizer: the schedule's; its parameters have no gradients.
         epoch_steps: number of steps of every epoch.
+        validation_losses: of every epoch; None without held-out images.
     """
-    rates = []
+    found = []
     optimizer.step()  # a scheduler warns if its first step comes before the optimizer's
-    for steps in epoch_steps:
+    for steps, loss in zip(epoch_steps, validation_losses, strict=True):
         for _ in range(steps):
-            rates.append(float(optimizer.param_groups[0]["lr"]))
+            found.append(read_settings(optimizer))
             if schedule.every == "batch":
                 schedule.scheduler.step()
         if schedule.every == "epoch":
             schedule.scheduler.step()
-    return rates
+        if loss is not None:
+            schedule.step(loss)
+    return found
+
+
+def trace_timed(
+    schedule: Schedule,
+    optimizer: optim.Optimizer,
+    epoch_steps: Sequence[int],
+    epoch_seconds: Sequence[float],
+) -> list[Settings]:
+    """Return what a schedule by time set at every step, if those of an epoch were equally long.
+
+    Args:
+        schedule: fresh; by time.
+        optimizer: the schedule's.
+        epoch_steps: number of steps of every epoch.
+        epoch_seconds: training time of every epoch.
+    """
+    assert schedule.timing
+    found, elapsed = [], 0.0
+    for steps, seconds in zip(epoch_steps, epoch_seconds, strict=True):
+        for step in range(steps):
+            schedule.timing.begin_step(elapsed + seconds * step / steps)
+            found.append(read_settings(optimizer))
+        elapsed += seconds
+    return found

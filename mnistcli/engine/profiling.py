@@ -10,6 +10,7 @@ from mnistcli.engine.clock import Clock
 from mnistcli.engine.evaluation import Normalization, normalize, to_inputs
 from mnistcli.engine.loop import learn
 from mnistcli.engine.state import Learner, Recipe
+from mnistcli.engine.targets import Targets
 
 
 def measure_ceiling(
@@ -26,7 +27,7 @@ def measure_ceiling(
     images = examples.images[: recipe.batch_size]
     inputs = normalize(to_inputs(images), recipe.normalization)
     labels = examples.labels[: recipe.batch_size]
-    learner.model.train()
+    learner.begin_training()
     for group in learner.optimizer.param_groups:
         group["lr"] = 0.0  # so many steps on one batch could diverge
     speed = 0.0
@@ -34,7 +35,7 @@ def measure_ceiling(
         begin, steps = time.perf_counter(), 0
         while (passed := time.perf_counter() - begin) < seconds:
             for _ in range(recipe.look_steps):
-                losses = learn(learner, inputs, labels, recipe, Clock())[0]
+                losses = learn(learner, inputs, Targets(labels), recipe, Clock())[0]
             losses.cpu()  # a GPU has only been told what to do until somebody waits for it
             steps += recipe.look_steps
         speed = steps * len(labels) / passed

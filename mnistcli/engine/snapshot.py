@@ -6,19 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import lr_scheduler
 
 from mnistcli.engine.clock import Clock
 from mnistcli.engine.events import EpochFinished
-from mnistcli.engine.state import EpochState, Learner, LoopState, Recipe
+from mnistcli.engine.state import Best, EpochState, Learner, LoopState, Recipe, list_values
+from mnistcli.engine.timing import SCHEDULED, read_settings
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]
 """JSON types only."""
 
-SCHEDULED = ("lr", "betas", "momentum")
-"""Settings of an optimizer that schedules change."""
+FOLLOWING = ("validation", "time")
+"""When schedules step whose state follows from the history."""
 COUNTERS = ("last_epoch", "_step_count", "_last_lr")
 """The part of a scheduler's state that its steps change."""
 
@@ -26,21 +27,22 @@ COUNTERS = ("last_epoch", "_step_count", "_last_lr")
 def take_snapshot(state: LoopState) -> tuple[Tensors, Facts]:
     """Return everything that the rest of the training depends on, beside course and recipe."""
     learner = state.learner
-    tensors = {f"model.{name}": value for name, value in _values(learner.model).items()}
+    tensors = {f"model.{name}": value for name, value in list_values(learner.model).items()}
     if learner.average:
-        average = _values(learner.average)
+        average = list_values(learner.average)
         tensors |= {f"average.{name}": value for name, value in average.items()}
-    groups = learner.optimizer.param_groups
     for place, parameter in enumerate(_parameters(learner)):
         for name, value in learner.optimizer.state.get(parameter, {}).items():
             if value is not None:
                 tensors[f"optimizer.{place}.{name}"] = value
     facts: Facts = {
-        "groups": [{key: one[key] for key in SCHEDULED if key in one} for one in groups],
-        "scheduler": learner.schedule.scheduler.state_dict(),
+        "groups": [*read_settings(learner.optimizer)],
+        "scheduler": _describe_scheduler(learner),
         "history": [asdict(epoch) for epoch in state.history],
         "epoch": None,
     }
+    if state.best is not None:
+        tensors |= {f"best.{name}": value for name, value in state.best.values.items()}
     if state.losses is not None and (state.epoch or state.history):
         tensors["losses"] = state.losses
     if epoch := state.epoch:
@@ -75,7 +77,7 @@ def restore_snapshot(
         tensors: those of the snapshot.
         facts: those of the snapshot.
         recipe: how the batches are made.
-        sizes: number of images of every epoch.
+        sizes: number of images of every epoch, at least of those that have begun.
         images: number of training images.
 
     Raises:
@@ -83,14 +85,12 @@ def restore_snapshot(
     """
     left = dict(tensors)
     try:
-        state.history = [EpochFinished(**epoch) for epoch in facts["history"]]
-        if [epoch.epoch for epoch in state.history] != [*range(1, state.number)]:
-            raise IndexError("the epochs are not numbered from 1")
+        _restore_history(state, left, facts, recipe)
         if facts["epoch"] is not None:
             state.epoch = _restore_epoch(state.learner, left, facts["epoch"], recipe)
             _check_indices(state.epoch, recipe, sizes[len(state.history)], images)
         steps = _count_steps(state, recipe, sizes)
-        if recipe.keeps_losses and steps:
+        if recipe.keeps_losses and (state.epoch or state.history):
             state.losses = _restore_losses(state.learner, left, images)
         _restore_learner(state.learner, left, facts["groups"], has_stepped=steps > 0)
         _restore_scheduler(state, facts["scheduler"], steps)
@@ -114,12 +114,6 @@ def is_finite(state: LoopState) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in values)
 
 
-def _values(module: nn.Module) -> Tensors:
-    """Return parameters and buffers by name, those too that a state_dict leaves out."""
-    kept = module.state_dict()
-    return kept | {name: each for name, each in module.named_buffers() if name not in kept}
-
-
 def _device(learner: Learner) -> torch.device:
     return next(learner.model.parameters()).device
 
@@ -129,9 +123,47 @@ def _parameters(learner: Learner) -> list[Tensor]:
 
 
 def _count_steps(state: LoopState, recipe: Recipe, sizes: Sequence[int]) -> int:
-    """Return the number of batches that the state has learned from."""
-    steps = sum(map(recipe.count_steps, sizes[: len(state.history)]))
+    """Return the number of batches that the state's learner has learned from."""
+    steps = sum(map(recipe.count_steps, sizes[state.first : len(state.history)]))
     return steps + (state.epoch.step if state.epoch else 0)
+
+
+def _describe_scheduler(learner: Learner) -> dict[str, Any]:
+    """Return the scheduler's state, if it does not follow from the history's losses or times."""
+    schedule = learner.schedule
+    return {} if schedule.every in FOLLOWING else schedule.scheduler.state_dict()
+
+
+def _restore_history(
+    state: LoopState, left: Tensors, facts: Mapping[str, Any], recipe: Recipe
+) -> None:
+    """Restore the finished epochs, and what follows from them."""
+    state.history = [EpochFinished(**epoch) for epoch in facts["history"]]
+    if [epoch.epoch for epoch in state.history] != [*range(1, state.number)]:
+        raise IndexError("the epochs are not numbered from 1")
+    _replay_schedule(state, facts["groups"])
+    if recipe.keeps_best and len(state.history) > state.first:
+        state.best = _restore_best(state, left)
+
+
+def _replay_schedule(state: LoopState, groups: Sequence[Mapping[str, Any]]) -> None:
+    """Bring a scheduler that goes by the held-out loss to where the history brought it."""
+    if state.learner.schedule.every != "validation":
+        return
+    for epoch in state.history[state.first :]:
+        state.learner.schedule.step(epoch.validation_loss or 0.0)
+    found = [float(group["lr"]) for group in state.learner.optimizer.param_groups]
+    if found != [float(group["lr"]) for group in groups]:
+        raise ValueError("the scheduler has another state")
+
+
+def _restore_best(state: LoopState, left: Tensors) -> Best:
+    losses = [epoch.validation_loss or 0.0 for epoch in state.history[state.first :]]
+    values = {}
+    for name, own in list_values(state.learner.result).items():
+        values[name] = torch.empty_like(own)
+        _copy(values[name], left.pop(f"best.{name}"))
+    return Best(state.first + 1 + losses.index(min(losses)), min(losses), values)
 
 
 def _restore_losses(learner: Learner, left: Tensors, images: int) -> Tensor:
@@ -147,7 +179,7 @@ def _restore_learner(
         _restore_optimizer(learner, left)
     for prefix, module in (("model", learner.model), ("average", learner.average)):
         if module is not None:
-            for name, value in _values(module).items():
+            for name, value in list_values(module).items():
                 _copy(value, left.pop(f"{prefix}.{name}"))
     for group, saved in zip(learner.optimizer.param_groups, groups, strict=True):
         if saved.keys() != group.keys() & set(SCHEDULED):
@@ -174,8 +206,12 @@ def _restore_optimizer(learner: Learner, left: Tensors) -> None:
 def _restore_scheduler(state: LoopState, saved: Mapping[str, Any], steps: int) -> None:
     """Load a scheduler's state: a fresh one's keys and types, after `steps` batches."""
     learner = state.learner
+    if learner.schedule.every in FOLLOWING:
+        if saved:
+            raise ValueError("the scheduler has another state")
+        return
     if learner.schedule.every == "epoch":
-        steps = len(state.history)
+        steps = len(state.history) - state.first
     scheduler: lr_scheduler.LRScheduler = learner.schedule.scheduler
     rates = [group["lr"] for group in learner.optimizer.param_groups]
     wanted = json.loads(json.dumps(scheduler.state_dict()))

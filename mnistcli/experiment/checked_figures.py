@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,19 @@ import numpy as np
 import torch
 
 from mnistcli.datasets.examples import Examples
-from mnistcli.datasets.find import WANTED
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.network.contain import contain
+from mnistcli.engine.prune import count_weights
 from mnistcli.errors import FileError, MisfitError, PresetError
 from mnistcli.experiment.coresets.select import read_coreset
 from mnistcli.experiment.course import make_course
 from mnistcli.experiment.data import Data, load_data
-from mnistcli.experiment.evaluate import LOSS_TOLERANCE
+from mnistcli.experiment.evaluate import LOSS_TOLERANCE, is_near
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import build_network, make_recipe
+from mnistcli.experiment.sizes import count_sizes
+from mnistcli.experiment.training.members import list_seeds
 from mnistcli.experiment.training.repeat import MAX_SEED
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Hardest, Paced, SelfPaced
@@ -32,11 +33,13 @@ from mnistcli.records.checks import CheckedFigure, Value
 from mnistcli.records.documents import Check, Interval, RunRecord
 from mnistcli.records.store import EVENTS
 from mnistcli.records.tail import EventTail
-from mnistcli.verdict.budget import check_budget, check_phases, passed
+from mnistcli.selection.stopping import count_epochs, list_figures
+from mnistcli.verdict.budget import check_record, passed
 from mnistcli.verdict.stats import wilson_interval
 
-TOLERANCE = 1e-9
-"""Relative; of figures that follow from others, whatever the order of their sums."""
+Near = tuple[float, float]
+EXACT, TOLERANCE = (0.0, 0.0), (1e-9, 0.0)
+"""The second is of figures that follow from others, whatever the order of their sums."""
 Figures = Iterator[CheckedFigure]
 
 
@@ -59,7 +62,7 @@ def check_figures(folder: Path, record: RunRecord, options: Options) -> list[Che
     machine = choose_machine(options)
     try:
         run = load_run(folder, options)
-        network = build_network(run.record.preset, 0, machine)
+        network = build_network(run.record.preset.standalone, 0, machine)
     except MisfitError:
         return [*figures, compare("network", record.preset.name, "the weights do not fit it")]
     except PresetError as error:
@@ -74,17 +77,18 @@ def check_figures(folder: Path, record: RunRecord, options: Options) -> list[Che
         *figures,
         compare("parameters", record.parameters, network.parameters),
         compare("macs", record.macs, network.macs),
+        *_check_network(run, machine),
         *_check_images(run, data, machine),
         *_check_log(folder, record),
         *_check_budget(record),
     ]
 
 
-def compare(figure: str, recorded: Value, found: Value, tolerance: float = 0) -> CheckedFigure:
-    """Compare a recorded figure with the one that was found, with a relative tolerance."""
+def compare(figure: str, recorded: Value, found: Value, near: Near = EXACT) -> CheckedFigure:
+    """Compare a recorded figure with the found one, within a relative or an absolute tolerance."""
     same = recorded == found
-    if tolerance and isinstance(recorded, int | float) and isinstance(found, int | float):
-        same = isclose(recorded, found, rel_tol=tolerance)
+    if any(near) and isinstance(recorded, int | float) and isinstance(found, int | float):
+        same = is_near(recorded, found, near)
     return CheckedFigure(
         figure=figure,
         recorded=recorded,
@@ -100,12 +104,11 @@ def _load_data(run: LoadedRun, options: Options, machine: Machine) -> Data:
         PresetError: there are too few images for that.
         FileError: they are unreadable.
     """
-    options = replace(options, seed=run.record.seed, data=run.data)
+    options = replace(options, seed=run.record.seed, data=run.data, hold_out=run.is_held_out)
     try:
         return load_data(run.record.preset, options, machine)
     except FileError as error:
-        reason = str(error).removesuffix(f" {WANTED}")
-        raise error if run.data_named else run.lacks("test", reason) from error
+        raise error if run.data_named else run.lacks("test", error) from error
 
 
 def _check_images(run: LoadedRun, data: Data, machine: Machine) -> Figures:
@@ -152,19 +155,52 @@ def _method(settings: Coreset | None) -> str:
 
 
 def _plan(run: LoadedRun, data: Data, indices: torch.Tensor, machine: Machine) -> tuple[float, int]:
-    """Return the passes over the images that the preset plans, and the images in its batches."""
-    preset = run.record.preset
-    recipe = make_recipe(preset, run.record.seed, machine)
+    """Return the passes over the images that the preset plans, and the images in its batches.
+
+    Of an ensemble, the passes are those of the member with the most.
+    """
+    plans = []
+    for number in range(1, run.record.preset.members + 1):
+        own = tuple(each for each in run.record.epochs if each.member in {None, number})
+        member = replace(run, record=run.record.model_copy(update={"epochs": own}))
+        plans.append(_plan_member(member, data, indices, machine))
+    return max(passes for passes, _ in plans), sum(images for _, images in plans)
+
+
+def _plan_member(
+    run: LoadedRun, data: Data, indices: torch.Tensor, machine: Machine
+) -> tuple[float, int]:
+    """Return the passes and images of one network, whose epochs alone are in the run's record.
+
+    Early stopping is decided again, by the recorded figures of the held-out images. A training by
+    time may have had any number of epochs, and the last one may have been cut short.
+    """
+    preset = run.record.preset.standalone
+    recipe, is_timed = make_recipe(preset, run.record.seed, machine), preset.train.within_seconds
+    ended = _count_epochs(run.record)
     times = 1
-    if not isinstance(preset.curriculum, Paced | SelfPaced | Hardest):
+    if not isinstance(preset.curriculum, Paced | SelfPaced | Hardest) and not is_timed:
         # All passes are alike, and thousands of them would fill the memory.
-        times = preset.train.epochs
-        preset = preset.model_copy(update={"train": preset.train.model_copy(update={"epochs": 1})})
+        times, once = ended, preset.train.model_copy(update={"epochs": 1})
+        preset = preset.model_copy(update={"train": once, "prune": None})
     # Scores decide which images come when, not how many.
     scores = np.zeros(len(data.train), dtype=np.float32)
     course = make_course(preset, indices, data.train, recipe, lambda name: scores, run.model)
-    images = sum(min(size, recipe.count_steps(size) * recipe.batch_size) for size in course.sizes)
-    return times * course.passes, times * images
+    epochs = ended if is_timed or isinstance(preset.curriculum, Hardest) else len(course.sizes)
+    sizes = course.list_sizes(epochs)
+    counts = [min(size, recipe.count_steps(size) * recipe.batch_size) for size in sizes]
+    if is_timed and counts:
+        counts[-1] = min(counts[-1], run.record.epochs[epochs - 1].images)
+    return times * course.count_passes(epochs), times * sum(counts)
+
+
+def _count_epochs(record: RunRecord) -> int:
+    """Return the number of planned epochs, as far as no early stopping ended them."""
+    stopping, total = record.preset.train.early_stopping, 0
+    for stage, epochs in zip(record.preset.stages, record.stages, strict=False):
+        planned = stage.train.epochs if stage.train.within_seconds is None else len(epochs)
+        total += count_epochs(stopping, list_figures(stopping, epochs), planned)
+    return total
 
 
 def _check_test(run: LoadedRun, examples: Examples) -> Figures:
@@ -208,9 +244,43 @@ def _count_logged(parts: Sequence[Document], logged: Sequence[dict[str, Any]]) -
     return len(logged) if same else "others"
 
 
+def _check_network(run: LoadedRun, machine: Machine) -> Figures:
+    yield from _check_members(run.record)
+    yield from _check_sizes(run.record)
+    yield from _check_pruning(run, machine)
+
+
+def _check_members(record: RunRecord) -> Figures:
+    if record.preset.ensemble:
+        found = ", ".join(map(str, list_seeds(record.preset, record.seed)))
+        recorded = ", ".join(str(member.seed) for member in record.members)
+        yield compare("member_seeds", recorded, found)
+        counts = sum(member.parameters for member in record.members)
+        yield compare("member_parameters", counts, record.parameters)
+
+
+def _check_sizes(record: RunRecord) -> Figures:
+    if (recorded := record.integer_sizes) and (found := count_sizes(record.preset)):
+        yield compare("constants", recorded.constants, found.constants)
+        yield compare("memory", recorded.memory, found.memory)
+
+
+def _check_pruning(run: LoadedRun, machine: Machine) -> Figures:
+    pruning, prune = run.record.pruning, run.record.preset.prune
+    if (pruning is None) != (prune is None):
+        yield compare("pruned", pruning is not None, prune is not None)
+    elif pruning and prune:
+        before = build_network(run.record.preset.standalone.stages[0], 0, machine)
+        counts = count_weights(run.model) if prune.kind == "weights" else (None, None)
+        yield compare("parameters_before", pruning.parameters_before, before.parameters)
+        yield compare("macs_before", pruning.macs_before, before.macs)
+        yield compare("weights", pruning.weights, counts[0])
+        yield compare("non_zero_weights", pruning.non_zero_weights, counts[1])
+
+
 def _check_budget(record: RunRecord) -> Figures:
     """Check the record's verdicts against its own figures and limits."""
-    checks = (*check_budget(record.preset.budget, record.figures), *check_phases(record.phases))
+    checks = check_record(record)
     found = {check.name: check for check in checks}
     recorded = {check.name: check for check in record.checks}
     for name in dict.fromkeys((*found, *recorded)):

@@ -1,6 +1,7 @@
 """A preset's course over real examples: scores and losses handed to the curriculum."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -43,4 +44,8 @@ def make_course(
     def losses() -> Tensor:
         return measure_losses(model, own, preset.normalization)
 
-    return plan_course(preset, indices, own.labels.cpu(), recipe, own_scores, losses)
+    course = plan_course(preset, indices, own.labels.cpu(), recipe, own_scores, losses)
+    planned = preset.train.epochs if preset.prune else None
+    is_endless = preset.train.within_seconds is not None
+    stopping = preset.train.early_stopping
+    return replace(course, stopping=stopping, is_endless=is_endless, planned=planned)

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
+from mnistcli.datasets.cached import find_dataset, name_data
 from mnistcli.datasets.examples import Examples, corrupt_labels, fingerprint, split_validation
 from mnistcli.datasets.load import load_examples
 from mnistcli.engine.device import make_generator
-from mnistcli.errors import PresetError
+from mnistcli.errors import FileError, PresetError
 from mnistcli.experiment.machine import Machine, Options
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import DataSource
+from mnistcli.records.documents import RunRecord
 from mnistcli.records.folders import name_absolutely
+from mnistcli.records.sources import DataSource
 
-EMBEDDED_NAME = "MNIST (embedded)"
+MAX_HELD_OUT = 10_000
+"""Images that a study holds out, of six times as many."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Data:
     train: Examples
     validation: Examples | None
     test: Examples
+    """Those that the result is measured on."""
     source: DataSource
 
 
@@ -31,12 +35,19 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
         PresetError: too many images are held out.
         FileError: the data is unreadable.
     """
-    examples, test = load_examples("train", options.data), load_examples("test", options.data)
+    whole = load_examples("train", options.data)
+    if options.hold_out:
+        examples, test = split_off(whole, options.seed)
+    else:
+        examples, test = whole, load_examples("test", options.data)
+    name = find_dataset(options.data)
     source = DataSource(
-        source=str(options.data) if options.data else EMBEDDED_NAME,
-        folder=name_absolutely(options.data) if options.data else None,
-        train_sha256=fingerprint(examples),
+        source=name_data(options.data),
+        folder=name_absolutely(options.data) if options.data and name != "mnist" else None,
+        dataset=name,
+        train_sha256=fingerprint(whole),
         test_sha256=fingerprint(test),
+        evaluated_on="held-out" if options.hold_out else "test",
     )
     examples, validation = hold_out(preset, examples, options.seed)
     if noise := preset.data.label_noise:
@@ -48,6 +59,25 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
         test=test.to(machine.device),
         source=source,
     )
+
+
+def split_again(record: RunRecord, examples: Examples) -> tuple[Examples, Examples | None]:
+    """Return of all training images those that a run learned from, and what its preset held out."""
+    if record.data.evaluated_on == "held-out":
+        examples, _ = split_off(examples, record.seed)
+    return hold_out(record.preset, examples, record.seed)
+
+
+def split_off(examples: Examples, seed: int) -> tuple[Examples, Examples]:
+    """Return the training images without a sixth, at most 10,000, and these, by the seed alone.
+
+    Raises:
+        FileError: there are too few images.
+    """
+    count = min(MAX_HELD_OUT, len(examples) // 6)
+    if not count:
+        raise FileError(f"too few training images to hold any out: {len(examples)}")
+    return split_validation(examples, count, make_generator(seed, "study"))
 
 
 def hold_out(preset: Preset, examples: Examples, seed: int) -> tuple[Examples, Examples | None]:

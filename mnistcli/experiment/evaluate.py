@@ -37,8 +37,8 @@ from mnistcli.verdict.stats import wilson_interval
 
 BATCH = 512
 WORST = 40
-LOSS_TOLERANCE = 1e-3
-"""Relative; the last bits of a loss depend on threads and processor."""
+LOSS_TOLERANCE = (1e-3, 1e-6)
+"""Relative and absolute; the last bits of a loss depend on threads and processor."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,17 @@ def evaluate_run(
     return EvaluationResult(document, worst, result, run.data, data_sha256)
 
 
+def is_near(one: float, other: float, tolerance: tuple[float, float]) -> bool:
+    """Return whether two figures are the same within a relative or an absolute tolerance."""
+    return isclose(one, other, rel_tol=tolerance[0], abs_tol=tolerance[1])
+
+
 def _matches_record(run: LoadedRun, result: Evaluation) -> bool:
     """Return whether test figures and parameters are those of the record."""
     test = run.record.test
     return (
         (result.correct, result.total, result.accuracy) == (test.correct, test.total, test.accuracy)
-        and isclose(result.loss, test.loss, rel_tol=LOSS_TOLERANCE)
+        and is_near(result.loss, test.loss, LOSS_TOLERANCE)
         and count_parameters(run.model) == run.record.parameters
     )
 

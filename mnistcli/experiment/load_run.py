@@ -7,6 +7,7 @@ from shlex import quote
 import torch
 from torch import nn
 
+from mnistcli.datasets.cached import name_data
 from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.datasets.find import WANTED
 from mnistcli.datasets.load import load_examples
@@ -15,13 +16,13 @@ from mnistcli.engine.evaluation import Evaluation, evaluate
 from mnistcli.engine.network.contain import contain
 from mnistcli.errors import FileError
 from mnistcli.experiment.code import open_code
-from mnistcli.experiment.data import EMBEDDED_NAME
+from mnistcli.experiment.data import split_off
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.network import build_plain
 from mnistcli.preset.choices import Split
-from mnistcli.records.checkpoint import load_weights
+from mnistcli.records.checkpoint import hash_weights, load_weights
 from mnistcli.records.documents import RunRecord
-from mnistcli.records.store import read_record
+from mnistcli.records.store import WEIGHTS, read_record
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,14 @@ class LoadedRun:
     data_named: bool
 
     @property
+    def is_held_out(self) -> bool:
+        """Whether its result is of training images that were held out."""
+        return self.record.data.evaluated_on == "held-out"
+
+    @property
     def data_name(self) -> str:
         """Name of the data set to evaluate on, or its folder."""
-        return str(self.data) if self.data else EMBEDDED_NAME
+        return name_data(self.data)
 
     def load_images(self, split: Split) -> tuple[Examples, str]:
         """Read the images of a split, and return them with their fingerprint.
@@ -48,23 +54,44 @@ class LoadedRun:
         Raises:
             FileError: they are unreadable, or no folder was named and the run's own have changed.
         """
+        is_known = split == "train" or not self.is_held_out
         try:
             examples = load_examples(split, self.data)
         except FileError as error:
-            reason = str(error).removesuffix(f" {WANTED}")
-            raise error if self.data_named else self.lacks(split, reason) from error
+            is_own = is_known and not self.data_named
+            raise (self.lacks(split, error) if is_own else error) from error
         found = fingerprint(examples)
-        if found != self.record.data.sha256_of(split) and not self.data_named:
+        if is_known and found != self.record.data.sha256_of(split) and not self.data_named:
             raise self.lacks(split)
         return examples.to(self.device), found
 
-    def lacks(self, split: Split, reason: str = "") -> FileError:
+    def load_evaluated(self) -> Examples:
+        """Read the images that the recorded result is of: the test images, or the held-out ones.
+
+        Raises:
+            FileError: they are unreadable, or not the run's own.
+        """
+        examples, found = self.load_images("train" if self.is_held_out else "test")
+        if self.is_held_out:
+            _, examples = split_off(examples, self.record.seed)
+            found = fingerprint(examples)
+        if found != self.record.data.test_sha256:
+            raise self.lacks("test")
+        return examples
+
+    def lacks(self, split: Split, error: FileError | None = None) -> FileError:
         """Return the error that the run's own images of a split are not there."""
-        verb = "tested" if split == "test" else "trained"
-        reason = reason or f'"{self.data_name}" has other images'
+        tested = "evaluated" if self.is_held_out else "tested"
+        verb = tested if split == "test" else "trained"
+        reason, advice = (
+            str(error or f'"{self.data_name}" has other images'),
+            self.record.data.advise(),
+        )
+        for known in (WANTED, advice):
+            reason = reason.removesuffix(f" {known}")
         return FileError(
             f'cannot read the images that "{self.folder}" was {verb} on: '
-            f"{reason.removesuffix('.')}. Name their folder with --data."
+            f"{reason.removesuffix('.')}. {advice}"
         )
 
     def evaluate(self, examples: Examples) -> Evaluation:
@@ -99,6 +126,19 @@ def load_run(folder: Path, options: Options) -> LoadedRun:
     with contain(preset.model.code):
         load_weights(model, folder)
         model = model.to(device)
-    own = Path(record.data.folder) if record.data.folder else None
     named = options.data is not None
-    return LoadedRun(folder, record, model, device, options.data or own, named)
+    data = options.data or record.data.locate()
+    return LoadedRun(folder, record, model, device, data, named)
+
+
+def check_weights(folder: Path, record: RunRecord) -> None:
+    """Refuse weights that are not the ones that the run saved.
+
+    Raises:
+        FileError: their SHA-256 is not the recorded one, or they are unreadable.
+    """
+    if hash_weights(folder) != record.weights_sha256:
+        raise FileError(
+            f'"{folder / WEIGHTS}" has changed since the training: its SHA-256 is not the recorded '
+            f"one. Restore it, or train it again with: mnistcli train --from {quote(str(folder))}"
+        )

@@ -24,6 +24,8 @@ class Options:
     out: Path = Path("runs")
     allow_code: bool = False
     """Whether the code of a network that somebody else made may run."""
+    hold_out: bool = False
+    """Whether held-out training images take the place of the test images, as in a study."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Preset → network, optimizer, recipe: the one door to a network that is to be trained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn, optim
 
 from mnistcli.engine import device as devices
 from mnistcli.engine.augment import build_augment
+from mnistcli.engine.mix import build_mix
 from mnistcli.engine.network.build import (
     LayerDescription,
     build_described,
@@ -17,15 +18,17 @@ from mnistcli.engine.network.build import (
     describe_model,
 )
 from mnistcli.engine.network.contain import contain
+from mnistcli.engine.network.ensemble import Ensemble
+from mnistcli.engine.network.freeze import freeze
 from mnistcli.engine.network.own import (
     build_own,
-    check_weights_decide,
     choose_layout,
     describe_own,
 )
-from mnistcli.engine.network.rehearse import rehearse
-from mnistcli.engine.optim import build_average, build_optimizer, build_schedule
+from mnistcli.engine.network.quantize import Quantized
+from mnistcli.engine.optim import build_average, build_optimizer, plan_schedule
 from mnistcli.engine.state import Learner, Recipe
+from mnistcli.engine.teacher import Teach
 from mnistcli.errors import PresetError
 from mnistcli.experiment.code import find_code
 from mnistcli.experiment.machine import Machine
@@ -42,25 +45,30 @@ class Network:
     optimizer: optim.Optimizer
     layers: Sequence[LayerDescription]
     layout: torch.memory_format = torch.channels_last
+    frozen: tuple[nn.Module, ...] = ()
+    """Layers that are not trained."""
     warnings: tuple[str, ...] = ()
     """Findings about a network that is the user's own code."""
+    members: int = 1
+    """Number of networks like it in the ensemble, if it is one's."""
 
     @property
     def parameters(self) -> int:
-        """Return the number of parameters."""
-        return count_parameters(self.model)
+        """Return the number of parameters, of an ensemble those of all members."""
+        return self.members * count_parameters(self.model)
 
     @property
     def macs(self) -> int:
-        """Return the multiply-accumulates for one image."""
-        return sum(layer.macs for layer in self.layers)
+        """Return the multiply-accumulates for one image, of an ensemble those of all members."""
+        return self.members * sum(layer.macs for layer in self.layers)
 
 
 def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
-    """Build the preset's network with the seed's initial weights.
+    """Build the preset's network, or one of its ensemble, with the seed's initial weights.
 
     Raises:
-        PresetError: it cannot be built, or its optimizer does not suit it.
+        PresetError: it cannot be built, its initial weights do not fit, or its optimizer does not
+            suit it.
     """
     layout, warnings = torch.channels_last, list[str]()
     model: nn.Module
@@ -72,26 +80,58 @@ def build_network(preset: Preset, seed: int, machine: Machine) -> Network:
             model = build_own(code, devices.derive_seed(seed, "weights"))
         else:
             generator = devices.make_generator(seed, "weights")
-            model, layers = build_described(preset.model.scaled_layers, generator)
+            model, layers = build_described(preset.final_layers, generator)
+            model = quantize(preset, model)
+        frozen = _prepare_weights(preset, model)
         model = model.to(machine.device).to(memory_format=layout)
         optimizer = build_optimizer(preset.train.optimizer, model.parameters())
-    return Network(model, optimizer, layers, layout, tuple(warnings))
+    return Network(model, optimizer, layers, layout, frozen, tuple(warnings), preset.members)
+
+
+def _prepare_weights(preset: Preset, model: nn.Module) -> tuple[nn.Module, ...]:
+    """Load the weights that the training starts from, and return the layers that stay frozen."""
+    if preset.train.init is not None:
+        from mnistcli.experiment.earlier import load_initial_weights  # builds with this module
+
+        load_initial_weights(model, preset.train.init)
+    return freeze(model, [str(name) for name in preset.train.freeze])
 
 
 def build_plain(preset: Preset) -> nn.Module:
-    """Build the preset's network on the CPU, to load trained weights into it.
+    """Build the preset's network or ensemble on the CPU, to load trained weights into it.
 
     Raises:
         PresetError: it cannot be built.
     """
+    if preset.ensemble:
+        return Ensemble([_build_member(preset) for _ in range(preset.members)])
+    return _build_member(preset)
+
+
+def _build_member(preset: Preset) -> nn.Module:
     if preset.model.layers is None:
         with contain(preset.model.code):
             return build_own(find_code(preset), 0)
-    return build_model(preset.model.scaled_layers, devices.make_generator(0, "weights"))
+    model = build_model(preset.final_layers, devices.make_generator(0, "weights"))
+    return quantize(preset, model)
+
+
+def quantize(preset: Preset, model: nn.Sequential) -> nn.Sequential:
+    """Return the network as the preset trains it: for integers, if it says so.
+
+    Raises:
+        PresetError: a layer has no integer counterpart.
+    """
+    if preset.train.quantize is None:
+        return model
+    try:
+        return Quantized(model, preset.train.quantize, preset.normalization)
+    except PresetError as error:
+        raise PresetError(f"train.quantize: {error}") from error
 
 
 def describe_network(preset: Preset, *, measured: bool = True) -> list[LayerDescription]:
-    """Return one row for every layer.
+    """Return one row for every layer, of an ensemble for those of one member.
 
     Args:
         preset: for its network.
@@ -101,78 +141,12 @@ def describe_network(preset: Preset, *, measured: bool = True) -> list[LayerDesc
         PresetError: the network cannot be built.
     """
     if preset.model.layers is not None:
-        return describe_model(preset.model.scaled_layers)
+        layers = describe_model(preset.final_layers)
+        if preset.train.quantize:
+            _build_member(preset)  # has every layer an integer counterpart?
+        return layers
     with contain(preset.model.code):
         return describe_own(find_code(preset), measured=measured)
-
-
-def examine_network(preset: Preset) -> tuple[int, tuple[str, ...]]:
-    """Look for faults of a network that is the user's code, before any training.
-
-    Returns:
-        The number of parameters that are not trained, and warnings.
-
-    Raises:
-        PresetError: it fails, or does not return logits.
-    """
-    if preset.model.layers is not None:
-        return 0, ()
-    machine = Machine(torch.device("cpu"), torch.float32, 1)
-    network = build_network(preset, 0, machine)
-    warnings = rehearse_batches(preset, network, [2], machine)
-    frozen = [each for each in network.model.parameters() if not each.requires_grad]
-    return sum(each.numel() for each in frozen), network.warnings + warnings
-
-
-def rehearse_batches(
-    preset: Preset, network: Network, sizes: Sequence[int], machine: Machine
-) -> tuple[str, ...]:
-    """Try batches of the training's sizes where the network is the user's code.
-
-    Args:
-        preset: for its network and recipe.
-        network: as built; another one is made for this.
-        sizes: number of images of every epoch.
-        machine: where it will be trained.
-
-    Returns:
-        Warnings.
-
-    Raises:
-        PresetError: a batch fails.
-    """
-    if preset.model.layers is not None:
-        return ()
-    with contain(preset.model.code):
-        check_weights_decide(find_code(preset))
-    batch = preset.train.batch_size
-    counts = {min(batch, images) for images in sizes}
-    if not preset.train.drop_last:
-        counts |= {images % batch for images in sizes} - {0}
-    falling = sorted(counts, reverse=True)
-    try:
-        return _rehearse(preset, network, falling, machine)
-    except PresetError as error:
-        if machine.precision == torch.float32:
-            raise
-        try:
-            _rehearse(preset, network, falling, replace(machine, precision=torch.float32))
-        except PresetError:
-            raise error from error.__cause__
-        raise PresetError(f"{error} In float32 it works: add --precision float32.") from error
-
-
-def _rehearse(
-    preset: Preset, network: Network, batches: Sequence[int], machine: Machine
-) -> tuple[str, ...]:
-    code = find_code(preset)
-    with contain(code):
-        model = build_own(code, 0).to(machine.device).to(memory_format=network.layout)
-        optimizer = build_optimizer(preset.train.optimizer, model.parameters())
-        network = replace(network, model=model, optimizer=optimizer)
-        recipe = make_recipe(preset, 0, machine)
-        learner = make_learner(preset, network, batches, recipe)
-        return tuple(rehearse(code, learner, batches, recipe))
 
 
 def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Iterable[int]) -> None:
@@ -225,12 +199,24 @@ def make_recipe(preset: Preset, seed: int, machine: Machine) -> Recipe:
         clip_gradient_norm=preset.train.clip_gradient_norm,
         normalization=preset.normalization,
         augment=build_augment(preset.augment),
+        mix=build_mix(preset.mixing),
+        teach=_find_teachers(preset, machine),
         precision=machine.precision,
         seed=seed,
-        look_steps=devices.choose_look_steps(machine.device),
+        # A step that is not waited for has no time of its own.
+        look_steps=1 if preset.train.within_seconds else devices.choose_look_steps(machine.device),
         draws_globally=preset.model.layers is None,
+        keeps_best=preset.train.keep == "best",
         keeps_losses=isinstance(preset.curriculum, Hardest),
     )
+
+
+def _find_teachers(preset: Preset, machine: Machine) -> Teach | None:
+    if preset.teacher is None:
+        return None
+    from mnistcli.experiment.earlier import load_teachers  # it builds networks with this module
+
+    return load_teachers(preset.teacher, machine)
 
 
 def make_learner(preset: Preset, network: Network, sizes: Sequence[int], recipe: Recipe) -> Learner:
@@ -246,12 +232,8 @@ def make_learner(preset: Preset, network: Network, sizes: Sequence[int], recipe:
         PresetError: an epoch would leave a batch that batch normalization cannot handle.
     """
     check_batches(preset, network.layers, sizes)
-    schedule = build_schedule(
-        preset.train.schedule,
-        network.optimizer,
-        epochs=len(sizes),
-        total_steps=sum(map(recipe.count_steps, sizes)),
-    )
+    steps = [*map(recipe.count_steps, sizes)]
+    schedule = plan_schedule(preset.train, network.optimizer, steps)
     with contain(preset.model.code):
         average = build_average(network.model, preset.train.ema_decay)
-    return Learner(network.model, network.optimizer, schedule, average)
+    return Learner(network.model, network.optimizer, schedule, average, network.frozen)

@@ -14,7 +14,7 @@ from mnistcli.datasets.pictures import FoundDigit, list_pictures, read_pictures
 from mnistcli.engine.evaluation import Evaluation
 from mnistcli.errors import FileError, PresetError
 from mnistcli.experiment.answers import MIN_MEASURED, draw_sample, measure_limits, rate_similarity
-from mnistcli.experiment.data import hold_out
+from mnistcli.experiment.data import split_again
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options
 from mnistcli.records.documents import AnswerLimits
@@ -105,7 +105,7 @@ def rate_pictures(run: LoadedRun, images: Tensor, result: Evaluation) -> Rating:
     examples, sha256 = run.load_images("train")
     if sha256 != record.data.train_sha256:
         raise run.lacks("train")
-    training, held_out = hold_out(record.preset, examples.to(torch.device("cpu")), record.seed)
+    training, held_out = split_again(record, examples.to(torch.device("cpu")))
     sample = draw_sample(training, held_out, record.seed)
 
     def answer(examples: Examples) -> Evaluation:

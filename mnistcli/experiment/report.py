@@ -12,7 +12,7 @@ from torch import nn
 from mnistcli.datasets.examples import SIDE, Examples
 from mnistcli.engine.evaluation import Evaluation, measure_losses
 from mnistcli.engine.network.contain import contain
-from mnistcli.engine.optim import build_schedule, trace_rates
+from mnistcli.engine.optim import plan_schedule, trace_settings, trace_timed
 from mnistcli.experiment.coresets.select import read_coreset
 from mnistcli.experiment.coresets.sheet import lay_out
 from mnistcli.experiment.data import load_data
@@ -20,6 +20,7 @@ from mnistcli.experiment.evaluate import compute_metrics, select_worst
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.network import build_network, describe_network, make_recipe
+from mnistcli.experiment.training.race import list_sizes
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import LayerRow
 from mnistcli.records.reports import ReportedRun, Sample, SheetRow
@@ -29,7 +30,7 @@ FILTERS = 64
 
 
 def collect_report(folder: Path, options: Options) -> ReportedRun:
-    """Read a run, and evaluate its network on the test images once more.
+    """Read a run, and evaluate its network once more on the images of its result.
 
     Args:
         folder: run folder.
@@ -41,9 +42,7 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
     """
     run = load_run(folder, options)
     record, preset = run.record, run.record.preset
-    test, data_sha256 = run.load_images("test")
-    if data_sha256 != record.data.test_sha256:
-        raise run.lacks("test")
+    test = run.load_evaluated()
     found = run.evaluate(test)
     metrics = compute_metrics(found, test.labels.cpu())
     return ReportedRun(
@@ -60,16 +59,29 @@ def collect_report(folder: Path, options: Options) -> ReportedRun:
 
 
 def _trace(run: LoadedRun, options: Options) -> Sequence[float]:
-    """Return the learning rate of every step, from the schedule alone."""
-    record = run.record
+    """Return the learning rate of every step, from the schedule alone.
+
+    Of an ensemble, those of its first member.
+    """
+    record, rates = run.record, list[float]()
     machine = choose_machine(options)
-    optimizer = build_network(record.preset, record.seed, machine).optimizer
-    recipe = make_recipe(record.preset, record.seed, machine)
-    steps = [recipe.count_steps(epoch.images) for epoch in record.epochs]
-    schedule = build_schedule(
-        record.preset.train.schedule, optimizer, epochs=len(steps), total_steps=sum(steps)
-    )
-    return trace_rates(schedule, optimizer, steps)
+    preset = record.preset.standalone
+    recipe = make_recipe(preset, record.seed, machine)
+    for stage, history in zip(preset.stages, record.stages, strict=False):
+        epochs = [epoch for epoch in history if epoch.member in {None, 1}]
+        optimizer = build_network(stage, record.seed, machine).optimizer
+        steps = [recipe.count_steps(epoch.images) for epoch in epochs]
+        if stage.train.within_seconds is None:
+            schedule = plan_schedule(stage.train, optimizer, steps)
+            losses = [epoch.validation_loss for epoch in epochs]
+            found = trace_settings(schedule, optimizer, steps, losses)
+        else:
+            planned = map(recipe.count_steps, list_sizes(preset, record.train_examples))
+            schedule = plan_schedule(stage.train, optimizer, [*planned])
+            times = [epoch.seconds for epoch in epochs]
+            found = trace_timed(schedule, optimizer, steps, times)
+        rates += [float(first["lr"]) for first, *_ in found]
+    return rates
 
 
 def _sample(found: Evaluation, test: Examples) -> list[Sample]:
@@ -96,7 +108,9 @@ def _find_filters(model: nn.Module) -> NDArray[np.float32]:
 def _lay_out(run: LoadedRun, options: Options) -> tuple[SheetRow, ...]:
     """Return selected and dropped images, by the loss of the trained network."""
     record = run.record
-    seeded = Options(record.seed, options.device, "auto", options.threads, run.data)
+    seeded = Options(
+        record.seed, options.device, "auto", options.threads, run.data, hold_out=run.is_held_out
+    )
     data = load_data(record.preset, seeded, choose_machine(seeded))
     if data.source.train_sha256 != record.data.train_sha256:
         raise run.lacks("train")

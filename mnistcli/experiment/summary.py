@@ -3,7 +3,9 @@
 from dataclasses import asdict
 
 from mnistcli.engine.network.memory import count_values
-from mnistcli.experiment.network import describe_network, examine_network
+from mnistcli.experiment.network import describe_network
+from mnistcli.experiment.rehearsal import examine_network
+from mnistcli.experiment.sizes import count_sizes
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import LayerRow, Memory, Summary
 from mnistcli.verdict.budget import check_budget, passed
@@ -20,10 +22,11 @@ def summarize(preset: Preset) -> Summary:
     """
     frozen, warnings = examine_network(preset)
     layers = describe_network(preset)
-    parameters = sum(layer.parameters for layer in layers)
+    parameters = preset.members * sum(layer.parameters for layer in layers)
     held, outputs = count_values(layers)
-    macs = sum(layer.macs for layer in layers)
-    checks = check_budget(preset.budget, {"parameters": parameters, "macs": macs})
+    macs = preset.members * sum(layer.macs for layer in layers)
+    sizes = count_sizes(preset)
+    checks = check_budget(preset.budget, {"parameters": parameters, "macs": macs}, sizes)
     return Summary(
         preset=preset,
         parameters=parameters,
@@ -40,4 +43,5 @@ def summarize(preset: Preset) -> Summary:
         is_measured=preset.model.layers is None,
         frozen_parameters=frozen,
         warnings=warnings,
+        integer_sizes=sizes,
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from mnistcli.datasets.cached import name_data
 from mnistcli.datasets.examples import Examples, fingerprint
 from mnistcli.datasets.load import load_examples
 from mnistcli.engine import device as devices
@@ -14,10 +15,10 @@ from mnistcli.engine.network.contain import contain
 from mnistcli.engine.network.own import look_at_outputs
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.errors import FileError
-from mnistcli.experiment.data import EMBEDDED_NAME
 from mnistcli.experiment.evaluate import BATCH, EvaluationResult, compute_metrics, select_worst
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.network import build_plain, describe_network
+from mnistcli.experiment.sizes import count_sizes
 from mnistcli.preset.choices import Split
 from mnistcli.preset.schema import Preset
 from mnistcli.records.evaluations import EvaluationDocument
@@ -51,14 +52,14 @@ def evaluate_weights(
         run_id=weights.name,
         preset=preset.name,
         split=split,
-        data=str(options.data) if options.data else EMBEDDED_NAME,
+        data=name_data(options.data),
         images_per_second=speeds[0],
         milliseconds_per_image=1_000 / speeds[1],
         weights_bytes=weights.stat().st_size,
         robustness=(),
         matches_record=None,
         parameters=count_parameters(model),
-        macs=sum(layer.macs for layer in describe_network(preset, measured=False)),
+        macs=preset.members * sum(each.macs for each in describe_network(preset, measured=False)),
         warnings=tuple(warnings),
     )
     document = document.model_copy(update=_check(preset, document))
@@ -96,6 +97,7 @@ def _check(preset: Preset, document: EvaluationDocument) -> dict[str, Any]:
     }
     if document.split == "test":
         figures["test_accuracy"] = document.accuracy
-    checks = check_budget(preset.budget, figures)
-    unknown = [limit.figure for limit in preset.budget.limits if limit.figure not in figures]
+    checks = check_budget(preset.budget, figures, count_sizes(preset))
+    known = {check.name for check in checks}
+    unknown = [limit.figure for limit in preset.budget.limits if limit.figure not in known]
     return {"checks": checks, "not_checked": tuple(unknown), "passed": passed(checks)}

@@ -1,9 +1,8 @@
 """Where jobs run: in processes of this machine, or on a Dask cluster."""
 
 import asyncio
-import logging
 import os
-import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -25,7 +24,7 @@ from mnistcli.errors import FileError, UsageError
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.progress import decode, encode
 from mnistcli.preset.choices import DeviceChoice, PrecisionChoice
-from mnistcli.process import handle_signals, stopping_signals, tune_process
+from mnistcli.process import blocked_signals, handle_signals, silence_logs, tune_process
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -90,7 +89,7 @@ class Workers:
                 precision=_name_precision(options),
                 threads=options.threads or max(1, cpu_count() // self.at_once),
             )
-        with _connect(self.cluster) as client:
+        with connect(self.cluster) as client:
             devices = set(client.run(_name_device, options).values())
             options = replace(options, device=devices.pop() if len(devices) == 1 else "cpu")
             precisions = set(client.run(_name_precision, options).values())
@@ -144,22 +143,24 @@ class Workers:
                 yield _run_here
             return
         topic = f"mnistcli-{uuid4()}"
-        with _connect(self.cluster) as client, parallel_config("dask", client=client):
+        with connect(self.cluster) as client, parallel_config("dask", client=client):
             client.subscribe_topic(topic, partial(_relay, emit))
             yield partial(_run_there, topic)
 
 
 def _start_trackers() -> None:
-    """Start joblib's trackers of resources, out of reach of signals to the process group.
+    """Start joblib's trackers of resources, silent and out of reach of signals to the group.
 
     They handle SIGINT and SIGTERM only; where another signal ends them, they print tracebacks.
+    After any signal, they warn of folders that joblib itself has removed before them.
     """
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
+    sys.warnoptions.append("ignore::UserWarning")  # their command lines repeat these options
     try:
-        loky_tracker.ensure_running()
-        resource_tracker.ensure_running()
+        with blocked_signals():
+            loky_tracker.ensure_running()
+            resource_tracker.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        sys.warnoptions.pop()
 
 
 def _name_device(options: Options) -> DeviceChoice:
@@ -224,15 +225,20 @@ def _relay(emit: Emit, message: tuple[float, dict[str, Any]]) -> None:
 
 
 @contextmanager
-def _connect(address: str) -> Iterator["Client"]:
+def connect(address: str) -> Iterator["Client"]:
+    """Open a connection to a Dask scheduler.
+
+    Raises:
+        UsageError: Dask is not installed, or it is no address.
+        FileError: no scheduler answers, it has no workers, or it is lost in the `with` block.
+    """
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:
-        advice = "install mnistcli with its extra: pip install 'mnistcli[cluster]'"
-        raise UsageError(f"--cluster needs Dask; {advice}") from error
+        raise UsageError("--cluster needs Dask: pip install distributed") from error
     _check_scheduler(address)
     try:
-        with _silence(SILENCED), Client(address, set_as_default=False) as client:
+        with silence_logs(SILENCED), Client(address, set_as_default=False) as client:
             yield client
     except (OSError, CancelledError, KilledWorker) as error:
         raise FileError(f"the Dask cluster at {address} was lost") from error
@@ -261,18 +267,3 @@ def _check_scheduler(address: str) -> None:
     if not found.get("workers"):
         advice = f"start one with: dask worker {address} --nthreads 1"
         raise FileError(f"the Dask scheduler at {address} has no workers; {advice}")
-
-
-@contextmanager
-def _silence(names: Sequence[str]) -> Iterator[None]:
-    """Silence these loggers and those below: a fault is told in one line."""
-    known = logging.Logger.manager.loggerDict
-    loggers = [logging.getLogger(name) for name in {*names, *known} if name.split(".")[0] in names]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

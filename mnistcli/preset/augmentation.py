@@ -90,7 +90,88 @@ class RandomErasing(StrictModel):
         return self
 
 
-Augmentation = Annotated[
-    Affine | CenterCropResize | ColorJitter | HorizontalFlip | VerticalFlip | RandomErasing,
-    Field(discriminator="kind"),
-]
+class Elastic(StrictModel):
+    """An elastic distortion: every pixel moves along a smooth random field.
+
+    Source: Simard et al. 2003, "Best practices for convolutional neural networks applied to visual
+    document analysis", section 2.
+    """
+
+    kind: Literal["elastic"]
+    alpha: Annotated[float, Field(gt=0, le=1_000)] = 12.0
+    """Factor of the smoothed field, in pixels. The field is drawn uniformly from ±1 before."""
+    sigma: Annotated[float, Field(gt=0, le=28)] = 4.0
+    """Standard deviation, in pixels, of the Gaussian that smooths it."""
+
+
+class Noise(StrictModel):
+    """Gaussian noise, and pixels set to black or white; the strength is drawn for every image."""
+
+    kind: Literal["noise"]
+    std: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Max standard deviation."""
+    salt_and_pepper: Probability = 0.0
+    """Max fraction of the pixels that become black or white."""
+
+    @model_validator(mode="after")
+    def _some_noise(self) -> Self:
+        if not (self.std or self.salt_and_pepper):
+            raise ValueError("noise needs std or salt_and_pepper")
+        return self
+
+
+class Blur(StrictModel):
+    """A Gaussian blur; its standard deviation is drawn uniformly from 0 to `sigma` pixels."""
+
+    kind: Literal["blur"]
+    sigma: Annotated[float, Field(gt=0, le=28)] = 1.0
+
+
+class Thickness(StrictModel):
+    """Wider or thinner strokes, by up to `pixels` on each side, by grey morphology.
+
+    Source of the idea: Castro et al. 2019, "Morpho-MNIST".
+    """
+
+    kind: Literal["thickness"]
+    pixels: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+class Mixup(StrictModel):
+    """A weighted mean of every image and another one of its batch, and of their labels.
+
+    The image's own weight, at least a half, is drawn from a beta distribution with both parameters
+    `alpha`. Source: Zhang et al. 2018, "mixup: beyond empirical risk minimization".
+    """
+
+    kind: Literal["mixup"]
+    alpha: Annotated[float, Field(gt=0, le=100)] = 0.2
+
+
+class Cutmix(StrictModel):
+    """A rectangle of another image of the batch, with `probability`; labels mix by area.
+
+    The rectangle has the image's proportions, and an area drawn uniformly. Source: Yun et al. 2019,
+    "CutMix: regularization strategy to train strong classifiers", section 3.1.
+    """
+
+    kind: Literal["cutmix"]
+    probability: Probability = 0.5
+
+
+Mixing = Mixup | Cutmix
+"""What mixes labels too: it must come last."""
+Single = (
+    Affine
+    | CenterCropResize
+    | ColorJitter
+    | HorizontalFlip
+    | VerticalFlip
+    | RandomErasing
+    | Elastic
+    | Noise
+    | Blur
+    | Thickness
+)
+"""What changes an image without looking at others."""
+Augmentation = Annotated[Single | Mixing, Field(discriminator="kind")]

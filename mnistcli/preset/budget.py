@@ -32,6 +32,10 @@ RULES = (
     Rule("max_parameters", "parameters", "parameters", "<="),
     Rule("macs_below", "macs", "macs", "<"),
     Rule("max_macs", "macs", "macs", "<="),
+    Rule("flash_below", "flash", "flash", "<"),
+    Rule("max_flash", "flash", "flash", "<="),
+    Rule("ram_below", "ram", "ram", "<"),
+    Rule("max_ram", "ram", "ram", "<="),
     Rule("min_test_accuracy", "accuracy", "test_accuracy", ">="),
     Rule("epochs_below", "epochs", "epochs", "<"),
     Rule("max_epochs", "epochs", "epochs", "<="),
@@ -42,6 +46,9 @@ RULES = (
     Rule("train_examples_below", "data", "train_examples", "<"),
     Rule("max_train_examples", "data", "train_examples", "<="),
 )
+
+BYTES = frozenset({"flash", "ram"})
+"""Figures in bytes; only an export for a device measures them."""
 
 
 class Budget(StrictModel):
@@ -55,6 +62,14 @@ class Budget(StrictModel):
     macs_below: Count | None = None
     """Limit of the multiply-accumulates (MACs) for one image."""
     max_macs: Count | None = None
+    flash_below: Count | None = None
+    """Limit of the bytes of code and constants on a device."""
+    max_flash: Count | None = None
+    """Max bytes of code and constants on a device."""
+    ram_below: Count | None = None
+    """Limit of the bytes of variables and stack on a device."""
+    max_ram: Count | None = None
+    """Max bytes of variables and stack on a device."""
     min_test_accuracy: Fraction | None = None
     epochs_below: Count | None = None
     max_epochs: Count | None = None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from mnistcli.errors import PresetError, suggest
-from mnistcli.preset.budget import RULES, Budget, Comparison, Rule
+from mnistcli.preset.budget import BYTES, RULES, Budget, Comparison, Rule
 from mnistcli.preset.values import LIMIT, MAX_SECONDS
 
 EXAMPLE = "parameters<20000, accuracy>=99.4, epochs<20"
@@ -16,11 +16,13 @@ NAMES = list(dict.fromkeys(rule.name for rule in RULES))
 FIELDS = {(rule.figure, rule.comparison): rule.field for rule in RULES}
 SIGNS = {"≤": "<=", "≥": ">="}
 FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
+BYTE_FACTORS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20}
+"""Units of bytes, in lower case; "kB" is 1,000 bytes for some and 1,024 for others."""
 SPACE = re.compile(r"\s*")
 NAME = re.compile(r"[^\W\d][\w.-]*")
 SIGN = re.compile(r"[<>=≤≥!]+")
 NUMBER = re.compile(r"\d+(?:_\d+)*(?:\.\d+)?|\.\d+", re.ASCII)
-UNIT = re.compile(r"\s*%|[^\W\d_]+")
+UNIT = re.compile(r"\s*(?:%|(?i:(?:[km]i)?b)\b)|[^\W\d_]+")
 COMMA = re.compile(",")
 WORD = re.compile(r"[^\s,]{1,20}|,")
 CUT_NUMBER = re.compile(r"([\d_]+)\s*,\s*(\d+)$", re.ASCII)
@@ -33,7 +35,7 @@ def parse_budget(text: str) -> Budget:
     """Return the budget that a text describes: limits, separated by commas.
 
     Accuracy is in per cent; `data` is in per cent or a number of images; `k` and `M` stand for
-    thousands and millions.
+    thousands and millions. `flash` and `ram` are in bytes, KiB (1,024 bytes) or MiB.
 
     Raises:
         PresetError: the text is not a budget; the message says at which character.
@@ -60,7 +62,8 @@ def format_budget(budget: Budget) -> str:
 
 def _format_value(rule: Rule, value: float) -> str:
     if isinstance(value, int):
-        return str(value)
+        is_round = rule.figure in BYTES and value and value % BYTE_FACTORS["kib"] == 0
+        return f"{value // BYTE_FACTORS['kib']}KiB" if is_round else str(value)
     number = Decimal(repr(abs(value)))
     if rule.figure not in FRACTIONS:
         return f"{number.normalize():f}"
@@ -98,7 +101,12 @@ def _interpret(name: str, comparison: str, number: str, unit: str) -> tuple[str,
         case "parameters" | "macs" | "epochs" | "data", "" | "k" | "M":
             if "." in number and not unit:
                 raise ValueError(f"{name} takes a whole number: got {number}.")
-            return "train_examples" if name == "data" else name, _read_count(name, value, unit)
+            figure = "train_examples" if name == "data" else name
+            return figure, _read_whole(name, value * FACTORS[unit])
+        case "flash" | "ram", _ if unit.lower() in BYTE_FACTORS:
+            return name, _read_whole(name, value * BYTE_FACTORS[unit.lower()])
+        case "flash" | "ram", _:
+            raise ValueError(f"{name} is in bytes. Write B, KiB (1,024 bytes) or MiB for {unit}.")
     raise ValueError(f'the unit "{unit}" cannot be used with {name}.')
 
 
@@ -108,8 +116,7 @@ def _read_percent(name: str, value: Decimal) -> float:
     return float(value / 100)
 
 
-def _read_count(name: str, value: Decimal, unit: str) -> int:
-    count = value * FACTORS[unit]
+def _read_whole(name: str, count: Decimal) -> int:
     if count > LIMIT:
         raise ValueError(f"{name} can be at most {LIMIT:,}.")
     if count % 1:

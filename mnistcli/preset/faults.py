@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mnistcli.errors import suggest
+from mnistcli.preset.overrides import TAG
 
-TAG = "kind"
 TOO_DEEP = "values are nested too deeply. Nest them less."
 
 
@@ -67,6 +67,9 @@ def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
             return f"{got!r} is not allowed. Use {context['expected']}."
         case "value_error":
             return str(context["error"])
+        case "too_short":
+            noun = "item" if context["min_length"] == 1 else "items"
+            return f"needs at least {context['min_length']:,} {noun}, got {len(got)}"
         case "json_invalid" if "recursion" in fault["msg"]:
             return TOO_DEEP
     message = fault["msg"][0].lower() + fault["msg"][1:]

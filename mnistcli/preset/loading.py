@@ -63,8 +63,8 @@ def find_preset(reference: str) -> Path:
     return presets_folder() / f"{reference}.toml"
 
 
-def read_preset_text(path: Path) -> str:
-    """Return the text of a preset.
+def read_preset_text(path: Path, what: str = "preset") -> str:
+    """Return the text of a preset, or of another file of presets' fields.
 
     Raises:
         PresetError: the file is unreadable, too large, not UTF-8, or has control characters.
@@ -73,17 +73,17 @@ def read_preset_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
     except (OSError, ValueError) as error:
-        raise PresetError(f'cannot read the preset "{path}": {reason_of(error)}') from error
+        raise PresetError(f'cannot read the {what} "{path}": {reason_of(error)}') from error
     if len(content) > SIZE_LIMIT:
-        raise PresetError(f'the preset "{path}" is larger than {SIZE_LIMIT:,} bytes')
+        raise PresetError(f'the {what} "{path}" is larger than {SIZE_LIMIT:,} bytes')
     try:
         text = content.decode("utf-8-sig")  # Windows' editors put a byte-order mark first
     except UnicodeDecodeError as error:
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         found = "is a UTF-16 text file" if is_utf16 else "is not a UTF-8 text file"
-        raise PresetError(f'the preset "{path}" {found}. Save it as UTF-8.') from error
+        raise PresetError(f'the {what} "{path}" {found}. Save it as UTF-8.') from error
     if control := CONTROL.search(text):
-        raise PresetError(f'the preset "{path}" has a control character, U+{ord(control[0]):04X}')
+        raise PresetError(f'the {what} "{path}" has a control character, U+{ord(control[0]):04X}')
     return text
 
 
@@ -163,8 +163,9 @@ def validate_preset(data: Json, origin: str, overrides: Sequence[Override] = ())
             raise PresetError(f'invalid preset "{origin}": {reason}') from error
         if own.path == fault.path and own.reread(data, fault.kind):
             return validate_preset(data, origin, overrides)
-        advice = own.advise(fault.kind) if own.path == fault.path else ""
-        raise PresetError(f"invalid --set: {reason}{advice and f'. {advice}'}") from error
+        advice = own.advise(*fault)
+        text = f"{reason.rstrip('.')}. {advice}" if advice else reason
+        raise PresetError(f"invalid --set: {text}") from error
     except RecursionError as error:
         raise PresetError(f'invalid preset "{origin}": {TOO_DEEP}') from error
     except ValueError as error:
@@ -242,12 +243,13 @@ def _last_comments(text: str) -> str:
 
 
 def _find_override(overrides: Sequence[Override], path: tuple[str, ...]) -> Override | None:
-    """Return the override of the field at `path`, else one of a field in it or around it."""
+    """Return the override of the field at `path`, else one in it, around it, or of its kind."""
     for override in reversed(overrides):
         if override.path == path:
             return override
     for override in reversed(overrides):
-        shared = min(len(override.path), len(path))
-        if shared and override.path[:shared] == path[:shared]:
+        around = override.table or override.path
+        shared = min(len(around), len(path))
+        if shared and around[:shared] == path[:shared]:
             return override
     return None

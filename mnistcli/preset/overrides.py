@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 from mnistcli.errors import PresetError
 
 REMOVING = {"none", "null"}
+TAG = "kind"
+"""Field that says which other fields a table has."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Override:
         except (ValueError, RecursionError):
             return self.text
 
+    @property
+    def table(self) -> tuple[str, ...]:
+        """The path of the table whose kind this changes; empty if it changes something else."""
+        return self.path[:-1] if self.path[-1] == TAG else ()
+
     def apply(self, data: Any) -> None:
         """Set the field in `data`, which is changed in place.
 
@@ -104,8 +111,16 @@ class Override:
         except (KeyError, ValueError, InvalidOperation):
             return False
 
-    def advise(self, fault: str) -> str:
-        """Return how to write the value after pydantic's error of that name, or nothing."""
+    def advise(self, path: tuple[str, ...], fault: str) -> str:
+        """Return how to write the value after pydantic's error of that name at a path, or nothing.
+
+        A changed kind leaves the fields of the other kind in its table.
+        """
+        if self.path != path:
+            if not self.table or fault not in {"extra_forbidden", "missing"}:
+                return ""
+            content = f'{{{TAG}="{_unquote(self.text)}"}}'
+            return f"Replace the whole table, as in '{'.'.join(self.table)}={content}'."
         name = ".".join(self.path)
         word = self.text if self.text.isidentifier() else "…"
         match fault:
@@ -120,7 +135,8 @@ class Override:
             case "tuple_type":
                 return f"Use a list, as in '{name}=[…]', with \"\" around text."
             case "dict_type" | "model_type":
-                return f'Use a table, as in \'{name}={{kind="{word}"}}\', with "" around text.'
+                content = f'kind="{word}"' if word != "…" else "…"
+                return f"Use a table, as in '{name}={{{content}}}', with \"\" around text."
         return ""
 
 

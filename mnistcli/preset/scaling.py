@@ -160,3 +160,18 @@ def _divisor(layer: spec.PlainLayer) -> int:
         case spec.SelfAttention():
             return layer.heads
     return 1
+
+
+def unwrap_layers(layers: Sequence[spec.Layer]) -> tuple[spec.Layer, ...]:
+    """Return the layers with those of every `repeat` of one time in its place."""
+    found = list[spec.Layer]()
+    for layer in layers:
+        if isinstance(layer, Block):
+            inner = unwrap_layers(layer.layers)
+            if isinstance(layer, spec.Repeat) and layer.times == 1:
+                found += inner
+            else:
+                found.append(layer.model_copy(update={"layers": inner}))
+        else:
+            found.append(layer)
+    return tuple(found)

@@ -6,12 +6,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from mnistcli.preset.augmentation import Augmentation
+from mnistcli.preset.augmentation import Augmentation, Mixing
 from mnistcli.preset.budget import Budget
+from mnistcli.preset.channels import ChannelPlan, plan_channels
 from mnistcli.preset.code.code import Code
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.curriculum import Curriculum
+from mnistcli.preset.ensemble import Ensemble
+from mnistcli.preset.layers import Layer
 from mnistcli.preset.model import Model
+from mnistcli.preset.prune import Prune, tune
+from mnistcli.preset.teacher import Teacher
 from mnistcli.preset.training import Train
 from mnistcli.preset.values import LIMIT, Count, Fraction, Printable, Seconds, StrictModel
 
@@ -139,8 +144,120 @@ class Preset(StrictModel):
     coreset: Coreset | None = None
     curriculum: Curriculum | None = None
     data: Data = Data()
+    teacher: Teacher | None = None
+    ensemble: Ensemble | None = None
     train: Train
+    prune: Prune | None = None
     reference: Reference | None = None
+
+    @model_validator(mode="after")
+    def _only_layers_are_quantized(self) -> Self:
+        if self.train.quantize and self.model.layers is None:
+            raise ValueError("train.quantize needs a network of layers. Set train.quantize=none.")
+        return self
+
+    @model_validator(mode="after")
+    def _phases_are_not_cut_short(self) -> Self:
+        enders = {
+            "early_stopping": self.train.early_stopping, "within_seconds": self.train.within_seconds
+        }  # fmt: skip
+        for name, settings in enders.items():
+            if settings and self.curriculum and self.curriculum.kind != "hardest":
+                raise ValueError(
+                    f"train.{name} would end a curriculum before its last phase. Leave one out."
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _the_network_can_be_pruned(self) -> Self:
+        if self.prune is None:
+            return self
+        if self.curriculum and self.curriculum.kind != "hardest":
+            raise ValueError("prune cannot follow a curriculum in phases. Set curriculum=none.")
+        if self.train.within_seconds:
+            raise ValueError(
+                "prune needs a number of epochs, not a time. Set train.within_seconds=none."
+            )
+        if self.train.freeze:
+            raise ValueError(
+                "prune changes all layers, so that none can be frozen. Set train.freeze=[]."
+            )
+        if self.prune.kind == "channels" and self.model.layers is None:
+            raise ValueError(
+                "prune: only a network of layers can lose channels, not one in Python code. "
+                'Use kind = "weights".'
+            )
+        assert self.channel_plan or self.prune.kind == "weights"  # it raises if none can be pruned
+        return self
+
+    @property
+    def channel_plan(self) -> ChannelPlan | None:
+        """Return which channels the network loses, if it loses any."""
+        if self.prune is None or self.prune.kind != "channels":
+            return None
+        return plan_channels(self.model.scaled_layers, self.prune.fraction)
+
+    @property
+    def final_layers(self) -> tuple[Layer, ...]:
+        """Return the layers of the network that the training ends with: scaled, and pruned."""
+        return plan.layers if (plan := self.channel_plan) else self.model.scaled_layers
+
+    @property
+    def stages(self) -> tuple[Self, ...]:
+        """Return the trainings that follow each other: two with [prune], before and after it."""
+        if self.prune is None:
+            return (self,)
+        tuned = self.model_copy(update={"train": tune(self.train, self.prune)})
+        return self.model_copy(update={"prune": None}), tuned
+
+    @property
+    def epochs(self) -> int:
+        """Return the number of epochs, those of the fine-tuning too."""
+        return sum(stage.train.epochs for stage in self.stages)
+
+    @model_validator(mode="after")
+    def _members_have_no_phases(self) -> Self:
+        if self.ensemble and self.curriculum and self.curriculum.kind != "hardest":
+            raise ValueError(
+                "ensemble: phases are recorded of one network. Leave the curriculum or the "
+                "ensemble out."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _members_are_trained_plainly(self) -> Self:
+        others = {"train.within_seconds": self.train.within_seconds, "prune": self.prune}
+        for name, settings in others.items():
+            if self.ensemble and settings is not None:
+                raise ValueError(f"ensemble: {name} is for a single network. Leave one out.")
+        return self
+
+    @property
+    def standalone(self) -> Self:
+        """Return the preset without the runs it builds upon: a finished run needs none of them."""
+        train = self.train.model_copy(update={"init": None})
+        return self.model_copy(update={"train": train, "teacher": None})
+
+    @property
+    def members(self) -> int:
+        """Return the number of networks: 1 without an ensemble."""
+        return self.ensemble.seeds if self.ensemble else 1
+
+    @property
+    def mixing(self) -> Mixing | None:
+        """Return the augmentation that mixes images, and their labels, if there is one."""
+        last = self.augment[-1] if self.augment else None
+        return last if isinstance(last, Mixing) else None
+
+    @model_validator(mode="after")
+    def _mixing_comes_last(self) -> Self:
+        for each in self.augment[:-1]:
+            if isinstance(each, Mixing):
+                raise ValueError(
+                    f"augment: {each.kind} mixes labels too, so it must be the last one, and only "
+                    "one can"
+                )
+        return self
 
     def with_code(self, code: Code) -> Self:
         """Return the preset with the code that its network consists of."""

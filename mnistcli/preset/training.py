@@ -4,11 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mnistcli.preset.values import StrictModel
+from mnistcli.preset.values import PathText, Printable, Seconds, StrictModel
 
 Rate = Annotated[float, Field(gt=0, le=100)]
 Decay = Annotated[float, Field(ge=0, le=10)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+LayerName = (
+    Annotated[int, Field(ge=0, le=100_000)]
+    | Annotated[Printable, Field(min_length=1, max_length=200)]
+)
 
 
 class Adam(StrictModel):
@@ -102,13 +106,53 @@ class OneCycle(StrictModel):
     """Whether Adam's first beta, or the momentum, goes from 0.95 to 0.85 and back."""
 
 
-Schedule = Annotated[Constant | Step | Cosine | OneCycle, Field(discriminator="kind")]
+class Plateau(StrictModel):
+    """A learning rate multiplied by `factor` when the held-out loss has stopped falling.
+
+    As PyTorch's ReduceLROnPlateau; updated every epoch, and needs held-out images.
+    """
+
+    kind: Literal["plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=0, le=100_000)] = 2
+    """Epochs without improvement that are waited for."""
+    min_delta: Annotated[float, Field(ge=0, lt=1)] = 1e-4
+    """Fraction of the best loss so far that it must fall by to count as an improvement."""
+    min_learning_rate: Annotated[float, Field(ge=0, le=100)] = 0
+
+
+Schedule = Annotated[Constant | Step | Cosine | OneCycle | Plateau, Field(discriminator="kind")]
+
+
+class EarlyStopping(StrictModel):
+    """The end of a training whose held-out loss or accuracy does not improve any more."""
+
+    patience: Annotated[int, Field(ge=1, le=100_000)]
+    """Epochs without improvement after which it ends."""
+    min_delta: Annotated[float, Field(ge=0, le=100)] = 0
+    """What the loss or accuracy must improve by, more than this, to count as an improvement."""
+    metric: Literal["loss", "accuracy"] = "loss"
+
+
+class Quantize(StrictModel):
+    """Integers that a training keeps to, so that the trained network loses nothing as integers.
+
+    Source: Jacob et al. 2018, section 3.
+    """
+
+    weights: Literal[8, 4, 2, "ternary"]
+    """Bits of a weight of convolutions and linear layers, or "ternary" for -1, 0 and 1."""
+    activations: Literal[8] = 8
+    """Bits of the values between the layers."""
 
 
 class Train(StrictModel):
     """A training that minimizes the cross-entropy loss."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
+    within_seconds: Seconds | None = None
+    """Training time, however many epochs fit into it: the schedule's position is elapsed over
+    allowed time."""
     batch_size: Annotated[int, Field(ge=1, le=60_000)]
     drop_last: bool = False
     """Whether to leave out the last batch of an epoch if it is not full."""
@@ -120,5 +164,37 @@ class Train(StrictModel):
     saved instead of the weights (Polyak & Juditsky 1992)."""
     validation_examples: Annotated[int, Field(ge=0, le=59_990)] = 0
     """Number of training images to hold out, in proportion to the digits, as a validation set."""
+    keep: Literal["last", "best"] = "last"
+    """Weights that are tested and saved: those of the last epoch, or of the one with the lowest
+    held-out loss."""
+    early_stopping: EarlyStopping | None = None
+    init: PathText | None = None
+    """Run whose weights the training starts from; by default they are random."""
+    freeze: Annotated[tuple[LayerName, ...], Field(max_length=1_000)] = ()
+    """Layers that stay as they are, running statistics included, by their names in `summary`."""
+    quantize: Quantize | None = None
+    """Quantization-aware training; by default weights and values are not rounded."""
     optimizer: Optimizer
     schedule: Schedule = Constant(kind="constant")
+
+    @model_validator(mode="after")
+    def _time_or_losses_decide(self) -> Self:
+        if self.within_seconds is not None and isinstance(self.schedule, Plateau):
+            raise ValueError(
+                'schedule.kind = "plateau" goes by the held-out loss, and within_seconds by time. '
+                "Leave one out."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _held_out_images_decide(self) -> Self:
+        if self.validation_examples:
+            return self
+        users = {
+            'schedule.kind = "plateau"': isinstance(self.schedule, Plateau),
+            "early_stopping": self.early_stopping is not None,
+            'keep = "best"': self.keep == "best",
+        }
+        for name in (name for name, is_used in users.items() if is_used):
+            raise ValueError(f"{name} needs held-out images. Set validation_examples = 10_000.")
+        return self

@@ -39,3 +39,5 @@ def check_printable(text: str) -> str:
 
 
 Printable = Annotated[str, AfterValidator(check_printable)]
+PathText = Annotated[Printable, Field(min_length=1, max_length=4_096)]
+"""Path of a file or folder, or a name that stands for one."""

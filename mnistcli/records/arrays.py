@@ -1,7 +1,6 @@
 """Arrays in .npz files: the indices of coresets, and a cache."""
 
 import contextlib
-import os
 import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from mnistcli.datasets.cached import cache_folder
 from mnistcli.datasets.contents import describe_file
 from mnistcli.errors import FileError, reason_of
 from mnistcli.records import files
@@ -88,8 +87,7 @@ class Cache:
     """A cache of arrays, by the content that they were computed from."""
 
     def __init__(self) -> None:
-        chosen = os.environ.get("MNISTCLI_CACHE")
-        self.folder = Path(chosen) if chosen else platformdirs.user_cache_path("mnistcli")
+        self.folder = cache_folder()
 
     def read(self, content: str) -> Arrays | None:
         """Return the arrays that were stored for `content`, if they are readable."""

@@ -70,6 +70,15 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     model.load_state_dict(state)
 
 
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read weights.safetensors: parameters and running statistics by name.
+
+    Raises:
+        FileError: the file is unreadable.
+    """
+    return _read(folder / WEIGHTS, STATE_LIMIT)
+
+
 def save_state(folder: Path, tensors: Mapping[str, Tensor], state: RunState) -> None:
     """Write state.safetensors, replacing the previous state atomically.
 

@@ -27,7 +27,7 @@ class CheckedTraining(Document):
     differences: tuple[str, ...]
     """Recorded differences: versions, machine, threads, device, precision, data."""
     accuracy: float | None
-    """Test accuracy of the new training; null if it diverged."""
+    """Accuracy of the new training; null if it diverged."""
     difference: float | None
     """That accuracy less the recorded one."""
     interval: Interval | None

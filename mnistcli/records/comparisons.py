@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mnistcli.preset.choices import DatasetName
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
 from mnistcli.records.documents import Check, ClaimAudit, Interval, RunRecord
+from mnistcli.records.sources import EvaluatedOn
 
 
 class CoverageResult(Document):
@@ -36,6 +38,8 @@ class CoresetDocument(Document):
     indices_sha256: str
     checks: tuple[Check, ...] = ()
     """Checks of the number or the fraction of the images, if the budget limits it."""
+    dataset: DatasetName | None = None
+    """Name by which `--dataset` knows the data; null for one's own, and in older documents."""
 
 
 class PairedDifference(Document):
@@ -52,20 +56,29 @@ class PairedDifference(Document):
     """By the adjusted p-value, at the 5 % level."""
 
 
+class DivergedTrial(Document):
+    """A trial whose training diverged: a result of its arm, and not the end of a study."""
+
+    arm: str
+    seed: int
+    reason: str
+
+
 class MethodResult(Document):
     """One method at one size, over all seeds."""
 
     method: str
     size: int
-    accuracies: tuple[float, ...]
-    """In the order of the seeds."""
-    mean_accuracy: float
-    sd: float
+    accuracies: tuple[float | None, ...]
+    """In the order of the seeds; null where the training diverged."""
+    mean_accuracy: float | None
+    """Null if all trainings diverged, as `sd` and `train_seconds`."""
+    sd: float | None
     interval: Interval | None
     """Student's 95 % confidence interval of the mean; null for a single seed."""
     selection_seconds: float
     """Median, including the features or scores that the method needs."""
-    train_seconds: float
+    train_seconds: float | None
     """Median."""
     difference: PairedDifference | None
     """From random at the same size; null for random, for all images, and for a single seed."""
@@ -94,6 +107,9 @@ class CoresetComparison(Document):
     """Training on all images, in as many steps."""
     results: tuple[MethodResult, ...]
     path: str
+    dataset: DatasetName | None = None
+    """Name by which `--dataset` knows the data; null for one's own, and in older documents."""
+    diverged: tuple[DivergedTrial, ...] = ()
 
 
 class RunsSummary(Document):
@@ -145,13 +161,14 @@ class ArmResult(Document):
     """Optimizer steps of a run, the same for all orders."""
     images: int
     """Images that a run learned from, counted as often as they came up."""
-    accuracies: tuple[float, ...]
-    """In the order of the seeds."""
-    mean_accuracy: float
-    sd: float
+    accuracies: tuple[float | None, ...]
+    """In the order of the seeds; null where the training diverged."""
+    mean_accuracy: float | None
+    """Null if all trainings diverged, as `sd` and `train_seconds`."""
+    sd: float | None
     interval: Interval | None
     """Student's 95 % confidence interval of the mean; null for a single seed."""
-    train_seconds: float
+    train_seconds: float | None
     """Median."""
     difference: PairedDifference | None
     """The curriculum less this order; null for the curriculum, and for a single seed."""
@@ -176,6 +193,9 @@ class CurriculumComparison(Document):
     """CPU capability that PyTorch used, as in "AVX512"."""
     arms: tuple[ArmResult, ...]
     path: str
+    dataset: DatasetName | None = None
+    """Name by which `--dataset` knows the data; null for one's own, and in older documents."""
+    diverged: tuple[DivergedTrial, ...] = ()
 
 
 class Group(Document):
@@ -204,6 +224,8 @@ class Group(Document):
     """Audit of every published figure; empty if these are other images than the document's."""
     pareto: bool
     """Whether no other group has fewer parameters and at least its accuracy."""
+    non_zero_weights: int | None = None
+    """Present if its weights were pruned; all of them count as parameters."""
 
 
 class GroupDifference(Document):
@@ -240,6 +262,7 @@ class JournalEntry(Document):
     seed: int
     parameters: int
     accuracy: float
+    evaluated_on: EvaluatedOn = "test"
     change: float | None
     """Change of the accuracy since the previous run; null if its test images were others."""
     changes: tuple[str, ...]

@@ -1,16 +1,20 @@
-"""JSON documents of runs, summaries and presets.
+"""JSON documents of runs and summaries.
 
 Fractions are in [0, 1], times in seconds, sizes in bytes. `schema` names the kind and version.
 """
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mnistcli.preset.choices import Split
 from mnistcli.preset.coreset import Coreset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
+from mnistcli.records.earlier import EarlierRun, Repetition
+from mnistcli.records.members import MemberRecord
+from mnistcli.records.pruning import PruningRecord
+from mnistcli.records.sizes import IntegerSizes
+from mnistcli.records.sources import DataSource
 
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -22,8 +26,11 @@ class Check(Document):
     name: str
     comparison: Literal["<", "<=", ">="]
     limit: int | float
-    value: int | float
+    value: int | float | None
+    """Null if it is not known: of a network that has no integer form."""
     verdict: Verdict
+    reason: str | None = None
+    """Why it is inconclusive, if not because of the runs' interval."""
 
 
 class ClaimAudit(Document):
@@ -79,6 +86,7 @@ class Summary(Document):
     parameters: int
     macs: int
     layers: tuple[LayerRow, ...]
+    """Layers of each network; all other figures of an ensemble are of all members together."""
     memory: Memory
     published: tuple[ClaimAudit, ...]
     checks: tuple[Check, ...]
@@ -89,6 +97,8 @@ class Summary(Document):
     """Parameters that are not trained; part of `parameters`."""
     warnings: tuple[str, ...] = ()
     """Findings about the user's own network."""
+    integer_sizes: IntegerSizes | None = None
+    """Present if the budget limits flash or RAM."""
 
 
 class EpochRecord(Document):
@@ -104,10 +114,12 @@ class EpochRecord(Document):
     """Seconds by stage: data, forward, backward, optimizer, other."""
     validation_loss: float | None
     validation_accuracy: float | None
+    member: int | None = None
+    """Which network of an ensemble was trained, from 1; each has epochs of its own."""
 
 
 class TestResult(Document):
-    """Results on the test set, after the last epoch."""
+    """Results on the test set, or on held-out images in its place, after the last epoch."""
 
     __test__ = False
     accuracy: float
@@ -136,25 +148,6 @@ class AnswerLimits(Document):
     def are_met(self, confidence: float, similarity: float) -> bool:
         """Return whether there is an answer to a picture."""
         return confidence >= self.min_confidence and similarity >= self.min_similarity
-
-
-class DataSource(Document):
-    """The images of a run."""
-
-    source: str
-    """Name of the data set, or the path as it was given."""
-    folder: str | None = None
-    """Absolute path of the folder or file; null for the embedded MNIST."""
-    train_sha256: str
-    test_sha256: str
-
-    def sha256_of(self, split: Split) -> str:
-        """Return the fingerprint of a split."""
-        return self.train_sha256 if split == "train" else self.test_sha256
-
-    def has_images_of(self, other: "DataSource") -> bool:
-        """Return whether both splits are the same, wherever they were read."""
-        return all(self.sha256_of(split) == other.sha256_of(split) for split in get_args(Split))
 
 
 class Profile(Document):
@@ -208,19 +201,6 @@ class PhaseRecord(Document):
     target: float | None
 
 
-class Repetition(Document):
-    """The repetition of an earlier run."""
-
-    run_id: str
-    """Id of the earlier run."""
-    weights_sha256: str
-    """Fingerprint of its weights."""
-    differences: tuple[str, ...]
-    """Recorded differences: versions, machine, threads, device, precision, data."""
-    matches: bool | None = None
-    """Whether the weights are identical; null for an unfinished run."""
-
-
 class RunRecord(Document):
     """Output of `train`, also written to record.json in the run folder."""
 
@@ -247,54 +227,68 @@ class RunRecord(Document):
     epochs: tuple[EpochRecord, ...]
     passes: float
     """Images learned from, each time they occurred, per train_examples: epochs for the budget."""
+    kept_epoch: int | None = None
+    """Epoch whose weights were tested and saved, where the preset keeps the best ones."""
     phases: tuple[PhaseRecord, ...]
     """Phases of the curriculum, if there is one."""
     phases_evaluated_on: str | None
     train_seconds: float
+    is_bit_reproducible: bool = True
+    """Whether the same training again gives the same weights: not if its time decided its steps."""
     test: TestResult
     answer_limits: AnswerLimits | None = None
     """Null if there are too few training images, and in older records."""
     weights_sha256: str
     peak_memory: int | None
     """Peak resident memory of the process, if the system reports it."""
-    profile: Profile | None
+    profile: Profile | None = None
+    teachers: tuple[EarlierRun, ...] = ()
+    """The networks that it learned from."""
+    init: EarlierRun | None = None
+    """The network whose weights it started from."""
+    pruning: PruningRecord | None = None
+    """Present if the preset prunes the network; all other figures are those of the pruned one."""
+    members: tuple[MemberRecord, ...] = ()
+    """The networks of an ensemble; all other figures are of all of them together."""
     repeats: Repetition | None = None
     checks: tuple[Check, ...]
     passed: bool
     warnings: tuple[str, ...] = ()
     """Findings about the user's own network before it was trained."""
+    integer_sizes: IntegerSizes | None = None
+    """Present if the budget limits flash or RAM."""
+
+    @property
+    def stages(self) -> tuple[tuple[EpochRecord, ...], ...]:
+        """Return the epochs before and after the pruning, or all together if there was none."""
+        if self.pruning is None:
+            return (self.epochs,)
+        return self.epochs[: self.pruning.epochs], self.epochs[self.pruning.epochs :]
+
+    @property
+    def last_epoch(self) -> int:
+        """Return the number of epochs, of an ensemble that of the member with the most."""
+        return max((epoch.epoch for epoch in self.epochs), default=0)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return "inconclusive" if no check failed, and not all passed."""
+        if self.passed:
+            return "pass"
+        verdicts = {check.verdict for check in self.checks}
+        is_open = "inconclusive" in verdicts and "fail" not in verdicts
+        return "inconclusive" if is_open else "fail"
 
     @property
     def figures(self) -> dict[str, int | float]:
-        """Return the figures that a budget can limit."""
+        """Return the figures that a budget can limit; held-out images give no test accuracy."""
+        is_test = self.data.evaluated_on == "test"
         return {
             "parameters": self.parameters,
             "macs": self.macs,
-            "test_accuracy": self.test.accuracy,
+            **({"test_accuracy": self.test.accuracy} if is_test else {}),
             "epochs": int(self.passes) if self.passes.is_integer() else self.passes,
             "train_seconds": self.train_seconds,
             "train_fraction": self.train_fraction,
             "train_examples": self.train_examples,
         }
-
-
-class PresetDocument(Document):
-    """Output of `--dry-run` and `presets show --json`."""
-
-    schema_: Annotated[Literal["mnistcli.preset/1"], Field(alias="schema")] = "mnistcli.preset/1"
-    preset: Preset
-
-
-class PresetRow(Document):
-    """A bundled preset."""
-
-    name: str
-    title: str
-    path: str
-
-
-class PresetList(Document):
-    """Output of `presets list`."""
-
-    schema_: Annotated[Literal["mnistcli.presets/1"], Field(alias="schema")] = "mnistcli.presets/1"
-    presets: tuple[PresetRow, ...]

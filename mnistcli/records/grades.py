@@ -12,7 +12,7 @@ from mnistcli.records.documents import Check
 GRADES = "grades.json"
 """File of the results, in the folder of `grade --out`."""
 
-Outcome = Literal["pass", "fail", "error", "timeout", "memory"]
+Outcome = Literal["pass", "fail", "inconclusive", "error", "timeout", "memory"]
 
 
 class Grade(Document):
@@ -24,7 +24,8 @@ class Grade(Document):
     sha256: str
     """Fingerprint of the submitted files."""
     verdict: Outcome
-    """Whether it meets the budget; or that it failed, or exceeded a limit of time or memory."""
+    """Whether it meets the budget; or that it failed, or exceeded a limit of time or memory.
+    Inconclusive if only an export would tell."""
     reason: str = ""
     """Why it did not pass."""
     parameters: int | None = None

@@ -164,16 +164,18 @@ def _read_facts(folder: Path) -> dict[str, object]:
 
 
 def _describe_record(record: RunRecord) -> dict[str, object]:
+    is_test = record.data.evaluated_on == "test"
     return {
         "state": "finished",
         "started": record.started,
         "preset": record.preset.name,
         "seed": record.seed,
         "parameters": record.parameters,
-        "test_accuracy": record.test.accuracy,
-        "epochs": len(record.epochs),
+        "test_accuracy" if is_test else "held_out_accuracy": record.test.accuracy,
+        "epochs": record.last_epoch,
         "train_seconds": record.train_seconds,
         "passed": record.passed,
+        "verdict": record.verdict,
     }
 
 

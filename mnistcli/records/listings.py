@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mnistcli.preset.schema import Name
 from mnistcli.records.base import Document
+from mnistcli.records.documents import Verdict
 
 RunStateName = Literal["finished", "unfinished", "diverged", "unreadable"]
 
@@ -24,11 +25,15 @@ class RunRow(Document):
     seed: int | None = None
     parameters: int | None = None
     test_accuracy: float | None = None
+    held_out_accuracy: float | None = None
+    """In place of the test accuracy, of a run that was evaluated on held-out images."""
     epochs: int | None = None
     """Number of finished epochs."""
     train_seconds: float | None = None
     passed: bool | None = None
     """Whether every check of the budget passed."""
+    verdict: Verdict | None = None
+    """As `passed`, and inconclusive if only an export would tell."""
     tag: str | None = None
 
 

@@ -56,7 +56,7 @@ class ReportedRun:
     learning_rates: Sequence[float]
     """Learning rate of every step, of the first group of parameters."""
     metrics: EvaluationMetrics
-    """Metrics on the test set."""
+    """Metrics on the test set, or on the held-out images."""
     samples: Sequence[Sample]
     sample_images: Images
     worst_images: Images

@@ -8,10 +8,10 @@ from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
 from mnistcli.records.documents import (
     CoresetRecord,
-    DataSource,
     EpochRecord,
-    Repetition,
 )
+from mnistcli.records.earlier import EarlierRun, Repetition
+from mnistcli.records.sources import DataSource
 
 Number = Annotated[int, Field(ge=0, le=10**15)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -34,6 +34,10 @@ class RunStart(Document):
     """Absolute path of the file of indices that `--coreset` named."""
     repeats: Repetition | None
     """The run that this one repeats."""
+    teachers: tuple[EarlierRun, ...] = ()
+    """The networks that it learns from."""
+    init: EarlierRun | None = None
+    """The network whose weights it starts from."""
 
 
 class GroupState(Document):
@@ -53,6 +57,13 @@ class EpochProgress(Document):
     stages: dict[str, float]
 
 
+class MemberState(Document):
+    """A network of an ensemble that is trained; its weights are among the state's tensors."""
+
+    history: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
+    kept_epoch: Annotated[int, Field(ge=1)] | None
+
+
 class RunState(Document):
     """The facts in state.safetensors, beside its tensors."""
 
@@ -64,8 +75,12 @@ class RunState(Document):
     history: tuple[EpochRecord, ...]
     epoch: EpochProgress | None
     coreset: CoresetRecord | None
+    pruned_after: Number = 0
+    """Number of epochs before the pruning; 0 if there was none yet."""
     confusions: tuple[tuple[tuple[Number, ...], ...], ...]
     """Confusion matrix of every finished phase, on the phase evaluation set."""
+    members: tuple[MemberState, ...] = ()
+    """The networks of an ensemble before the one that is trained now."""
 
 
 class DivergenceDocument(Document):
@@ -79,6 +94,8 @@ class DivergenceDocument(Document):
     learning_rate: float
     batch: tuple[int, ...]
     """Indices of its images among the training images."""
+    member: int | None = None
+    """Which network of an ensemble it is, from 1."""
 
 
 class BatchDocument(Document):

@@ -13,6 +13,7 @@ from mnistcli.engine.state import Recipe
 from mnistcli.preset.coreset import Score
 from mnistcli.preset.curriculum import Groups, Hardest, Paced, SelfPaced
 from mnistcli.preset.schema import Preset
+from mnistcli.preset.training import EarlyStopping
 from mnistcli.selection.curriculum import (
     divide_by_digits,
     draw,
@@ -20,6 +21,7 @@ from mnistcli.selection.curriculum import (
     order_evenly,
     split_steps,
 )
+from mnistcli.selection.stopping import count_epochs, list_figures
 
 Rank = Callable[[int], Tensor]
 """Returns the order of the images for an epoch, int64 (k,), the first ones to be used first."""
@@ -53,8 +55,25 @@ class PlannedCourse:
     """Passes over all images that may be learned from: the epochs that a budget limits."""
     phases: tuple[Phase, ...] = ()
     """Phases of the curriculum, if there is one."""
+    stopping: EarlyStopping | None = None
+    """When it ends before its last epoch."""
+    is_endless: bool = False
+    """Whether epochs like the last one follow it for as long as the training goes."""
     place: int = 0
     """Number of epochs given out."""
+    first: int = 0
+    """Number of epochs before the present stage: 0, or those before a pruning."""
+    planned: int | None = None
+    """Number of epochs of the present stage; by default all."""
+
+    def count_passes(self, epochs: int) -> float:
+        """Return the passes over all images that the first `epochs` of its epochs make."""
+        return self.passes * sum(self.list_sizes(epochs)) / sum(self.sizes)
+
+    def list_sizes(self, epochs: int) -> Sequence[int]:
+        """Return the number of images of each of the first `epochs` epochs."""
+        further = epochs - len(self.sizes) if self.is_endless else 0
+        return [*self.sizes[:epochs], *[self.sizes[-1]] * further]
 
     @classmethod
     def of(
@@ -62,11 +81,19 @@ class PlannedCourse:
     ) -> "PlannedCourse":
         """Return a course whose indices are all known from the beginning."""
         sizes = [len(indices) for indices in epochs]
-        return cls(sizes, lambda epoch, _: epochs[epoch - 1], names, passes)
+        return cls(sizes, lambda epoch, _: epochs[min(epoch, len(epochs)) - 1], names, passes)
 
-    def next(self, metrics: EpochFinished | None, losses: Tensor | None) -> Tensor | None:
+    @property
+    def stage_sizes(self) -> Sequence[int]:
+        """Number of images of every epoch of the present stage."""
+        end = None if self.planned is None else self.first + self.planned
+        return self.sizes[self.first : end]
+
+    def next(self, history: Sequence[EpochFinished], losses: Tensor | None) -> Tensor | None:
         """Return the indices of the next epoch, or None after the last one."""
-        if self.place == len(self.sizes):
+        figures = list_figures(self.stopping, history[self.first :])
+        planned = self.place + 1 if self.is_endless else len(self.stage_sizes)
+        if self.first + count_epochs(self.stopping, figures, planned) <= self.place:
             return None
         self.place += 1
         return self.choose(self.place, losses)
@@ -93,7 +120,7 @@ def plan_course(
     Raises:
         PresetError: a phase has no images, or there are more rounds than steps.
     """
-    settings, epochs = preset.curriculum, preset.train.epochs
+    settings, epochs = preset.curriculum, preset.epochs
     generator = make_generator(recipe.seed, "curriculum")
     match settings:
         case None:
@@ -161,7 +188,8 @@ def _plan_hardest(settings: Hardest, indices: Tensor, epochs: int, recipe: Recip
         assert losses is not None, "the recipe keeps losses"
         generator = make_generator(recipe.seed, "curriculum", epoch)
         own = losses.cpu()[indices]
-        drawn = draw_hardest(own, sizes[epoch - 1], settings.random_share, generator)
+        size = sizes[min(epoch, epochs) - 1]
+        drawn = draw_hardest(own, size, settings.random_share, generator)
         return indices[drawn.sort().values]  # an epoch over all images is a plain one
 
     names = [f"{100 * fraction:.0f} %" for fraction in fractions]

@@ -7,7 +7,8 @@ from typing import Any
 
 from mnistcli.preset.choices import Split
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import DataSource, RunRecord
+from mnistcli.records.documents import RunRecord
+from mnistcli.records.sources import DataSource
 
 LEFT_OUT = {"reference", "published", "source"}
 SHOWN, LISTED = 40, 3
@@ -38,9 +39,12 @@ def list_image_changes(before: RunRecord, after: RunRecord) -> tuple[str, ...]:
     if before.data.train_sha256 != after.data.train_sha256:
         names = _tell_apart(before.data, after.data, "train")
         changes.append("training images: {} → {}".format(*names))
-    if before.data.test_sha256 != after.data.test_sha256:
+    kinds = before.data.evaluated_on, after.data.evaluated_on
+    if kinds[0] != kinds[1]:
+        changes.append("evaluated on: {} → {} images".format(*kinds))
+    elif before.data.test_sha256 != after.data.test_sha256:
         names = _tell_apart(before.data, after.data, "test")
-        changes.append("test images: {} → {}".format(*names))
+        changes.append(f"{kinds[0]} images: " + "{} → {}".format(*names))
     files = [(hash_of_indices_file(run) or "none")[:HASH_SHOWN] for run in (before, after)]
     if files[0] != files[1]:
         changes.append("coreset file: {} → {}".format(*files))
@@ -78,6 +82,8 @@ def _walk(path: str, one: Any, other: Any) -> list[str]:
 
 
 def _shorten(value: Any) -> str:
+    if value is None:
+        return "none"  # as --set spells it
     if isinstance(value, list):
         if len(value) > LISTED:
             return f"{len(value)} entries"

@@ -82,6 +82,7 @@ def keep_journal(members: Sequence[RunRecord | Preset]) -> Journal:
             seed=run.seed,
             parameters=run.parameters,
             accuracy=run.test.accuracy,
+            evaluated_on=run.data.evaluated_on,
             change=_subtract(before, run) if before else None,
             changes=(
                 (*list_run_changes(before, run), *list_image_changes(before, run)) if before else ()

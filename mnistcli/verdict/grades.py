@@ -10,6 +10,8 @@ from mnistcli.records.grades import Grade
 NAMES = {
     "parameters": "parameters",
     "macs": "MACs",
+    "flash": "bytes of flash",
+    "ram": "bytes of RAM",
     "test_accuracy": "accuracy",
     "epochs": "epochs",
     "train_seconds": "seconds",
@@ -25,8 +27,9 @@ def explain(checks: Iterable[Check]) -> str:
 
 def _explain(check: Check) -> str:
     name = NAMES.get(check.name) or check.name.replace("_", " ")
-    value, limit = _write(check.name, check.value), _write(check.name, check.limit)
-    return f"{name} {value}: the limit is {check.comparison} {limit}"
+    value = "unknown" if check.value is None else _write(check.name, check.value)
+    text = f"{name} {value}: the limit is {check.comparison} {_write(check.name, check.limit)}"
+    return f"{text} ({check.reason})" if check.reason else text
 
 
 def _write(name: str, value: float) -> str:

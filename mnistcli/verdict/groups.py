@@ -9,6 +9,7 @@ from mnistcli.errors import UsageError
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import Group
 from mnistcli.records.documents import RunRecord
+from mnistcli.records.sources import DataSource
 from mnistcli.verdict.changes import HASH_SHOWN, hash_of_indices_file, list_run_changes
 from mnistcli.verdict.claims import audit_claims, measured_by_reference, measured_by_runs
 from mnistcli.verdict.stats import Sample, accuracy_interval, wilson_interval
@@ -37,9 +38,12 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
         UsageError: runs were tested on different images, or a preset has no [reference].
     """
     runs = [one for one in members if isinstance(one, RunRecord)]
-    tested = {run.data.test_sha256 for run in runs}
+    tested = {run.data.evaluated_images for run in runs}
     if len(tested) > 1:
-        raise UsageError("these runs were tested on different images; compare runs on the same")
+        names = ", ".join(sorted({_name_images(run.data) for run in runs}))
+        raise UsageError(
+            f"these runs were tested on different images: {names}. Compare runs on the same."
+        )
     if len(runs) < len(members) and not tested <= {MNIST_SHA256["test"]}:
         raise UsageError("[reference] was measured on other test images; leave it out")
     of_kind: dict[Kind, dict[str, RunRecord]] = {}
@@ -62,6 +66,10 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
     return _number(groups)
 
 
+def _name_images(data: DataSource) -> str:
+    return data.source if data.evaluated_on == "test" else f"{data.source} (held-out)"
+
+
 def _kind_of(run: RunRecord) -> Kind:
     # A preset stays the same when its published or measured figures change.
     preset = run.preset.model_copy(update={"published": None, "reference": None})
@@ -71,7 +79,8 @@ def _kind_of(run: RunRecord) -> Kind:
 def _tell_apart(run: RunRecord, firsts: dict[str, RunRecord]) -> str:
     """Return the preset's name; for a second group of that name with its differences."""
     first = firsts.setdefault(run.preset.name, run)
-    changes = list(list_run_changes(first, run, ("precision", "device")))
+    changes = ["held-out"] if run.data.evaluated_on == "held-out" else []
+    changes += list_run_changes(first, run, ("precision", "device"))
     if run.data.train_sha256 != first.data.train_sha256:
         changes.append("other training images")
     if file := hash_of_indices_file(run):
@@ -118,6 +127,7 @@ def _group_of_runs(runs: Sequence[RunRecord], firsts: dict[str, RunRecord]) -> G
             else ()
         ),
         pareto=False,
+        non_zero_weights=last.pruning.non_zero_weights if last.pruning else None,
     )
 
 

@@ -13,38 +13,49 @@ Key = TypeVar("Key", bound=Hashable)
 class ArmSummary(NamedTuple):
     """What an arm of a study reached over all seeds."""
 
-    accuracies: tuple[float, ...]
-    """In the order of the seeds."""
-    mean_accuracy: float
-    sd: float
+    accuracies: tuple[float | None, ...]
+    """In the order of the seeds; None where the training diverged."""
+    mean_accuracy: float | None
+    """None if all trainings diverged, as `sd`."""
+    sd: float | None
     interval: Interval | None
     difference: PairedDifference | None
-    """None for an arm that is compared with no other, and for a single seed."""
+    """None for an arm that is compared with no other, and for fewer than two pairs."""
 
 
 def summarize_arms(
-    accuracies: Mapping[Key, Sequence[float]], pairs: Mapping[Key, tuple[Key, Key]]
+    accuracies: Mapping[Key, Sequence[float | None]], pairs: Mapping[Key, tuple[Key, Key]]
 ) -> dict[Key, ArmSummary]:
-    """Summarize every arm.
+    """Summarize every arm; a seed at which one of two arms diverged is no pair of them.
 
     Args:
-        accuracies: of every arm, in the order of the seeds.
+        accuracies: of every arm, in the order of the seeds; None where the training diverged.
         pairs: whose accuracy less whose is an arm's difference; p-values are adjusted for all.
     """
     differences = compare_pairs(
-        {key: (accuracies[one], accuracies[other]) for key, (one, other) in pairs.items()}
+        {key: _match(accuracies[one], accuracies[other]) for key, (one, other) in pairs.items()}
     )
     summaries = {}
     for key, values in accuracies.items():
-        sample = Sample.of(values)
+        reached = [value for value in values if value is not None]
+        sample = Sample.of(reached) if reached else None
         summaries[key] = ArmSummary(
             accuracies=tuple(values),
-            mean_accuracy=sample.mean,
-            sd=sample.standard_deviation,
-            interval=accuracy_interval(sample),
+            mean_accuracy=sample and sample.mean,
+            sd=sample and sample.standard_deviation,
+            interval=accuracy_interval(sample) if sample else None,
             difference=differences.get(key),
         )
     return summaries
+
+
+def _match(
+    values: Sequence[float | None], baseline: Sequence[float | None]
+) -> tuple[list[float], list[float]]:
+    """Return the values of the seeds at which there are both."""
+    pairs = zip(values, baseline, strict=True)
+    both = [(one, other) for one, other in pairs if one is not None and other is not None]
+    return [one for one, _ in both], [other for _, other in both]
 
 
 def compare_pairs(
@@ -74,3 +85,20 @@ def decide(difference: float, p_value: float) -> Literal["better", "worse", "no 
     if p_value >= LEVEL:
         return "no clear difference"
     return "better" if difference > 0 else "worse"
+
+
+def name_effect(
+    summary: ArmSummary,
+) -> Literal["helps", "hurts", "no clear difference", "diverges"] | None:
+    """Return in a word what an arm does to the base; None without a difference to tell."""
+    if None in summary.accuracies:
+        return "diverges"
+    if summary.difference is None:
+        return None
+    match summary.difference.verdict:
+        case "better":
+            return "helps"
+        case "worse":
+            return "hurts"
+        case "no clear difference":
+            return "no clear difference"

@@ -40,15 +40,24 @@ def check_mean(runs: Sequence[RunRecord]) -> tuple[Check, ...]:
     """Check the means of the runs against every limit of the budget and every phase's target.
 
     A figure that is the same in all runs is checked like that of one run. Otherwise the 95 %
-    confidence interval of the mean decides: a check with its limit inside is inconclusive.
+    confidence interval of the mean decides: a check with its limit inside is inconclusive. So is
+    one that a single run leaves open.
     """
     checks = []
     for number, first in enumerate(runs[0].checks):
-        values = [run.checks[number].value for run in runs]
-        value = values[0] if len(set(values)) == 1 else mean(values)
-        verdict = _decide(values, first.comparison, first.limit)
-        checks.append(first.model_copy(update={"value": value, "verdict": verdict}))
+        values = _list_values(runs, number)
+        if values and first.reason is None:
+            value = values[0] if len(set(values)) == 1 else mean(values)
+            verdict = _decide(values, first.comparison, first.limit)
+            first = first.model_copy(update={"value": value, "verdict": verdict})
+        checks.append(first)
     return tuple(checks)
+
+
+def _list_values(runs: Sequence[RunRecord], number: int) -> list[float]:
+    """Return the values of a check in all runs that have one."""
+    values = (run.checks[number].value for run in runs)
+    return [value for value in values if value is not None]
 
 
 def count_additional_seeds(values: Sequence[float], limit: float) -> int | None:
@@ -68,9 +77,9 @@ def count_additional_seeds(values: Sequence[float], limit: float) -> int | None:
 def _count_for_all(checks: Sequence[Check], runs: Sequence[RunRecord]) -> int | None:
     """Return how many more seeds would decide every inconclusive check."""
     needed = [
-        count_additional_seeds([run.checks[number].value for run in runs], check.limit)
+        count_additional_seeds(_list_values(runs, number), check.limit)
         for number, check in enumerate(checks)
-        if check.verdict == "inconclusive"
+        if check.verdict == "inconclusive" and check.reason is None
     ]
     known = [count for count in needed if count is not None]
     return max(known) if known and len(known) == len(needed) else None

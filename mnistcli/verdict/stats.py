@@ -153,3 +153,12 @@ def holm_adjust(p_values: Sequence[float]) -> list[float]:
         floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = floor
     return adjusted
+
+
+def rank_correlation(values: Sequence[float], others: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation of pairs; None for fewer than three, or equal values."""
+    from scipy.stats import spearmanr
+
+    if len(values) < 3 or len(set(values)) == 1 or len(set(others)) == 1:
+        return None
+    return float(spearmanr(values, others).statistic)

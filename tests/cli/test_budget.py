@@ -42,6 +42,53 @@ def test_a_summary_checks_what_can_be_counted(cli: Callable, budget: str, code: 
     assert cli("summary", "sprint", "--budget", budget, "--no-fail").code == 0
 
 
+@pytest.mark.parametrize(
+    ("budget", "verdicts"),
+    [
+        ("flash<=32KiB, ram<=4KiB", ["inconclusive", "inconclusive"]),
+        ("flash<=16KiB, ram<=1.5KiB", ["fail", "fail"]),
+        ("parameters<20k, ram<=4096", ["pass", "inconclusive"]),
+    ],
+)
+def test_a_summary_checks_bytes_as_far_as_it_can(
+    cli: Callable, budget: str, verdicts: list[str]
+) -> None:
+    answer = cli("summary", "sprint", "--budget", budget, "--json")
+    assert (answer.code, answer.err) == (3, ""), "what is inconclusive has not passed"
+    checks = json.loads(answer.out)["checks"]
+    assert [check["verdict"] for check in checks] == verdicts
+    shown = cli("summary", "sprint", "--budget", budget, "--no-fail")
+    assert shown.code == 0
+    advice = "`mnistcli export RUN --to c --target DEVICE` measures it"
+    assert (advice in shown.out) is ("inconclusive" in verdicts)
+
+
+def test_a_run_within_its_bytes_is_inconclusive_before_an_export(
+    cli: Callable, train: Callable, tmp_path: Path
+) -> None:
+    answer, run = train("--budget", "flash<=8KiB, ram<=2KiB, accuracy>=10")
+    assert answer.code == 3
+    verdicts = {check["name"]: check["verdict"] for check in run["checks"]}
+    assert verdicts == {
+        "flash": "inconclusive", "ram": "inconclusive", "test_accuracy": "pass",
+    }  # fmt: skip
+    assert run["integer_sizes"]["constants"] == run["checks"][0]["value"] > 4_000
+    shown = cli("runs", "show", run["path"])
+    assert " INCONCLUSIVE  repeat with" in shown.out
+    assert "1 run, 0 passed, 1 inconclusive" in cli("runs", "list", tmp_path / "runs").out
+    assert cli("runs", "check", run["path"]).code == 0
+    page = cli("report", run["path"], "--out", tmp_path / "page.html")
+    assert page.code == 0
+    assert "INCONCLUSIVE" in (tmp_path / "page.html").read_text()
+
+
+def test_a_run_above_its_bytes_fails(train: Callable) -> None:
+    answer, run = train("--budget", "flash<=4KiB, ram<=1KiB")
+    assert answer.code == 3
+    assert answer.err.splitlines()[2] == "the network exceeds its flash budget"
+    assert [check["verdict"] for check in run["checks"]] == ["fail", "inconclusive"]
+
+
 def test_all_figures_of_a_run_are_checked(train: Callable) -> None:
     budget = "parameters<4155, macs<=1M, accuracy>=10, epochs<3, seconds<600, data<=600"
     answer, run = train("--budget", budget)

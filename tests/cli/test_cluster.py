@@ -200,3 +200,23 @@ def test_a_lost_scheduler_ends_the_command(
         f"mnistcli: the Dask cluster at {cluster.address} was lost; {advice}"
     )
     assert "Traceback" not in err
+
+
+@needs_cluster
+def test_a_study_gives_the_same_figures_there(
+    cli: Callable, cluster: Cluster, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    found = []
+    for where in (("--cluster", cluster.address), ("--jobs", 1)):
+        answer = cli(
+            "study", tiny_preset, "--data", tiny_data, "--out", tmp_path / "runs", "--json",
+            "--arm", "slow: train.schedule.max_learning_rate=0.0003", "--seeds", "0-1",
+            "--threads", 1, *where,
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+        assert "run 4/4" in answer.err
+        document = json.loads(answer.out)
+        found.append([document[arm]["accuracies"] for arm in ("base",)])
+        found[-1] += [arm["accuracies"] for arm in document["arms"]]
+    assert found[0] == found[1]
+    assert len({accuracy for arm in found[0] for accuracy in arm}) > 2

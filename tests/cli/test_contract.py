@@ -55,7 +55,7 @@ def test_alone_it_names_three_commands_to_try_and_then_its_help(cli: Callable) -
 
 def test_every_help_text_is_a_sentence_and_fits_on_a_line() -> None:
     root = typer.main.get_command(app)
-    groups = [root, root.commands["presets"], root.commands["runs"]]
+    groups = [root, *(root.commands[name] for name in ("presets", "runs", "data"))]
     commands = [command for group in groups for command in group.commands.values()]
     for command in commands:
         first = command.help.splitlines()[0]
@@ -193,7 +193,14 @@ def test_json_is_strict_and_stderr_plain(
     assert all(line.isprintable() for line in lines)
 
 
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "80"}])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({"NO_COLOR": "1"}, marks=pytest.mark.slow),
+        pytest.param({"TERM": "dumb"}, marks=pytest.mark.slow),
+        {"COLUMNS": "80"},
+    ],
+)
 def test_tables_fit_80_columns_without_control_bytes(environment: dict[str, str]) -> None:
     for command in (("summary", "journey-v2"), ("presets", "list"), ("--help",)):
         done = run(*command, **environment)

@@ -143,6 +143,7 @@ def test_a_comparison_is_paired_by_seed_and_of_equal_steps(choose: Callable) -> 
         assert picture.width > 600
 
 
+@pytest.mark.slow
 def test_several_processes_find_what_one_finds(choose: Callable) -> None:
     def accuracies(printed: dict) -> list:
         return [row["accuracies"] for row in printed["results"]]

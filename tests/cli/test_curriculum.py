@@ -1,8 +1,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from mnistcli.display.phases import orders_view
+from mnistcli.engine.loop import train as real_train
+from mnistcli.experiment.studies import trial
+from mnistcli.records.comparisons import CurriculumComparison
+from tests.display.samples import drawn, row
 
 GROUPS = (
     "curriculum={kind='groups', mode='cumulative', names=['easy', 'medium', 'hard'],"
@@ -170,6 +177,35 @@ def test_a_person_reads_the_comparison(
     assert "reversed" in answer.out
     assert "40 steps per run · 2 seeds" in answer.out
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
+
+
+def test_a_comparison_outlives_a_training_that_diverges(
+    teach: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_or_diverge(state: Any, examples: Any, course: Any, recipe: Any, *rest: Any) -> None:
+        real_train(state, examples, course, recipe, *rest)
+        done.append(recipe.seed)
+        if len(done) in (2, 3, 6):  # of four orders: "none" twice, "random" from the first seed
+            raise FloatingPointError("the outputs are not finite")
+
+    done: list[int] = []
+    monkeypatch.setattr(trial, "train", train_or_diverge)
+    options = ("--compare", "--seeds", "0,1", "--jobs", 1, "--threads", 1, "--set", PACED)
+    answer, printed = teach(*options)
+    assert answer.code == 0, answer.err
+    arms = {arm["name"]: arm for arm in printed["arms"]}
+    assert arms["none"]["accuracies"] == [None, None]
+    assert arms["none"]["mean_accuracy"] is arms["none"]["train_seconds"] is None
+    assert arms["random"]["accuracies"][0] is None
+    assert arms["random"]["mean_accuracy"] == arms["random"]["accuracies"][1]
+    assert arms["reversed"]["difference"] is not None
+    found = [(each["arm"], each["seed"]) for each in printed["diverged"]]
+    assert found == [("none", 0), ("random", 0), ("none", 1)]
+    assert "warning: none, seed 0: the network's outputs are not finite" in answer.err
+    shown = orders_view(CurriculumComparison.model_validate_json(answer.out))
+    lines = drawn(shown)
+    assert row(lines, "none")[1:] == ["–", "–", "–"]
+    assert " diverged: none, seed 0; random, seed 0; none, seed 1" in lines
 
 
 def test_label_noise_makes_training_labels_wrong_and_no_others(teach: Callable) -> None:

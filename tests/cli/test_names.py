@@ -28,7 +28,7 @@ COMMANDS = [
     ("evaluate", "x", "--sheet", BAD), ("report", BAD), ("report", "x", "--out", BAD),
     ("report", "x", "--badge", BAD), ("train", "--junit", BAD), ("train", "--budget", BAD),
     ("compare", "sprint", BAD), ("presets", "show", BAD), ("presets", "copy", "sprint", BAD),
-    ("guide", BAD), (BAD,),
+    ("guide", BAD), ("data", "show", "--data", BAD), ("data", "show", "--sheet", BAD), (BAD,),
 ]  # fmt: skip
 
 

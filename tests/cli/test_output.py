@@ -7,7 +7,7 @@ from rich.text import Text
 
 from mnistcli.cli.output import show
 from mnistcli.display.layout import new_table
-from mnistcli.records.documents import PresetList
+from mnistcli.records.presets import PresetList
 
 DOCUMENT = PresetList(presets=())
 

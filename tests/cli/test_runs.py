@@ -79,8 +79,9 @@ def test_a_list_tells_what_is_known_of_every_run(cli: Callable, runs: Path) -> N
     assert found["second"] == {
         "name": "second", "path": "runs/second", "state": "finished", "reason": None,
         "started": record["started"], "preset": "tiny", "seed": 1, "parameters": 4_154,
-        "test_accuracy": record["test"]["accuracy"], "epochs": 1,
-        "train_seconds": record["train_seconds"], "passed": True, "tag": None,
+        "test_accuracy": record["test"]["accuracy"], "held_out_accuracy": None, "epochs": 1,
+        "train_seconds": record["train_seconds"], "passed": True, "verdict": "pass",
+            "tag": None,
     }  # fmt: skip
     assert not found["big"]["passed"]
     begun = found["begun"]

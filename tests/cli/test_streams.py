@@ -19,6 +19,8 @@ from tests.conftest import posix_only
 
 COMMAND = [sys.executable, "-m", "mnistcli"]
 ENCODINGS = ("ascii", "cp1252", "latin-1", "cp437", "koi8-r", "cp932")
+QUICK = ("ascii", "cp437")
+"""Encodings that the fast suite tries on everything."""
 PACKAGE = Path(__file__).parents[2] / "mnistcli"
 
 
@@ -66,7 +68,10 @@ def test_everything_that_is_said_has_an_ascii_spelling(cli: Callable) -> None:
         assert "?" not in character.encode("ascii", ERRORS).decode(), character
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "encoding",
+    [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in ENCODINGS],
+)
 def test_tables_stay_in_line_in_any_encoding(
     cli: Callable, run: Path, picture: Path, tiny_data: Path, tiny_preset: Path, encoding: str
 ) -> None:
@@ -74,6 +79,7 @@ def test_tables_stay_in_line_in_any_encoding(
         ["summary", "journey-v2"], ["presets", "list"], ["guide", "presets"], ["guide"], ["--help"],
         ["train", "--help"], ["compare", "sprint", "sevenconv"], ["train", "--resume", run],
         ["evaluate", run, "--data", tiny_data, "--split", "train"], ["summary", tiny_preset],
+        ["data", "show", "--data", tiny_data],
     ):  # fmt: skip
         wanted, answer = cli(*command), cli(*command, encoding=encoding)
         assert answer.code == wanted.code

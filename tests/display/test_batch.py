@@ -44,3 +44,15 @@ def test_without_a_terminal_a_line_an_epoch_and_a_run() -> None:
         "seed 0  epoch 1/2  loss 0.5000  train 75.00 %  time 1.2 s",
         "run 1/1  seed 0: 50.00 %",
     ]
+
+
+def test_where_the_time_decides_there_is_no_number_of_epochs() -> None:
+    timed = RunProgressed("seed 0", TrainingStarted((100, 100), (2, 2), seconds=5.0))
+    console = Console(file=io.StringIO(), width=80)
+    table = LiveTable(["seed 0"])
+    with show_batch(console, ["seed 0"], quiet=False) as emit:
+        for event in (timed, RunProgressed("seed 0", FIRST)):
+            emit(event)
+            table.show(event)
+    assert console.file.getvalue().startswith("seed 0  epoch 1  loss 0.5000")
+    assert drawn(table)[0][2:4] == ["1", "0.5000"]

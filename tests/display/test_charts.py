@@ -2,7 +2,13 @@
 
 from xml.etree import ElementTree
 
-from mnistcli.display.charts import SERIES, draw_curves, draw_intervals, draw_reliability
+from mnistcli.display.charts import (
+    SERIES,
+    draw_curves,
+    draw_differences,
+    draw_intervals,
+    draw_reliability,
+)
 from tests.display.samples import make_metrics
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,5 +62,13 @@ def test_reliability_leaves_out_empty_bins() -> None:
 
 def test_intervals_have_a_row_a_run() -> None:
     runs = [("one", 0.99, (0.98, 0.995)), ("two", 0.98, (0.97, 0.985))]
-    found = words(draw_intervals(runs))
+    found = words(draw_intervals("Test accuracy, 95 % intervals", runs))
     assert {"one", "two", "Test accuracy, 95 % intervals"} <= set(found)
+
+
+def test_differences_are_a_file_with_colours_of_its_own() -> None:
+    arms = [("good", 0.01, (0.005, 0.015)), ("one seed", None, None), ('<b> & "', 0.0, (0.0, 0.0))]
+    svg = draw_differences('a "<preset>', arms)
+    assert {"good", "one seed", '<b> & "', 'a "<preset>'} <= set(words(svg))
+    assert "currentColor" not in svg
+    assert "var(" not in svg

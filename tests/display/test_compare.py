@@ -99,3 +99,15 @@ def test_a_journal_has_a_row_a_run_with_what_changed() -> None:
     assert lines[3].split()[-5:] == ["-1.00", "train.epochs:", "4", "→", "5"]
     assert lines[4].strip() == "seed: 0 → 1"
     assert lines[5].split()[-1] == "nothing"
+
+
+def test_pruned_weights_have_a_column_of_their_own() -> None:
+    pruned = make_group("pruned", non_zero_weights=9_000)
+    lines = drawn(comparison_view(make_comparison(BASE, pruned)))
+    assert row(lines, "pruned")[:3] == ["2", "19,514", "9,000"]
+    rows = list(csv.DictReader(io.StringIO(as_csv(make_comparison(BASE, pruned)))))
+    assert [each["non-zero weights"] for each in rows] == ["", "9000"]
+    assert rows[1]["parameters"] == "19514"
+    head = as_markdown(make_comparison(BASE, pruned)).splitlines()[0]
+    assert head.endswith("| verdict | non-zero weights |")
+    assert "non-zero" not in as_csv(make_comparison(BASE, SMALL))

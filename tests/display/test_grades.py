@@ -24,6 +24,7 @@ GRADES = (
     make_grade("ben", "fail", parameters=26_010, reason="parameters 26,010", same_as="ada"),
     make_grade("eve", "error", reason="eve.py:6: [bold]\x1b[31m", warnings=("odd",)),
     make_grade("=1+2", "timeout", reason="stopped after 5m"),
+    make_grade("mia", "inconclusive", reason="flash"),
     make_grade("x" * 60, "memory", same_as="y" * 60, reason="used more than 4GiB " + "z" * 300),
 )  # fmt: skip
 
@@ -43,7 +44,9 @@ def test_a_row_a_submission_and_the_reasons_below() -> None:
     assert row(reasons, "ben") == ["parameters", "26,010"]
     assert row(reasons, "eve") == ["eve.py:6:", "[bold][31m;", "warning:", "odd"]
     assert not any(line.startswith("ada") for line in reasons)
-    assert lines[-2] == " 5 submissions: 1 pass, 1 fail, 1 error, 1 timeout, 1 memory"
+    assert (
+        lines[-2] == " 6 submissions: 1 pass, 1 fail, 1 inconclusive, 1 error, 1 timeout, 1 memory"
+    )
     assert lines[-1] == " written to 'my grades/grades.json'"
 
 
@@ -55,7 +58,7 @@ def test_columns_and_reasons_that_nobody_needs_are_left_out() -> None:
 
 def test_csv_has_a_row_a_submission_and_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(grades_as_csv(make_document(GRADES)))))
-    assert [each["verdict"] for each in rows] == list(get_args(Outcome))
+    assert {each["verdict"] for each in rows} == set(get_args(Outcome))
     assert rows[0]["test_accuracy"] == "0.9943"
     assert rows[1]["test_accuracy"] == rows[1]["run"] == ""
     assert rows[3]["name"] == "'=1+2"

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from mnistcli.display.live_budget import RunHeader
 from mnistcli.engine.events import (
     EpochFinished,
     Event,
+    NetworkPruned,
     PhaseFinished,
     PhasePlanned,
     RunFinished,
@@ -205,6 +206,8 @@ def test_phases_have_rows_for_their_targets_and_lines_in_order() -> None:
 def test_a_resumed_training_shows_the_epochs_before(tmp_path: Path) -> None:
     logged = [{"event": "TrainingStarted"}]
     logged += [{"event": "EpochFinished", **asdict(epoch(number))} for number in (1, 2, 3)]
+    pruned = NetworkPruned(200, 120, 3_000, 1_500)
+    logged.insert(2, {"event": "NetworkPruned", **asdict(pruned)})
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(each) + "\n" for each in logged))
     console = terminal()
     with LiveView(console, header(folder=tmp_path)) as view:
@@ -216,7 +219,38 @@ def test_a_resumed_training_shows_the_epochs_before(tmp_path: Path) -> None:
         feed(view, epoch(3), epoch(4))
         assert row(frame(view), "training time")[0] == "5.0"
     left = [line.split()[0] for line in read_screen(console) if line.strip()]
-    assert left == ["epoch", "1", "2", "resuming", "3", "4"]
+    assert left == ["epoch", "1", "pruned:", "2", "resuming", "3", "4"]
+
+
+def test_an_ensemble_shows_whose_epochs_they_are(tmp_path: Path) -> None:
+    def started(member: int) -> TrainingStarted:
+        return TrainingStarted((600,) * 2, (2,) * 2, member=member, members=3)
+
+    def finished(member: int, number: int) -> EpochFinished:
+        return replace(epoch(number), member=member)
+
+    events = (started(1), finished(1, 1), finished(1, 2), started(2), finished(2, 1))
+    logged = [{"event": type(each).__name__, **asdict(each)} for each in events]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(each) + "\n" for each in logged))
+    console = terminal()
+    with LiveView(console, header(folder=tmp_path)) as view:
+        feed(view, started(2), TrainingResumed(1, 300, 1.25, 2))
+        lines = frame(view)
+        assert [
+            line for line in lines if line.startswith("resuming member 2 after 1 epoch and 300")
+        ]
+        assert " 50 %" in next(line for line in lines if line.startswith("epoch 2/2 of member 2/3"))
+        assert " 58 %" in next(line for line in lines if line.startswith("run"))
+        feed(view, finished(2, 2))
+        assert row(frame(view), "test accuracy")[-1] == "pending"
+        feed(view, started(3), finished(3, 1), finished(3, 2))
+        lines = frame(view)
+        assert row(lines, "epochs")[0] == "2"
+        assert row(lines, "training time")[0] == "7.5"
+        assert row(lines, "test accuracy")[-1] == "evaluating"
+    left = [line.split()[:2] for line in read_screen(console) if line.strip()]
+    members = [["1", "1"], ["1", "2"], ["2", "1"], ["resuming", "member"]]
+    assert left == [["member", "epoch"], *members, ["2", "2"], ["3", "1"], ["3", "2"]]
 
 
 def test_stages_and_runs_need_no_budget() -> None:
@@ -261,3 +295,34 @@ def test_it_is_calm_and_steps_draw_nothing() -> None:
     feed(view, *(StepFinished(1, step, 30) for step in range(1, 200)))
     assert not console.file.getvalue()
     assert " 99 %" in frame(view)[-1] or "100 %" in frame(view)[-1]
+
+
+def test_a_training_by_time_has_a_bar_of_seconds_and_ends_when_an_epoch_is_cut_short() -> None:
+    view = LiveView(terminal(), header())
+    feed(view, TrainingStarted((600, 300), (2, 1), ("100 %", "50 %"), 5.0))
+    feed(view, epoch(1), StepFinished(2, 1, 150, 1.25))
+    lines = frame(view)
+    assert lines[-2].startswith("50 % 2")
+    assert " 50 %" in lines[-2]
+    assert lines[-1].startswith("run")
+    assert " 50 %" in lines[-1]
+    assert "images/s" not in lines[-1]
+    for number in (2, 3):
+        feed(view, replace(epoch(number), images=300))
+    assert row(frame(view), "training time")[-1] == "pending"
+    assert frame(view)[-2].startswith("50 % 4")
+    feed(view, replace(epoch(4, seconds=1.15), images=150))
+    lines = frame(view)
+    assert row(lines, "training time") == ["4.9", "s", "≤", "5.0", "s", "PASS"]
+    assert row(lines, "epochs")[0] == "2.5"
+    assert row(lines, "test accuracy")[-1] == "evaluating"
+    assert not [line for line in lines if line.startswith("50 %")]
+
+
+def test_a_resumed_training_by_time_begins_at_its_seconds() -> None:
+    view = LiveView(terminal(), header(folder=Path("nowhere")))
+    feed(view, TrainingStarted((600,), (2,), (), 5.0), TrainingResumed(2, 300, 3.0))
+    assert " 60 %" in frame(view)[-1]
+    feed(view, StepFinished(3, 2, 150, 1.0))
+    assert " 80 %" in frame(view)[-1]
+    assert " 75 %" in frame(view)[-2]

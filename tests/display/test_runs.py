@@ -51,6 +51,17 @@ def test_an_inconclusive_mean_says_what_would_decide() -> None:
     assert "more seeds" not in shown(make_document("pass", 4))[-2]
 
 
+def test_what_an_export_would_decide_needs_no_seeds() -> None:
+    flash = make_check("flash", verdict="inconclusive", value=5, limit=9, reason="without code")
+    document = make_document("pass").model_copy(update={"checks": (make_check(), flash)})
+    lines = shown(document)
+    assert " flash: without code" in lines
+    assert " INCONCLUSIVE  an export would decide  written to" in lines[-2]
+    undecided = (*document.checks, make_check(verdict="inconclusive"))
+    both = document.model_copy(update={"checks": undecided})
+    assert "seeds" in shown(both)[-2]
+
+
 def test_one_run_has_no_interval() -> None:
     lines = shown(make_document("pass", count=1))
     assert " mean 99.44 %" in lines

@@ -1,14 +1,8 @@
 from mnistcli.display.tables import presets_view, run_view, summary_view
 from mnistcli.preset.loading import load_preset
-from mnistcli.records.documents import (
-    LayerRow,
-    Memory,
-    PresetList,
-    PresetRow,
-    Profile,
-    Repetition,
-    Summary,
-)
+from mnistcli.records.documents import LayerRow, Memory, Profile, Summary
+from mnistcli.records.earlier import Repetition
+from mnistcli.records.presets import PresetList, PresetRow
 from tests.display.samples import SPRINT, drawn, make_check, make_claim, make_phase, make_run, row
 
 

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from mnistcli.datasets.cached import EMBEDDED_NAME
 from mnistcli.datasets.examples import fingerprint
 from mnistcli.datasets.load import load_examples
-from mnistcli.errors import PresetError
-from mnistcli.experiment.data import EMBEDDED_NAME, Data, load_data
+from mnistcli.errors import FileError, PresetError
+from mnistcli.experiment.data import Data, load_data, split_off
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.preset.loading import load_preset
 
@@ -64,3 +65,34 @@ def test_without_a_folder_the_embedded_images_are_read(tiny_preset: Path) -> Non
     data = load(tiny_preset, None)
     assert (len(data.train), len(data.test)) == (60_000, 10_000)
     assert (data.source.source, data.source.folder) == (EMBEDDED_NAME, None)
+
+
+def test_a_study_holds_out_the_same_images_whatever_its_arms_change(
+    tiny_preset: Path, tiny_data: Path
+) -> None:
+    def load_held_out(*overrides: str, seed: int = 0) -> Data:
+        options = Options(seed=seed, threads=1, data=tiny_data, hold_out=True)
+        return load_data(load_preset(str(tiny_preset), overrides), options, choose_machine(options))
+
+    base = load_held_out()
+    assert (len(base.train), len(base.test)) == (500, 100), "a sixth"
+    images = torch.cat([base.train.images, base.test.images]).flatten(1)
+    whole = load_examples("train", tiny_data).images.flatten(1)
+    assert torch.equal(torch.unique(images, dim=0), torch.unique(whole, dim=0))
+    noisy = load_held_out("train.validation_examples=50", "data.label_noise=0.5")
+    assert noisy.source == base.source
+    assert fingerprint(noisy.test) == fingerprint(base.test), "with their true labels"
+    assert noisy.validation is not None
+    own = torch.cat([noisy.validation.images, noisy.train.images]).flatten(1)
+    assert torch.equal(torch.unique(own, dim=0), torch.unique(base.train.images.flatten(1), dim=0))
+    assert fingerprint(load_held_out(seed=1).test) != fingerprint(base.test)
+
+
+def test_a_study_takes_at_most_ten_thousand_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load_examples("train")
+    rest, held_out = split_off(whole, 0)
+    assert (len(rest), len(held_out)) == (50_000, 10_000)
+    monkeypatch.setattr("mnistcli.experiment.data.MAX_HELD_OUT", 100)
+    assert len(split_off(whole, 0)[1]) == 100
+    with pytest.raises(FileError, match="too few training images to hold any out: 5"):
+        split_off(whole.take(torch.arange(5)), 0)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnistcli.engine.optim import trace_rates
+from mnistcli.engine.optim import trace_settings
 from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Machine
 from mnistcli.experiment.network import (
@@ -46,7 +46,8 @@ def test_the_schedule_ends_with_the_last_step(tiny_preset: Path) -> None:
     recipe = make_recipe(preset, 0, CPU)
     sizes = (100, 200)  # two and four batches of 64
     learner = make_learner(preset, network, sizes, recipe)
-    rates = trace_rates(learner.schedule, learner.optimizer, [2, 4])
+    found = trace_settings(learner.schedule, learner.optimizer, [2, 4], [None, None])
+    rates = [first["lr"] for first, *_ in found]
     assert len(rates) == 6
     assert max(rates) > 0.04
     assert rates[-1] == min(rates) < 1e-4

@@ -13,7 +13,8 @@ from mnistcli.engine.device import choose_device, choose_precision
 from mnistcli.engine.events import EpochFinished, RunProgressed
 from mnistcli.experiment import workers
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.workers import Workers, _silence
+from mnistcli.experiment.workers import Workers
+from mnistcli.process import silence_logs
 
 EPOCH = EpochFinished(1, 0.5, 0.75, 0.1, 1.25, 100, {})
 
@@ -49,7 +50,7 @@ def test_a_cluster_trains_where_all_of_its_workers_can(
     monkeypatch: pytest.MonkeyPatch, devices: list, precisions: list, wanted: tuple
 ) -> None:
     probed = Probed({"_name_device": devices, "_name_precision": precisions})
-    monkeypatch.setattr(workers, "_connect", lambda address: nullcontext(probed))
+    monkeypatch.setattr(workers, "connect", lambda address: nullcontext(probed))
     fixed = Workers(1, "tcp://nowhere:1").fix_machine(Options())
     assert (fixed.device, fixed.precision, fixed.threads) == (*wanted, 1)
 
@@ -103,7 +104,7 @@ def test_only_the_loggers_named_are_silenced_and_only_meanwhile(
 ) -> None:
     noisy, child = logging.getLogger("distributed"), logging.getLogger("distributed.comm")
     child.setLevel(logging.INFO)
-    with _silence(("distributed",)):
+    with silence_logs(("distributed",)):
         noisy.error("lost")
         child.error("lost too")
         logging.getLogger("distributed.new").error("and this")
@@ -112,3 +113,18 @@ def test_only_the_loggers_named_are_silenced_and_only_meanwhile(
     child.error("heard again")
     assert caplog.records[-1].message == "heard again"
     child.setLevel(logging.NOTSET)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="trackers are started early on POSIX only")
+def test_trackers_are_silent_about_folders_that_are_gone() -> None:
+    code = (
+        "import sys\n"
+        "from joblib.externals.loky.backend import resource_tracker\n"
+        "from mnistcli.experiment.workers import _start_trackers\n"
+        "before = list(sys.warnoptions)\n"
+        "_start_trackers()\n"
+        "assert sys.warnoptions == before\n"
+        "resource_tracker.register('/nowhere/at-all', 'folder')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -67,6 +67,8 @@ BUDGETS = (
 )  # fmt: skip
 NUMBERS = ("0", "1", "2", "10", "-1", "1.5", "x", "", "9" * 20, "٣", "1_0")
 
+FIRST = 5_000
+"""A thousand seeds from here on use every option there is."""
 GOOD: dict[str, tuple[str, ...]] = {
     "preset": ("mine.toml", "sprint", "bom.toml", "crlf.toml", "sprint-coreset", *list_presets()),
     "presets": (*list_presets(), "mine.toml"),
@@ -109,6 +111,9 @@ GOOD: dict[str, tuple[str, ...]] = {
     "split": ("test", "train"),
     "form": ("table", "csv", "markdown"),
     "fail_on": ("worse",),
+    "arm": ("a: train.batch_size=30", "b: coreset.size=10", "c: augment=[] train.batch_size=15"),
+    "arms": ("arms.toml",),
+    "plot": ("plot.svg",),
 }
 BAD: dict[str, tuple[str, ...]] = {
     "preset": (*PRESETS, *ODD), "presets": (*PRESETS, *ODD), "members": (*RUNS, *PRESETS, *ODD),
@@ -127,7 +132,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "method": ("x", "K-Center", "", BYTES), "methods": ("", ",", "x", "random,,"), "size": NUMBERS,
     "sizes": (*SEEDS, "10,20"), "budget": BUDGETS, "junit": ("data", "file/x", *ODD),
     "badge": ("data", "file/x", *ODD), "split": ("valid", ""), "form": ("json", ""),
-    "fail_on": ("x",),
+    "fail_on": ("x",), "arm": ("a: train.epochs=1", "a: [", "a:", "base: train.epochs=2", *ODD),
+    "arms": PRESETS, "plot": ("file/x", "data", *ODD),
 }  # fmt: skip
 
 
@@ -181,6 +187,7 @@ def make_presets(world: Path) -> None:
         ("empty", b""), ("binary", bytes(range(256))), ("data", b'{"title": 1}'),
     ):  # fmt: skip
         (world / f"{name}.toml").write_bytes(changed)
+    (world / "arms.toml").write_text("[[arm]]\nname = 'f'\nset = { train.batch_size = 12 }\n")
     (world / "lesson").mkdir()
     for name, changed in (("empty.py", ""), ("eve.toml", TINY_PRESET), ("x.toml", "[")):
         (world / "lesson" / name).write_text(changed)
@@ -233,6 +240,7 @@ MODES = {
     "compare": ("", "journal", "fail_on"),
     "runs": ("", "", "train", "remove"),
     "grade": ("", "as_csv", "each", "memory", "wrap"),
+    "study": ("arm", "arms", "plot", "resume"),
 }
 """The parameter that says what a command does; the others cannot be combined with it."""
 ALLOWED = {"resume": RESUME_ALLOWS, "repeat": REPEAT_ALLOWS}
@@ -282,6 +290,7 @@ class Line:
         return name not in {*STUDIES, *MODES.get(self.words[0], ())}
 
     def choose(self, name: str) -> str:
+        name = "preset" if name == "network" else name
         if name == "overrides" and self.rng.random() < 0.5:
             return f"{self.rng.choice(FIELDS)}={self.rng.choice(VALUES)}"
         if name == "preset" and self.words[0] == "curriculum" and self.rng.random() < self.good:
@@ -293,7 +302,7 @@ class Line:
         """Return options that keep trainings and studies small and in this process."""
         if self.words[0] == "grade" and "--out" not in line:
             return ["--out", f"graded {self.rng.randrange(3)}"]
-        if self.words[0] not in ("train", "curriculum", "coreset"):
+        if self.words[0] not in ("train", "curriculum", "coreset", "study"):
             return []
         added: list[str] = []
         if self.mode not in ALLOWED:
@@ -302,13 +311,15 @@ class Line:
         if "--compare" in line:
             added += ["--seeds", "0-1"]
             added += ["--methods", "random,moderate", "--sizes", "10"] * (line[0] == "coreset")
+        if line[0] == "study" and self.mode not in ALLOWED:
+            added += ["--seeds", "0", "--arm", self.choose("arm")]
         several = {"--seeds", "--cluster", "more.batch.json"} & {*line, *added}
-        return added + ["--jobs", "1"] * bool(several)
+        return added + ["--jobs", "1"] * (line[0] == "study" or bool(several))
 
 
 def generate(seed: int) -> list[str]:
     """Return the command line of a seed."""
-    return Line(seed).generate()
+    return Line(FIRST + seed).generate()
 
 
 def refuse(constant: str) -> None:
@@ -326,7 +337,8 @@ def check(line: list[str], answer: Answer, encoding: str) -> None:
     if answer.code in (ExitCode.OK, ExitCode.CHECK_FAILED):
         assert not errors
         if "--json" in line or ("--dry-run" in line and line[0] != "runs"):
-            json.loads(answer.out.encode(encoding).decode(), parse_constant=refuse)
+            text = answer.out.encode(encoding, "surrogateescape").decode()
+            json.loads(text, parse_constant=refuse)
     else:
         assert errors
         assert len(errors) <= max(1, len(line) - 1)

@@ -1,5 +1,6 @@
 """Whatever is handed over, the answer is a result or one line with an exit code."""
 
+import bz2
 import json
 import random
 import re
@@ -23,9 +24,11 @@ from PIL import Image
 from rich.console import Console
 
 from mnistcli.cli.output import in_one_line
+from mnistcli.datasets.cached import MANIFEST, MANIFESTS, Manifest, hash_file
 from mnistcli.datasets.examples import fingerprint
 from mnistcli.datasets.load import load_examples
 from mnistcli.datasets.pictures import read_pictures
+from mnistcli.datasets.usps import read_usps
 from mnistcli.display.compare import comparison_view
 from mnistcli.display.tables import run_view, summary_view
 from mnistcli.errors import FileError, MnistcliError
@@ -131,6 +134,29 @@ def show_preset(preset: Preset) -> None:
 
 def read_preset(path: Path) -> None:
     show_preset(load_preset(str(path)))
+
+
+def test_mutated_files_of_the_cache(tiny_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "fashion"
+    shutil.copytree(tiny_data, folder)
+    hashes = {path.name: hash_file(path) for path in folder.iterdir()}
+    manifest = MANIFESTS.dump_json(Manifest("fashion", hashes))
+    rng = random.Random(8)
+    for _ in range(300):
+        (folder / MANIFEST).write_bytes(mutate(manifest, rng))
+        attempt(partial(load_examples, "test", folder))
+    for name in ("../fashion", "/dev/zero", "a\0b", "x" * 5_000, "\ud800"):
+        (folder / MANIFEST).write_text(json.dumps({"dataset": "usps", "sha256": {name: "0"}}))
+        assert not attempt(partial(load_examples, "test", folder))
+
+
+def test_mutated_text_of_usps(tmp_path: Path) -> None:
+    line = "3 " + " ".join(f"{place}:{-1 + place % 3}" for place in range(1, 257)) + "\n"
+    rng, path = random.Random(9), tmp_path / "usps.bz2"
+    for _ in range(300):
+        content = mutate(line.encode() * 3, rng)
+        path.write_bytes(bz2.compress(content) if rng.random() < 0.9 else content)
+        attempt(partial(read_usps, path))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ CORESETS_PAGE, CURRICULA_PAGE = GUIDES / "coresets.md", GUIDES / "curricula.md"
 FOLDER = Path(__file__).parent
 RUNS, TIMES = FOLDER / "runs.json", FOLDER / "times.json"
 ABLATION, COMPARISONS = FOLDER / "ablation.json", FOLDER / "comparisons.json"
+STEPS = FOLDER / "steps.json"
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:

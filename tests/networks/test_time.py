@@ -26,7 +26,8 @@ def test_summary_takes_a_second_more_than_the_import_of_torch(name: str) -> None
             times[each].append(_measure(command))
     medians = {each: statistics.median(found) for each, found in times.items()}
     print(name, medians)
-    assert medians["summary"] <= medians["torch"] + 1
+    # A slow processor, where the import alone takes more than 2 s, takes more for both.
+    assert medians["summary"] <= medians["torch"] + max(1, medians["torch"] / 2)
 
 
 def _measure(command: list) -> float:

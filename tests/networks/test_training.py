@@ -10,6 +10,7 @@ from mnistcli.experiment.machine import Options
 from mnistcli.experiment.training.repeat import prepare_repetition
 from mnistcli.experiment.training.run import run
 from mnistcli.experiment.training.setup import prepare
+from mnistcli.preset.choices import PrecisionChoice
 from tests.faults.runs import train_in_pieces
 from tests.networks.names import HERE, NETWORKS, STYLES, load
 
@@ -19,12 +20,16 @@ MUON = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(NETWORKS)), ids=NETWORKS)
 def test_interrupted_it_ends_with_the_same_bits(
     place: int, tiny_data: Path, tmp_path: Path
 ) -> None:
     """Half of them in bfloat16, and half, of both kinds, with a moving average."""
-    options = Options(3, "cpu", ("bfloat16", "float32")[place % 2], 1, tiny_data, tmp_path)
+    precision: PrecisionChoice = "float32" if place % 2 else "bfloat16"
+    if NETWORKS[place] == "unusual.py:Rows":  # oneDNN has no LSTM in bfloat16 on every processor
+        precision = "auto"
+    options = Options(3, "cpu", precision, 1, tiny_data, tmp_path)
     preset = load(NETWORKS[place], *QUICK, f"train.ema_decay={(0.9, 'none')[place // 2 % 2]}")
     unbroken = train_in_pieces(preset, options, [])
     assert len(unbroken["epochs"]) == 2

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from mnistcli.cli.train import headline
+from mnistcli.cli.header import headline
 from mnistcli.display.layout import Page
 from mnistcli.display.live import LiveView
 from mnistcli.display.live_budget import RunHeader
@@ -113,6 +113,7 @@ def show(console: Console, record: RunRecord) -> None:
         network=SimpleNamespace(parameters=record.parameters),
         images=record.train_examples,
         seed=record.seed,
+        data=SimpleNamespace(source=record.data),
         machine=SimpleNamespace(
             device=SimpleNamespace(type=record.device),
             precision_name=record.precision,

@@ -63,6 +63,10 @@ def test_any_text_is_a_budget_or_an_error_at_one_of_its_characters(text: str) ->
         ("parameters < 19.5k", {"parameters_below": 19_500}),
         ("macs<=1.5M", {"max_macs": 1_500_000}),
         ("macs<400000", {"macs_below": 400_000}),
+        ("flash<16384", {"flash_below": 16_384}),
+        ("flash<=16KiB, ram<=4 KiB", {"max_flash": 16_384, "max_ram": 4_096}),
+        ("ram<1.5kib", {"ram_below": 1_536}),
+        ("flash≤1MiB, ram<2048B", {"max_flash": 1_048_576, "ram_below": 2_048}),
         ("accuracy>=99.4", {"min_test_accuracy": 0.994}),
         ("accuracy >= 99.4 %", {"min_test_accuracy": 0.994}),
         ("accuracy≥99.45%", {"min_test_accuracy": 0.9945}),
@@ -90,7 +94,7 @@ def test_limits_are_read(text: str, limits: dict) -> None:
     [
         ("", 1, 'it has no limits. Write, for example, "parameters<20000'),
         ("  ", 1, "it has no limits"),
-        (",", 1, 'expected a figure (parameters, macs, accuracy, epochs, seconds, data), found'),
+        (",", 1, f'expected a figure ({", ".join(NAMES)}), found'),
         ("5<parameters", 1, 'found "5<parameters"'),
         ("parameters<2, acuracy>=99.4", 15, 'unknown figure "acuracy". Did you mean "accuracy"?'),
         ("params<5", 1, 'Did you mean "parameters"?'),
@@ -115,6 +119,11 @@ def test_limits_are_read(text: str, limits: dict) -> None:
         ("parameters<1.2345k", 12, "parameters takes a whole number: got 1234.5."),
         ("epochs<1.5", 8, "epochs takes a whole number"),
         ("parameters<20%", 12, 'the unit "%" cannot be used with parameters'),
+        ("flash<16kB", 7, "flash is in bytes. Write B, KiB (1,024 bytes) or MiB for kB."),
+        ("ram<=2k", 6, "ram is in bytes. Write B, KiB"),
+        ("ram<0.3KiB", 5, "ram takes a whole number: got 307.2."),
+        ("flash>=1KiB", 6, "expected < or <= after flash"),
+        ("macs<16KiB", 6, 'the unit "KiB" cannot be used with macs'),
         ("seconds<10min", 9, 'the unit "min" cannot be used with seconds'),
         ("accuracy>=0.994", 11, "accuracy is in per cent. Write accuracy>=99.4 for 0.994."),
         ("accuracy>=1", 11, "Write accuracy>=100 for 1."),
@@ -188,5 +197,5 @@ def test_every_field_has_a_rule_and_a_name() -> None:
     assert {rule.field for rule in RULES} == set(Budget.model_fields)
     assert len({(rule.figure, rule.comparison) for rule in RULES}) == len(RULES)
     assert format_budget(Budget()) == ""
-    assert set(NAMES) == {"parameters", "macs", "accuracy", "epochs", "seconds", "data"}
+    assert NAMES == "parameters macs flash ram accuracy epochs seconds data".split()
     assert Preset.model_fields["budget"].annotation is Budget

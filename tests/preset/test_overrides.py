@@ -70,6 +70,8 @@ def test_json_is_read_as_well() -> None:
         ("train.drop_last=2", "Use train.drop_last=true or train.drop_last=false."),
         ("train.optimizer.betas=0.9 0.99", "Use a list, as in 'train.optimizer.betas=[…]'"),
         ("train.schedule=cosine", "Use a table, as in 'train.schedule={kind=\"cosine\"}'"),
+        ("train.early_stopping=5", "Use a table, as in 'train.early_stopping={…}'"),
+        ("teacher.runs=[]", "name either runs or a preset"),
         ("coreset.selector={kind=entropy}", 'with "" around text'),
         ("coreset.selector={}", 'coreset.selector: "kind" is required'),
         ("budget.min_test_accuracy=98.5", "got 98.5. Use 0.985 for 98.5 %."),
@@ -162,3 +164,19 @@ def test_set_reaches_layers_in_layers() -> None:
     assert (repeat.times, repeat.layers[1].kernel_size) == (3, 4)
     with pytest.raises(PresetError, match=r"model\.layers\.1\.layers\.1\.kernel_size.*got 0"):
         load_preset("sprint", [*changes, "model.layers.1.layers.1.kernel_size=0"])
+
+
+@pytest.mark.parametrize(
+    ("override", "table"),
+    [
+        ("train.schedule.kind=plateau", 'train.schedule={kind="plateau"}'),
+        ('train.optimizer.kind="adamw"', 'train.optimizer={kind="adamw"}'),
+        ("augment.0.kind=elastic", 'augment.0={kind="elastic"}'),
+    ],
+)
+def test_another_kind_replaces_the_whole_table(override: str, table: str) -> None:
+    assert fault(override).endswith(f"Replace the whole table, as in '{table}'.")
+    assert fault(override).startswith("invalid --set: ")
+    unknown = fault("train.schedule.kind=waves")
+    assert unknown.startswith('invalid --set: train.schedule: unknown kind: "waves". ')
+    assert "whole table" not in unknown

@@ -174,7 +174,7 @@ def nest(levels: int) -> dict:
             "model: layers: 1,001,003 with all repetitions, more than 1,000. Repeat fewer layers, "
             "or fewer times.",
         ),
-        ({"kind": "repeat", "times": 2, "layers": []}, "model.layers.0.layers: tuple should have"),
+        ({"kind": "repeat", "times": 2, "layers": []}, "model.layers.0.layers: needs at least 1"),
         ({"kind": "repeat", "layers": [CONV]}, "model.layers.0.times: required, but missing"),
         (
             {"kind": "residual", "layers": [{"kind": "residual", "layers": [CONV | {"bais": 1}]}]},

@@ -121,3 +121,26 @@ def test_a_reference_does_not_contradict_itself(change: Json, words: str) -> Non
     assert words in found
     assert bool(words) == bool(found)
     assert len(found) < 200
+
+
+@pytest.mark.parametrize(
+    ("quantize", "message"),
+    [
+        ({"weights": 8}, ""),
+        ({"weights": "ternary", "activations": 8}, ""),
+        ({}, "train.quantize.weights: "),
+        ({"weights": 3}, "train.quantize.weights: "),
+        ({"weights": 4, "activations": 4}, "train.quantize.activations: "),
+        ({"weights": 4, "biases": 8}, "train.quantize.biases: "),
+    ],
+)
+def test_weights_are_trained_for_some_numbers_of_bits(quantize: Json, message: str) -> None:
+    train = load_preset("sprint").model_dump(mode="json")["train"] | {"quantize": quantize}
+    found = fault(train=train)
+    assert message in found if message else not found
+
+
+def test_only_layers_are_quantized() -> None:
+    train = load_preset("sprint").model_dump(mode="json")["train"] | {"quantize": {"weights": 8}}
+    found = fault(model={"python": "net.py:Net"}, train=train)
+    assert "train.quantize needs a network of layers. Set train.quantize=none." in found

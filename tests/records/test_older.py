@@ -10,16 +10,25 @@ import pytest
 from mnistcli.records import (
     checks,
     comparisons,
+    contents,
     documents,
     evaluations,
+    exports,
     grades,
     listings,
+    presets,
     reports,
+    searches,
     states,
+    studies,
 )
 from mnistcli.records.base import Document
 from mnistcli.records.store import read_document, read_record
 
+KINDS = (
+    checks, comparisons, contents, documents, evaluations, exports, grades, listings, presets,
+    reports, searches, states, studies,
+)  # fmt: skip
 V1 = Path(__file__).parent / "v1"
 FINISHED = sorted(path.name for path in (V1 / "finished").iterdir())
 
@@ -30,7 +39,7 @@ def v1(tmp_path: Path) -> Path:
 
 
 def kinds() -> Iterator[tuple[str, type[Document]]]:
-    for module in (checks, comparisons, documents, evaluations, grades, listings, reports, states):
+    for module in KINDS:
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, Document):
                 if field := kind.model_fields.get("schema_"):

@@ -1,6 +1,7 @@
 import pytest
 
 from mnistcli.preset.budget import RULES, Budget
+from mnistcli.records.sizes import IntegerSizes
 from mnistcli.verdict.budget import check_budget, passed
 
 
@@ -11,6 +12,9 @@ from mnistcli.verdict.budget import check_budget, passed
         ({"parameters_below": 20_000}, 20_000, "fail"),
         ({"max_parameters": 20_000}, 20_000, "pass"),
         ({"max_parameters": 20_000}, 20_001, "fail"),
+        ({"max_flash": 16_384}, 16_384, "pass"),
+        ({"flash_below": 16_384}, 16_384, "fail"),
+        ({"max_ram": 4_096}, 4_097, "fail"),
         ({"min_test_accuracy": 0.994}, 0.994, "pass"),
         ({"min_test_accuracy": 0.994}, 0.9939, "fail"),
         ({"epochs_below": 20}, 20, "fail"),
@@ -31,6 +35,33 @@ def test_a_limit_is_met_or_not(limit: dict, value: float, verdict: str) -> None:
 
 def test_every_limit_of_a_budget_is_checked() -> None:
     assert {rule.field for rule in RULES} == set(Budget.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("flash", "ram", "verdicts"),
+    [
+        (16_384, 4_096, ["inconclusive", "inconclusive"]),
+        (16_385, 4_096, ["fail", "inconclusive"]),
+        (1, 4_097, ["inconclusive", "fail"]),
+        (None, None, ["inconclusive", "inconclusive"]),
+    ],
+)
+def test_bytes_before_an_export_can_fail_but_not_pass(
+    flash: int | None, ram: int | None, verdicts: list[str]
+) -> None:
+    budget = Budget(max_flash=16_384, max_ram=4_096)
+    sizes = IntegerSizes(constants=flash, memory=ram, fault=None if flash else "layer 5 attention")
+    checks = check_budget(budget, {}, sizes)
+    assert [(check.name, check.value) for check in checks] == [("flash", flash), ("ram", ram)]
+    assert [check.verdict for check in checks] == verdicts
+    for check in checks:
+        reason = check.reason or ""
+        assert bool(reason) is (check.verdict == "inconclusive")
+        assert (
+            not reason or ("mnistcli export RUN --to c --target" if flash else "layer 5") in reason
+        )
+    measured = check_budget(budget, {"flash": 16_384, "ram": 5_000}, sizes)
+    assert [check.verdict for check in measured] == ["pass", "fail"]
 
 
 def test_what_is_not_limited_or_not_known_is_not_checked() -> None:

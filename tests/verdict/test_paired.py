@@ -1,6 +1,6 @@
 import pytest
 
-from mnistcli.verdict.paired import compare_pairs, decide, summarize_arms
+from mnistcli.verdict.paired import compare_pairs, decide, name_effect, summarize_arms
 
 BASE = [0.90, 0.91, 0.92]
 BETTER = [0.95, 0.955, 0.97]
@@ -42,3 +42,23 @@ def test_a_verdict_needs_a_small_p() -> None:
     assert decide(0.1, 0.01) == "better"
     assert decide(-0.1, 0.01) == "worse"
     assert decide(0.1, 0.05) == "no clear difference"
+
+
+def test_a_seed_at_which_one_diverged_is_no_pair() -> None:
+    arms = {"base": [0.90, None, 0.92, 0.93], "arm": [0.95, 0.955, 0.96, None]}
+    found = summarize_arms(arms, {"arm": ("arm", "base")})
+    assert found["arm"].difference == compare_pairs({0: ([0.95, 0.96], [0.90, 0.92])})[0]
+    assert found["base"].mean_accuracy == pytest.approx(2.75 / 3)
+    nothing = summarize_arms({"base": [0.9, 0.8], "arm": [None, None]}, {"arm": ("arm", "base")})
+    assert nothing["arm"].mean_accuracy is nothing["arm"].sd is nothing["arm"].interval is None
+    assert nothing["arm"].difference is None
+
+
+def test_an_effect_is_one_word() -> None:
+    arms = {"base": BASE, "good": BETTER, "bad": [0.8, 0.805, 0.82], "same": SAME}
+    arms |= {"alone": [0.9, None, None]}
+    found = summarize_arms(arms, {name: (name, "base") for name in list(arms)[1:]})
+    assert {name: name_effect(summary) for name, summary in found.items()} == {
+        "base": None, "good": "helps", "bad": "hurts", "same": "no clear difference",
+        "alone": "diverges",
+    }  # fmt: skip

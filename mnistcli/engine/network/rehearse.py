@@ -15,6 +15,7 @@ from mnistcli.engine.network.code import running
 from mnistcli.engine.network.contain import refuse
 from mnistcli.engine.network.own import forward
 from mnistcli.engine.state import Learner, Recipe
+from mnistcli.engine.targets import Targets
 from mnistcli.preset.code.code import Code
 
 MORE_STEPS = 8
@@ -38,7 +39,8 @@ def rehearse(code: Code, learner: Learner, sizes: Sequence[int], recipe: Recipe)
     Raises:
         PresetError: a step fails, or does not leave the network's parts as they were.
     """
-    model = learner.model.train()
+    learner.begin_training()
+    model = learner.model
     attributes, later = _read_attributes(model), dict[str, object]()
     unused = {name for name, each in model.named_parameters() if each.requires_grad}
     with drawing_from(0):
@@ -65,7 +67,7 @@ def _take_step(code: Code, learner: Learner, size: int, recipe: Recipe) -> set[s
     parameters = dict(model.named_parameters())
     with running(code):
         try:
-            learn(learner, images, labels, recipe, Clock())
+            learn(learner, images, Targets(labels), recipe, Clock())
         except FloatingPointError:
             return {*parameters}  # random images may overflow: no finding about parameters
     return {name for name, each in parameters.items() if each.grad is not None}

@@ -68,7 +68,7 @@ def select(preset: Preset, options: Options, emit: Emit, *, with_sheet: bool) ->
         coverage=coverage,
         random_coverage=random_coverage,
         checks=_check_size(preset.budget, settings.size, data),
-        **dict(saved),
+        **dict(saved, dataset=data.source.dataset),
     )
     write_document(folder / "coreset.json", document)
     return Selection(document, sheet)

@@ -106,7 +106,7 @@ class GradeJob:
                 "warnings": summary.warnings,
                 "checks": summary.checks,
             }
-            if not summary.passed:
+            if any(check.verdict == "fail" for check in summary.checks):
                 raise Ungraded("fail", explain(summary.checks))
             record, files = self._train(runner)
         except Ungraded as ungraded:
@@ -114,7 +114,7 @@ class GradeJob:
         counts |= {"warnings": record.warnings, "checks": record.checks}
         grade = self._make_grade(
             **counts,
-            verdict="pass" if record.passed else "fail",
+            verdict=record.verdict,
             reason=explain(record.checks),
             test_accuracy=record.test.accuracy,
             epochs=record.figures["epochs"],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mnistcli.datasets.cached import find_dataset
 from mnistcli.datasets.examples import fingerprint
 from mnistcli.datasets.load import load_examples
 from mnistcli.errors import FileError, UsageError, WriteError, reason_of
@@ -243,4 +244,6 @@ def _describe_data(folder: Path | None, workers: Workers) -> str:
     if folder and workers.cluster:
         return str(folder)
     splits = (load_examples("train", folder), load_examples("test", folder))
-    return " ".join(fingerprint(examples)[:HASH_SHOWN] for examples in splits)
+    name = find_dataset(folder)
+    hashes = [fingerprint(examples)[:HASH_SHOWN] for examples in splits]
+    return " ".join([name, *hashes] if name and name != "mnist" else hashes)

@@ -17,10 +17,10 @@ from mnistcli.experiment.network import (
     build_network,
     check_batches,
     make_recipe,
-    rehearse_batches,
 )
+from mnistcli.experiment.rehearsal import rehearse_batches
 from mnistcli.experiment.studies.paired_study import Arm, PairedStudy, run_study
-from mnistcli.experiment.studies.trial import TrialJob, TrialSetting
+from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_comparable
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Coreset, Method, default_selector
 from mnistcli.preset.schema import Preset
@@ -78,8 +78,8 @@ def compare_methods(
         PresetError: a size or method does not fit the data.
         UsageError: the workers differ.
         FileError: data cannot be read or results cannot be written.
-        DivergedError: a loss is not finite.
     """
+    check_comparable(preset)
     options = study.workers.fix_machine(options)
     selection = _Selection(preset, options, emit)
     total = len(selection.load(study.seeds[0]).examples)
@@ -93,7 +93,7 @@ def compare_methods(
     )
     document = CoresetComparison(
         **done.describe(preset, study.seeds),
-        steps=done.arms[everything.name].steps,
+        steps=done.arms[everything.name].first.steps,
         total=total,
         everything=_result(done, EVERYTHING, total),
         results=tuple(_result(done, *row) for row in sorted(rows, key=lambda row: -row[1])),

@@ -16,7 +16,7 @@ from mnistcli.experiment.course import make_course
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.studies.paired_study import Arm, ArmTrials, run_study
-from mnistcli.experiment.studies.trial import TrialJob, TrialSetting
+from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_comparable
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Score
 from mnistcli.preset.curriculum import Curriculum, Groups, Hardest, Paced, SelfPaced
@@ -120,8 +120,8 @@ def compare_orders(
         PresetError: there is no [curriculum], or it does not fit the data.
         UsageError: the workers differ.
         FileError: data cannot be read or results cannot be written.
-        DivergedError: a loss is not finite.
     """
+    check_comparable(preset)
     options = workers.fix_machine(options)
     load = lru_cache(maxsize=1)(partial(_load, preset, options, emit))
 
@@ -145,8 +145,8 @@ def compare_orders(
 def _result(order: Order, trials: ArmTrials) -> ArmResult:
     return ArmResult(
         name=order,
-        steps=trials.steps,
-        images=trials.images,
+        steps=trials.first.steps,
+        images=trials.first.images,
         train_seconds=trials.train_seconds,
         **trials.summary._asdict(),
     )

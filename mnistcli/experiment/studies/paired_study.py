@@ -1,23 +1,42 @@
 """Arms × seeds → trials → a summary of every arm, paired by seed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
+from mnistcli.datasets.cached import find_dataset
 from mnistcli.engine.events import Emit
-from mnistcli.errors import UsageError
+from mnistcli.errors import FileError, UsageError
 from mnistcli.experiment.machine import Options
-from mnistcli.experiment.studies.trial import TrialJob, TrialMachine, TrialResult
-from mnistcli.experiment.workers import Workers
+from mnistcli.experiment.studies.kept_trials import KeptTrials
+from mnistcli.experiment.workers import Job, Workers
+from mnistcli.preset.choices import DatasetName
 from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
+from mnistcli.records.comparisons import DivergedTrial
 from mnistcli.records.folders import create_run_folder
 from mnistcli.records.store import write_document
+from mnistcli.records.studies import COMPARISON, TrialMachine, TrialResult
 from mnistcli.verdict.paired import ArmSummary, summarize_arms
+
+Results = Mapping[tuple[str, int], TrialResult]
+"""Results by arm and seed."""
+
+
+class StudyJob(Job[TrialResult], Protocol):
+    """One trial of a study."""
+
+    @property
+    def arm(self) -> str:
+        """Name of the arm."""
+
+    @property
+    def options(self) -> Options:
+        """Seed, and where to train."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +44,7 @@ class Arm:
     """One way to train, tried from every seed."""
 
     name: str
-    prepare: Callable[[int], TrialJob]
+    prepare: Callable[[int], StudyJob]
     """Makes the job of a seed, in this process."""
     difference: tuple[str, str] | None = None
     """Arms whose accuracies to compare: the first less the second."""
@@ -35,14 +54,12 @@ class Arm:
 class ArmTrials:
     """What the trials of one arm took and reached."""
 
-    steps: int
-    """Optimizer steps of a trial."""
-    images: int
-    """Images that a trial learned from, counted as often as they came up."""
+    first: TrialResult
+    """The first that did not diverge; if all did, the first."""
     selection_seconds: float
     """Median."""
-    train_seconds: float
-    """Median."""
+    train_seconds: float | None
+    """Median of those that did not diverge; None if all did."""
     summary: ArmSummary
 
 
@@ -54,8 +71,11 @@ class PairedStudy:
     """Results of every arm, by its name."""
     machine: TrialMachine
     """Where all trials were trained."""
+    diverged: tuple[DivergedTrial, ...]
     folder: Path
     """A new folder for what the study writes."""
+    dataset: DatasetName | None
+    """Name of the data set, if it has one."""
 
     def describe(self, preset: Preset, seeds: Sequence[int]) -> dict[str, Any]:
         """Return the fields that the documents of all studies share."""
@@ -63,8 +83,10 @@ class PairedStudy:
             "preset": preset,
             "evaluated_on": "validation" if preset.train.validation_examples else "test",
             "seeds": tuple(seeds),
+            "dataset": self.dataset,
             **asdict(self.machine),
             "path": str(self.folder),
+            "diverged": self.diverged,
         }
 
     def write(self, document: Document) -> None:
@@ -73,7 +95,7 @@ class PairedStudy:
         Raises:
             FileError: it cannot be written.
         """
-        write_document(self.folder / "comparison.json", document)
+        write_document(self.folder / COMPARISON, document)
 
 
 def run_study(
@@ -83,8 +105,11 @@ def run_study(
     options: Options,
     workers: Workers,
     emit: Emit,
+    kept: KeptTrials | None = None,
 ) -> PairedStudy:
     """Train every arm from every seed, and compare the arms in pairs of the same seed.
+
+    A training that diverges is a result of its arm.
 
     Args:
         name: of the study, and of its folder.
@@ -93,39 +118,72 @@ def run_study(
         options: output folder and threads of a trial.
         workers: who runs the trials.
         emit: told of every finished trial.
+        kept: keeps every finished trial, and has those that need not run again.
 
     Raises:
         UsageError: the workers differ in device, precision, threads or CPU.
-        FileError: data cannot be read, or the folder cannot be made.
-        DivergedError: a loss is not finite.
+        FileError: data is unreadable or not the same, or a file cannot be written.
     """
-    jobs = [arm.prepare(seed) for seed in seeds for arm in arms]
-    folder = create_run_folder(options.out, name, seeds[0], datetime.now(UTC))
-    results: dict[tuple[str, int], tuple[TrialJob, TrialResult]] = {}
+    results = kept.read() if kept else {}
+    missing = [(arm, seed) for seed in seeds for arm in arms if (arm.name, seed) not in results]
+    jobs = [arm.prepare(seed) for arm, seed in missing]
+    folder = kept.folder if kept else _create_folder(name, seeds[0], options)
     with closing(workers.run(jobs, options.threads or 1, emit)) as finished:
         for job, result in finished:
-            results[job.arm, job.options.seed] = job, result
-            machine = check_machines(each for _, each in results.values())
+            results[job.arm, job.options.seed] = result
+            check_pairs(results)
+            if kept:
+                kept.keep(job.arm, job.options.seed, result)
+    machine = check_pairs(results)
+    trials, diverged = _summarize(arms, seeds, results), _list_diverged(arms, seeds, results)
+    return PairedStudy(trials, machine, diverged, folder, find_dataset(options.data))
+
+
+def _create_folder(name: str, seed: int, options: Options) -> Path:
+    return create_run_folder(options.out, name, seed, datetime.now(UTC))
+
+
+def _summarize(arms: Sequence[Arm], seeds: Sequence[int], results: Results) -> dict[str, ArmTrials]:
     trials = {arm.name: [results[arm.name, seed] for seed in seeds] for arm in arms}
     summaries = summarize_arms(
-        {name: [result.accuracy for _, result in pairs] for name, pairs in trials.items()},
+        {name: [result.accuracy for result in found] for name, found in trials.items()},
         {arm.name: arm.difference for arm in arms if arm.difference},
     )
-    arm_trials = {name: _collect(pairs, summaries[name]) for name, pairs in trials.items()}
-    return PairedStudy(arm_trials, machine, folder)
+    return {name: _collect(found, summaries[name]) for name, found in trials.items()}
 
 
-def _collect(pairs: Sequence[tuple[TrialJob, TrialResult]], summary: ArmSummary) -> ArmTrials:
+def _collect(results: Sequence[TrialResult], summary: ArmSummary) -> ArmTrials:
+    reached = [result for result in results if result.accuracy is not None]
     return ArmTrials(
-        steps=pairs[0][1].steps,
-        images=pairs[0][1].images,
-        selection_seconds=median(job.selection_seconds for job, _ in pairs),
-        train_seconds=median(result.train_seconds for _, result in pairs),
+        first=(reached or results)[0],
+        selection_seconds=median(result.selection_seconds for result in results),
+        train_seconds=median(result.train_seconds for result in reached) if reached else None,
         summary=summary,
     )
 
 
-def check_machines(results: Iterable[TrialResult]) -> TrialMachine:
+def _list_diverged(
+    arms: Sequence[Arm], seeds: Sequence[int], results: Results
+) -> tuple[DivergedTrial, ...]:
+    places = [(arm.name, seed) for seed in seeds for arm in arms]
+    return tuple(
+        DivergedTrial(arm=arm, seed=seed, reason=reason)
+        for arm, seed in places
+        if (reason := results[arm, seed].diverged)
+    )
+
+
+def check_pairs(results: Results) -> TrialMachine:
+    """Return the machine of all trials, if those of a seed are pairs.
+
+    Raises:
+        UsageError, FileError: as of `check_machines` and `check_data`.
+    """
+    check_data(results)
+    return check_machines(list(results.values()))
+
+
+def check_machines(results: Sequence[TrialResult]) -> TrialMachine:
     """Return the machine that all trials were trained on.
 
     Raises:
@@ -143,3 +201,18 @@ def check_machines(results: Iterable[TrialResult]) -> TrialMachine:
             "kind, or start all with the same ATEN_CPU_CAPABILITY"
         )
     return next(iter(hosts))
+
+
+def check_data(results: Results) -> None:
+    """Refuse trials of one seed that had different images.
+
+    Raises:
+        FileError: there are such trials.
+    """
+    known: dict[int, tuple[str, str]] = {}
+    for (_, seed), result in results.items():
+        if known.setdefault(seed, result.data_sha256) != result.data_sha256:
+            raise FileError(
+                f"trials of seed {seed} had different images and cannot be paired. Use the data "
+                "that the study was started with."
+            )

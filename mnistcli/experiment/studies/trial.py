@@ -1,19 +1,21 @@
 """A trial: one training of a study, without a record."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import torch
 from torch import nn
 
 from mnistcli.engine.evaluation import evaluate
-from mnistcli.engine.events import Emit
+from mnistcli.engine.events import Emit, Event, StepFinished
 from mnistcli.engine.loop import train
 from mnistcli.engine.network.contain import contain
 from mnistcli.engine.state import LoopState, Recipe
-from mnistcli.errors import DivergedError
+from mnistcli.errors import DivergedError, FileError, PresetError, WriteError
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import (
@@ -22,7 +24,10 @@ from mnistcli.experiment.network import (
     make_learner,
     make_recipe,
 )
+from mnistcli.experiment.training.run import run
+from mnistcli.experiment.training.setup import TrainingSetup, prepare
 from mnistcli.preset.schema import Preset
+from mnistcli.records.studies import TrialMachine, TrialResult
 from mnistcli.selection.course import PlannedCourse
 
 
@@ -43,35 +48,8 @@ class TrialPlan(Protocol):
 
 
 @dataclass(frozen=True)
-class TrialMachine:
-    """Where a trial was trained."""
-
-    device: str
-    precision: str
-    threads: int
-    cpu: str
-    """Capability that PyTorch uses, as in "AVX512"."""
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What a trial reached."""
-
-    accuracy: float
-    """On the held-out images if the preset holds some out, otherwise on the test images."""
-    train_seconds: float
-    images: int
-    """Images learned from, counted as often as they came up."""
-    steps: int
-    """Optimizer steps."""
-    machine: TrialMachine
-    host: str
-    """Name of the computer."""
-
-
-@dataclass(frozen=True)
 class TrialJob:
-    """One trial to run."""
+    """One trial to run; its preset prunes nothing."""
 
     arm: str
     preset: Preset
@@ -89,7 +67,7 @@ class TrialJob:
         """Train by the plan, and evaluate once, on the test images only if none are held out.
 
         Raises:
-            PresetError, FileError, DivergedError: as a training does.
+            PresetError, FileError: as a training does.
         """
         preset, seed, machine = self.preset, self.options.seed, choose_machine(self.options)
         data = _load(preset, self.options)
@@ -98,25 +76,115 @@ class TrialJob:
         course = self.plan(TrialSetting(data, recipe, network.model))
         state = LoopState(make_learner(preset, network, course.sizes, recipe))
         images = data.validation or data.test
+        accuracy = diverged = None
         try:
             with contain(preset.model.code):
                 train(state, data.train, course, recipe, None, emit)
-                evaluated = evaluate(state.learner.result, images, preset.normalization)
+                accuracy = evaluate(state.learner.result, images, preset.normalization).accuracy
         except (DivergedError, FloatingPointError) as error:
             known = error.divergence if isinstance(error, DivergedError) else None
             place = known or state.divergence(recipe)
-            raise DivergedError(place, advise_after_divergence(preset), self.name) from error
+            diverged = str(DivergedError(place, advise_after_divergence(preset)))
         return TrialResult(
-            accuracy=evaluated.accuracy,
+            accuracy=accuracy,
             train_seconds=sum(epoch.seconds for epoch in state.history),
             images=sum(epoch.images for epoch in state.history),
             steps=sum(map(recipe.count_steps, course.sizes)),
-            machine=_describe(machine),
+            machine=describe(machine),
             host=platform.node(),
+            parameters=network.parameters,
+            macs=network.macs,
+            selection_seconds=self.selection_seconds,
+            evaluated_images=len(images),
+            data_sha256=(data.source.train_sha256, data.source.test_sha256),
+            diverged=diverged,
         )
 
 
-def _describe(machine: Machine) -> TrialMachine:
+@dataclass(frozen=True)
+class PresetTrial:
+    """One trial that trains a preset as `train` does, and leaves no run folder."""
+
+    arm: str
+    preset: Preset
+    options: Options
+
+    @property
+    def name(self) -> str:
+        """Name of the job, as in "no augmentation, seed 3"."""
+        return f"{self.arm}, seed {self.options.seed}"
+
+    def run(self, emit: Emit) -> TrialResult:
+        """Train in a temporary folder, and evaluate once.
+
+        Raises:
+            PresetError: the preset does not fit the data.
+            FileError: data cannot be read, or the folder cannot be written.
+        """
+        steps = 0
+
+        def listen(event: Event) -> None:
+            nonlocal steps
+            steps += isinstance(event, StepFinished)
+            emit(event)
+
+        with TemporaryDirectory(prefix="mnistcli-") as folder:
+            try:
+                setup = prepare(self.preset, self.options, folder=Path(folder))
+                result = self._describe(setup)
+                record = run(setup, listen)
+            except DivergedError as error:
+                return replace(result, steps=steps, diverged=str(error))
+            except PresetError as error:
+                raise PresetError(f"{self.name}: {error}") from error
+            except WriteError as error:  # without how to resume from the temporary folder
+                raise FileError(str(error).partition("; resume with")[0]) from error
+        return replace(
+            result,
+            accuracy=record.test.accuracy,
+            train_seconds=record.train_seconds,
+            images=sum(epoch.images for epoch in record.epochs),
+            steps=steps,
+            parameters=record.parameters,
+            macs=record.macs,
+        )
+
+    def _describe(self, setup: TrainingSetup) -> TrialResult:
+        """Return what is known of a trial before its training."""
+        data = setup.data
+        return TrialResult(
+            accuracy=None,
+            train_seconds=0.0,
+            images=0,
+            steps=0,
+            machine=describe(setup.machine),
+            host=platform.node(),
+            parameters=setup.network.parameters,
+            macs=setup.network.macs,
+            evaluated_images=len(data.test),
+            data_sha256=(data.source.train_sha256, data.source.test_sha256),
+        )
+
+
+def check_comparable(preset: Preset) -> None:
+    """Refuse what is no single training where all arms take equally many steps.
+
+    Raises:
+        PresetError: the preset has a training time or an ensemble, or prunes.
+    """
+    if preset.ensemble:
+        raise PresetError(
+            "ensemble: this comparison trains one network a trial. Set ensemble=none."
+        )
+    steps = "all arms of this comparison take equally many steps."
+    if preset.train.within_seconds is not None:
+        raise PresetError(f"train.within_seconds: {steps} Set train.within_seconds=none.")
+    if preset.prune:
+        raise PresetError(f"prune: {steps} Set prune=none.")
+
+
+def describe(machine: Machine) -> TrialMachine:
+    """Return what the last bits of a trial depend on."""
     return TrialMachine(
         device=machine.device.type,
         precision=machine.precision_name,

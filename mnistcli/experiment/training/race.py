@@ -10,7 +10,6 @@ import torch
 from mnistcli.datasets.examples import Examples
 from mnistcli.engine.clock import Clock
 from mnistcli.engine.device import choose_threads, drawing_from
-from mnistcli.engine.evaluation import normalize, to_inputs
 from mnistcli.engine.loop import learn
 from mnistcli.engine.network.contain import contain
 from mnistcli.experiment.machine import Machine
@@ -22,6 +21,10 @@ SHARE = 0.02
 """Fraction of the training's steps that the race may take."""
 STEPS = 2
 """Steps that are timed for each number of threads."""
+MIN_SECONDS = 1.0
+"""Training time below which there is no race."""
+MAX_STEPS = 1 + 10 * STEPS
+"""Steps of a race with up to 1,024 threads."""
 CLEARLY = 0.9
 """Ratio of times below which fewer threads win."""
 
@@ -39,7 +42,7 @@ def race_threads(preset: Preset, examples: Examples, images: int, machine: Machi
         images: number of images that an epoch learns from.
         machine: with as many threads as there may be.
     """
-    allowed = int(SHARE * count_steps(preset, images))
+    allowed = count_allowed(preset, images)
     if machine.device.type != "cpu" or machine.threads == 1 or allowed < 1 + 2 * STEPS:
         return machine
     with contain(preset.model.code), drawing_from(0):
@@ -49,14 +52,27 @@ def race_threads(preset: Preset, examples: Examples, images: int, machine: Machi
     return replace(machine, threads=choose_threads(threads))
 
 
+def count_allowed(preset: Preset, images: int) -> int:
+    """Return how many steps the race may take before a training from `images` images.
+
+    How many steps a training by time takes is what the race decides: there, any number is worth it.
+    """
+    if (seconds := preset.train.within_seconds) is not None:
+        return MAX_STEPS if seconds >= MIN_SECONDS else 0
+    return int(SHARE * count_steps(preset, images))
+
+
 def count_steps(preset: Preset, images: int) -> int:
     """Return the number of steps of a training that learns from `images` images, about."""
-    curriculum, train = preset.curriculum, preset.train
-    sizes = [
-        images * curriculum.fraction(epoch) if isinstance(curriculum, Hardest) else images
-        for epoch in range(1, train.epochs + 1)
-    ]
-    return sum(ceil(size / train.batch_size) for size in sizes)
+    return sum(ceil(size / preset.train.batch_size) for size in list_sizes(preset, images))
+
+
+def list_sizes(preset: Preset, images: int) -> list[int]:
+    """Return the number of images of every planned epoch, of a training without phases."""
+    curriculum, epochs = preset.curriculum, range(1, preset.epochs + 1)
+    if not isinstance(curriculum, Hardest):
+        return [images for _ in epochs]
+    return [max(1, round(images * curriculum.fraction(epoch))) for epoch in epochs]
 
 
 def choose(step: Callable[[], None], threads: int, tries: int) -> int:
@@ -88,18 +104,18 @@ def _time(step: Callable[[], None], threads: int) -> float:
 
 def _make_step(preset: Preset, examples: Examples, machine: Machine) -> Callable[[], None]:
     """Return a function that takes one step of a training which is not needed any more."""
+    preset = preset.stages[0]
     recipe = make_recipe(preset, 0, machine)
     network = build_network(preset, 0, machine)
     learner = make_learner(preset, network, [recipe.batch_size], recipe)
     batch = examples.take(torch.arange(min(recipe.batch_size, len(examples))))
-    learner.model.train()
+    learner.begin_training()
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
-        images = recipe.augment(to_inputs(batch.images), generator)
-        inputs = normalize(images, recipe.normalization)
+        inputs, targets = recipe.prepare(batch, generator)
         try:
-            learn(learner, inputs, batch.labels, recipe, Clock())
+            learn(learner, inputs, targets, recipe, Clock())
         except FloatingPointError:
             pass  # its time is as good as any
 

@@ -31,7 +31,6 @@ def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
             "Train its preset with another seed."
         )
     preset = open_code(record.preset, folder, allow=options.allow_code)
-    known = Path(record.data.folder) if record.data.folder else None
     from_file = record.coreset is not None and record.coreset.settings is None
     device, precision = _read_device(record.device), _read_precision(record.precision)
     options = replace(
@@ -40,7 +39,8 @@ def prepare_repetition(folder: Path, options: Options) -> TrainingSetup:
         device=device if options.device == "auto" else options.device,
         precision=precision if options.precision == "auto" else options.precision,
         threads=options.threads or min(max(1, record.threads), MAX_THREADS),
-        data=options.data or known,
+        data=options.data or record.data.locate(),
+        hold_out=record.data.evaluated_on == "held-out",
     )
     coreset = folder / INDICES if from_file else None
     return prepare(preset, options, coreset, earlier=record)

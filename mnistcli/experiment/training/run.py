@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from mnistcli.engine.evaluation import evaluate
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
@@ -9,6 +10,7 @@ from mnistcli.engine.loop import train
 from mnistcli.engine.profiling import measure_ceiling
 from mnistcli.errors import DivergedError
 from mnistcli.experiment.training.checkpoint import Checkpointer, explain_ending
+from mnistcli.experiment.training.members import combine
 from mnistcli.experiment.training.record import make_profile, make_record
 from mnistcli.experiment.training.setup import TrainingSetup
 from mnistcli.experiment.training.state import TrainingState, begin, resume
@@ -20,7 +22,7 @@ from mnistcli.records.log import EventLog
 
 
 def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = False) -> RunRecord:
-    """Train or resume, read the test set once, and leave record, events and weights.
+    """Train or resume, evaluate once, and leave record, events and weights.
 
     Args:
         setup: what was prepared or reopened; its network is trained in place.
@@ -45,6 +47,9 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
                 record = _finish(state, profile=profile)
             except FloatingPointError as error:
                 raise DivergedError(state.loop.divergence(state.recipe)) from error
+            except DivergedError as error:
+                place = replace(error.divergence, member=state.loop.member)
+                raise DivergedError(place, error.advice) from error
             store.write_record(folder, record)
         folders.remove_leftovers(folder)
     return record
@@ -66,20 +71,26 @@ def _train(state: TrainingState, show: Callable[[Event], None]) -> None:
                 report(finished)
             checkpoint(event)
 
-        train(
-            state.loop, setup.data.train, state.course, state.recipe, setup.data.validation, listen
-        )
+        def train_stage() -> None:
+            course, recipe = state.course, state.recipe
+            train(state.loop, setup.data.train, course, recipe, setup.data.validation, listen)
+
+        train_stage()
+        while begun := state.begin_next_stage():
+            report(begun)
+            state.save()
+            train_stage()
 
 
 def _finish(state: TrainingState, *, profile: bool) -> RunRecord:
-    """Read the test set once, save the weights and return the record."""
-    setup, model = state.setup, state.loop.learner.result
+    """Read the test set once, or the held-out images; save weights and return the record."""
+    setup, model = state.setup, combine(state.members, state.setup.preset)
     begin_time = time.perf_counter()
     tested = evaluate(model, setup.data.test, setup.preset.normalization)
     evaluation_seconds = time.perf_counter() - begin_time
-    record = make_record(state, tested, save_weights(model, setup.folder))
+    record = make_record(state, model, tested, save_weights(model, setup.folder))
     if not profile:
         return record
     ceiling = measure_ceiling(state.loop.learner, setup.data.train, state.recipe)
-    measured = make_profile(state.loop.history, evaluation_seconds, ceiling)
+    measured = make_profile(state.history, evaluation_seconds, ceiling)
     return record.model_copy(update={"profile": measured})

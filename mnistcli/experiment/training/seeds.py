@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 
+from mnistcli.datasets.cached import find_dataset
 from mnistcli.engine.events import Emit
 from mnistcli.errors import BatchError, FileError, as_error
 from mnistcli.experiment.code import keep_code, open_code
@@ -132,7 +133,8 @@ def create_batch(
     Raises:
         FileError: they cannot be written.
     """
-    data_folder = name_absolutely(options.data) if options.data else None
+    own = options.data if find_dataset(options.data) != "mnist" else None
+    data_folder = name_absolutely(own) if own else None
     coreset_file = name_absolutely(coreset) if coreset else None
     now = datetime.now(UTC)
     folders = {seed: create_run_folder(options.out, preset.name, seed, now) for seed in seeds}
@@ -193,7 +195,7 @@ def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = No
             running = [RemoteRunJob(job) for job in jobs] if remote else jobs
             folders = {job.name: job.folder for job in jobs}
             for done, outcome in workers.run(running, batch.document.threads, listen):
-                kept = _keep(outcome, folders[done.name])
+                kept = keep_outcome(outcome, folders[done.name])
                 if isinstance(kept, FailedRun):
                     failed[kept.seed] = kept
     except Stopped as stopped:
@@ -222,7 +224,7 @@ def _make_jobs(batch: Batch, data: Path | None) -> list[RunJob]:
     return [job for job in jobs if job.name in batch.unfinished]
 
 
-def _keep(outcome: RunOutcome, folder: Path) -> RunRecord | FailedRun:
+def keep_outcome(outcome: RunOutcome, folder: Path) -> RunRecord | FailedRun:
     """Move a run from another machine into its folder here, and return its result."""
     result = outcome.result
     if not outcome.files:

@@ -2,24 +2,30 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
-from mnistcli.errors import FileError
+from mnistcli.engine.prune import list_weights
+from mnistcli.errors import FileError, PresetError
 from mnistcli.experiment.code import keep_code, open_code
 from mnistcli.experiment.coresets.select import SelectedCoreset, read_coreset
 from mnistcli.experiment.data import Data, load_data
+from mnistcli.experiment.earlier import describe_initial, describe_teachers, locate_runs
 from mnistcli.experiment.machine import Machine, Options, choose_machine, list_versions
 from mnistcli.experiment.network import (
     Network,
     build_network,
     check_batches,
-    rehearse_batches,
 )
+from mnistcli.experiment.rehearsal import rehearse_batches
+from mnistcli.experiment.sizes import count_sizes
 from mnistcli.experiment.training.race import race_threads
 from mnistcli.preset.code.code import Code
 from mnistcli.preset.schema import Preset
-from mnistcli.records.documents import Repetition, RunRecord
+from mnistcli.records.documents import RunRecord
+from mnistcli.records.earlier import Repetition
 from mnistcli.records.folders import create_run_folder, name_absolutely
+from mnistcli.records.sizes import IntegerSizes
 from mnistcli.records.states import RunStart
 from mnistcli.records.store import START, read_document, write_document
 from mnistcli.selection.coreset.groups import divide
@@ -33,6 +39,9 @@ class TrainingSetup:
     start: RunStart
     machine: Machine
     network: Network
+    """The network that the training ends with."""
+    unpruned: Network
+    """The network that it begins with: the same one if nothing is pruned."""
     data: Data
     given: SelectedCoreset | None
     """A coreset that was read from a file; one that the preset asks for is selected later."""
@@ -57,11 +66,16 @@ class TrainingSetup:
             return len(self.given.indices)
         return self.preset.coreset.size if self.preset.coreset else len(self.data.train)
 
+    @cached_property
+    def sizes(self) -> IntegerSizes | None:
+        """Return the bytes that the network needs in integers, if the budget limits them."""
+        return count_sizes(self.preset)
+
     @property
     def exceeded(self) -> tuple[str, ...]:
         """Return the names of the figures of the network that exceed the budget."""
         figures = {"parameters": self.network.parameters, "macs": self.network.macs}
-        checks = check_budget(self.preset.budget, figures)
+        checks = check_budget(self.preset.budget, figures, self.sizes)
         return tuple(check.name for check in checks if check.verdict == "fail")
 
 
@@ -103,8 +117,9 @@ def check(
     earlier: RunRecord | None = None,
 ) -> TrainingSetup:
     """Return the setup of a training that has no run folder yet; arguments as of `prepare`."""
+    preset = locate_runs(preset)
     machine = choose_machine(options)
-    network = build_network(preset, options.seed, machine)
+    network, unpruned = _build_networks(preset, options.seed, machine)
     data = load_data(preset, options, machine)
     given = read_coreset(coreset, data.train) if coreset else None
     if (settings := preset.coreset) and not given:
@@ -113,11 +128,22 @@ def check(
     if earlier:
         repeats = _plan_repetition(earlier, machine, data)
         start = start.model_copy(update={"repeats": repeats})
-    setup = TrainingSetup(start, machine, network, data, given, Path())
+    setup = TrainingSetup(start, machine, network, unpruned, data, given, Path())
     check_batches(preset, network.layers, [setup.images])
     warnings = rehearse_batches(preset, network, [setup.images], machine)
     setup = replace(setup, warnings=network.warnings + warnings)
     return setup if options.threads else _choose_threads(setup)
+
+
+def _build_networks(preset: Preset, seed: int, machine: Machine) -> tuple[Network, Network]:
+    """Return the network that a training ends with, and the one that it begins with."""
+    first, *others = preset.stages
+    unpruned = build_network(first, seed, machine)
+    if others and not list_weights(unpruned.model):
+        raise PresetError(
+            "prune: the network has no convolution and no linear layer. Set prune=none."
+        )
+    return build_network(others[0], seed, machine) if others else unpruned, unpruned
 
 
 def _choose_threads(setup: TrainingSetup) -> TrainingSetup:
@@ -156,19 +182,30 @@ def reopen(
     preset = start.preset.with_code(code) if code else start.preset
     preset = open_code(preset, folder, allow=allow_code)
     start = start.model_copy(update={"preset": preset})
-    known = Path(start.data.folder) if start.data.folder else None
-    options = Options(start.seed, start.device, start.precision, start.threads, data or known)
+    known = start.data.locate()
+    held_out = start.data.evaluated_on == "held-out"
+    where = (start.device, start.precision, start.threads)
+    options = Options(start.seed, *where, data or known, hold_out=held_out)
     machine = choose_machine(options)
-    network = build_network(start.preset, start.seed, machine)
+    network, unpruned = _build_networks(preset, start.seed, machine)
     images = load_data(start.preset, options, machine)
     if not images.source.has_images_of(start.data):
         found = f'"{data}" has' if data else "it was started with"
-        advice = "Name their folder with --data." if known else "Leave out --data."
+        advice = start.data.advise() if known else "Leave out --data."
         raise FileError(f'cannot resume "{folder}": {found} other images. {advice}')
     given = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
-    setup = TrainingSetup(start, machine, network, images, given, folder)
+    if changed := _find_changed(start):
+        raise FileError(f'cannot resume "{folder}": {changed} changed. Train it anew.')
+    setup = TrainingSetup(start, machine, network, unpruned, images, given, folder)
     warnings = rehearse_batches(preset, network, [setup.images], machine)
     return replace(setup, warnings=network.warnings + warnings)
+
+
+def _find_changed(start: RunStart) -> str:
+    """Return which of the runs that this one builds upon changed since it was started."""
+    if describe_teachers(start.preset) != start.teachers:
+        return "its teachers have"
+    return "the run it starts from has" if describe_initial(start.preset) != start.init else ""
 
 
 def _make_start(
@@ -184,6 +221,8 @@ def _make_start(
         data=data.source,
         coreset_file=name_absolutely(coreset) if coreset else None,
         repeats=None,
+        teachers=describe_teachers(preset),
+        init=describe_initial(preset),
     )
 
 
@@ -206,6 +245,8 @@ def _plan_repetition(earlier: RunRecord, machine: Machine, data: Data) -> Repeti
         for name, value in now.items()
         if before.get(name) != value
     )
+    if not earlier.is_bit_reproducible:
+        differences += ("the number of steps in the training time depends on the speed",)
     return Repetition(
         run_id=earlier.run_id, weights_sha256=earlier.weights_sha256, differences=differences
     )

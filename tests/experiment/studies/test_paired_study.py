@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from mnistcli.engine.events import Emit, RunFinished
-from mnistcli.errors import DivergedError, Divergence, UsageError
+from mnistcli.errors import DivergedError, Divergence, FileError, UsageError
 from mnistcli.experiment.machine import Options
 from mnistcli.experiment.studies import trial
 from mnistcli.experiment.studies.coreset_methods import CoresetPlan
-from mnistcli.experiment.studies.paired_study import Arm, check_machines, run_study
-from mnistcli.experiment.studies.trial import TrialJob, TrialMachine, TrialResult
+from mnistcli.experiment.studies.paired_study import Arm, check_data, check_machines, run_study
+from mnistcli.experiment.studies.trial import TrialJob
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.loading import load_preset
+from mnistcli.records.studies import TrialMachine, TrialResult
 
 HERE = TrialMachine("cpu", "float32", 1, "AVX2")
 RESULT = TrialResult(0.5, 1.0, 600, 20, HERE, "alpha")
@@ -34,7 +35,16 @@ class Rehearsal:
             seed = job.options.seed
             accuracy = 0.9 + seed / 1_000 + {"base": 0, "better": 0.01 + seed**2 / 1e5}[job.arm]
             machine = self.machines[number % len(self.machines)]
-            yield job, replace(RESULT, accuracy=accuracy, machine=machine, host=f"host {number}")
+            yield (
+                job,
+                replace(
+                    RESULT,
+                    accuracy=accuracy,
+                    machine=machine,
+                    host=f"host {number}",
+                    selection_seconds=job.selection_seconds,
+                ),
+            )
 
 
 def prepare(arm: str, prepared: list[tuple[int, str]], seed: int) -> TrialJob:
@@ -66,7 +76,7 @@ def test_arms_are_paired_by_seed_in_the_order_of_the_seeds(tmp_path: Path) -> No
     gains = [0.01 + seed**2 / 1e5 for seed in (3, 1, 2)]
     assert better.summary.difference.mean == pytest.approx(sum(gains) / 3)
     assert (better.selection_seconds, better.train_seconds) == (4.0, 1.0)
-    assert (better.steps, better.images) == (20, 600)
+    assert (better.first.steps, better.first.images) == (20, 600)
     assert done.machine == HERE
     assert done.folder.parent == tmp_path
     assert done.folder.name.startswith("study-")
@@ -96,16 +106,17 @@ def test_a_job_is_small_when_it_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [FloatingPointError("nan"), DivergedError(Divergence(2, 10, 1))])
-def test_a_trial_that_diverges_is_named(
+def test_a_trial_that_diverges_is_a_result(
     tiny_data: Path,
     tiny_preset: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    def train_and_diverge(*arguments: Any) -> None:
-        original(*arguments)
-        raise error
+    def train_and_diverge(state: Any, examples: Any, course: Any, recipe: Any, *rest: Any) -> None:
+        original(state, examples, course, recipe, *rest)
+        if recipe.seed == 3:
+            raise error
 
     original = trial.train
     monkeypatch.setattr(trial, "train", train_and_diverge)
@@ -115,11 +126,21 @@ def test_a_trial_that_diverges_is_named(
     def make(seed: int) -> TrialJob:
         return TrialJob("wild", preset, replace(options, seed=seed), CoresetPlan(None, 20))
 
-    with pytest.raises(
-        DivergedError, match=r"^wild, seed 3: the .* not finite: epoch 2, step 10"
-    ) as found:
-        run_study("study", [Arm("wild", make)], (3, 4), options, workers=Workers(1), emit=print)
-    assert str(pickle.loads(pickle.dumps(found.value))) == str(found.value)
+    done = run_study("study", [Arm("wild", make)], (3, 4), options, Workers(1), print)
+    (found,) = done.diverged
+    assert (found.arm, found.seed) == ("wild", 3)
+    assert "not finite: epoch 2, step 10" in found.reason
+    first, second = done.arms["wild"].summary.accuracies
+    assert first is None
+    assert second is not None
+    assert done.arms["wild"].summary.mean_accuracy == second
+
+
+def test_trials_of_a_seed_have_the_same_images() -> None:
+    one = replace(RESULT, data_sha256=("a", "b"))
+    check_data({("x", 0): one, ("y", 0): one, ("x", 1): replace(one, data_sha256=("c", "d"))})
+    with pytest.raises(FileError, match="trials of seed 2 had different images"):
+        check_data({("x", 2): one, ("y", 2): replace(one, data_sha256=("a", "d"))})
 
 
 def test_real_trials_say_where_they_were_trained(
@@ -137,7 +158,7 @@ def test_real_trials_say_where_they_were_trained(
     ]
     finished = []
     done = run_study("study", arms, (0, 1, 2), options, Workers(1), finished.append)
-    assert [done.arms[name].steps for name in ("short", "long")] == [4, 20]
+    assert [done.arms[name].first.steps for name in ("short", "long")] == [4, 20]
     assert done.arms["long"].summary.difference.mean > 0
     capability = torch.backends.cpu.get_cpu_capability()
     assert done.machine == TrialMachine("cpu", "float32", 1, capability)
