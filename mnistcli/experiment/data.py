@@ -37,7 +37,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
     """
     whole = load_examples("train", options.data)
     if options.hold_out:
-        examples, test = split_off(whole, options.seed)
+        examples, test = split_off(whole)
     else:
         examples, test = whole, load_examples("test", options.data)
     name = find_dataset(options.data)
@@ -64,12 +64,14 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
 def split_again(record: RunRecord, examples: Examples) -> tuple[Examples, Examples | None]:
     """Return of all training images those that a run learned from, and what its preset held out."""
     if record.data.evaluated_on == "held-out":
-        examples, _ = split_off(examples, record.seed)
+        examples, _ = split_off(examples)
     return hold_out(record.preset, examples, record.seed)
 
 
-def split_off(examples: Examples, seed: int) -> tuple[Examples, Examples]:
-    """Return the training images without a sixth, at most 10,000, and these, by the seed alone.
+def split_off(examples: Examples) -> tuple[Examples, Examples]:
+    """Return the training images without a sixth, at most 10,000, and these.
+
+    They are the same for all seeds, as a test set is: runs differ by their training alone.
 
     Raises:
         FileError: there are too few images.
@@ -77,7 +79,7 @@ def split_off(examples: Examples, seed: int) -> tuple[Examples, Examples]:
     count = min(MAX_HELD_OUT, len(examples) // 6)
     if not count:
         raise FileError(f"too few training images to hold any out: {len(examples)}")
-    return split_validation(examples, count, make_generator(seed, "study"))
+    return split_validation(examples, count, make_generator(0, "study"))
 
 
 def hold_out(preset: Preset, examples: Examples, seed: int) -> tuple[Examples, Examples | None]:

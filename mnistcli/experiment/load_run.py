@@ -73,7 +73,7 @@ class LoadedRun:
         """
         examples, found = self.load_images("train" if self.is_held_out else "test")
         if self.is_held_out:
-            _, examples = split_off(examples, self.record.seed)
+            _, examples = split_off(examples)
             found = fingerprint(examples)
         if found != self.record.data.test_sha256:
             raise self.lacks("test")

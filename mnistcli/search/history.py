@@ -1,7 +1,7 @@
 """What a search knows: the networks it has proposed, and the trials that have finished."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -81,19 +81,13 @@ class History:
         """Return the networks that a round began with."""
         return [network for network in self.networks if network.round == number]
 
-    def select(self, is_known: Callable[[Trial, TrialLine], bool]) -> "History":
-        """Return the history with some of the trials."""
-        found = History(self.networks, rungs=self.rungs)
-        for trial, line in self.trials.items():
-            if is_known(trial, line):
-                found.add(line)
-        return found
-
     def before(self, number: int, turn: int = 0) -> "History":
         """Return what was known before a round, or before one of its turns at the last rung."""
-        return self.select(
-            lambda trial, line: line.round < number or (line.round == number and trial.turn < turn)
-        )
+        found = History(self.networks, rungs=self.rungs)
+        for trial, line in self.trials.items():
+            if line.round < number or (line.round == number and trial.turn < turn):
+                found.add(line)
+        return found
 
     def list_trials(self, network: int, rung: int) -> list[TrialLine]:
         """Return a network's trials at a rung that have a result, in the order of the seeds."""

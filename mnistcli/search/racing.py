@@ -70,14 +70,13 @@ def drop_worse(
     most half of the networks are dropped for that. Failed ones are always dropped.
     """
     deviation = pool_deviation(history.before(number), len(history.rungs) - 1)
-    known = estimate_all(history.select(lambda trial, _: trial.turn == 0), rung, goal)
-    margin = Z * sqrt(2) * deviation
+    known = estimate_all(history.before(number, turn=1), rung, goal)
     ranked = [each for each in known if each.network in set(alive)]
     worse = [
         each.network
         for each in ranked
         if any(
-            other.log_loss + margin < each.log_loss
+            other.log_loss + Z * deviation * sqrt(1 / other.n + 1 / each.n) < each.log_loss
             and (goal.minimize is None or other.size <= each.size)
             for other in known
         )

@@ -1,6 +1,6 @@
 """Trials → estimates of every network, the Pareto front, and the winner."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import mean, median
@@ -70,38 +70,19 @@ def pool_deviation(history: History, rung: int) -> float:
 
 
 def list_losses(history: History, rung: int) -> dict[int, list[float]]:
-    """Return the logarithms of every network's losses at a rung, as if all were of one seed.
-
-    A seed has held-out images of its own, which may be easier than another's for all networks. That
-    difference, from the networks that have both seeds, is taken away: a network with more seeds
-    would else be compared unfairly.
-    """
+    """Return the logarithms of every network's losses at a rung, in the order of the seeds."""
     lines = {each.number: history.list_trials(each.number, rung) for each in history.networks}
-    tables = {
-        network: {line.turn: log(max(line.loss or 0.0, TINY)) for line in found}
+    return {
+        network: [log(max(line.loss or 0.0, TINY)) for line in found]
         for network, found in lines.items()
         if found
     }
-    turns = {turn for table in tables.values() for turn in table}
-    offsets = {turn: _compare_turns(tables.values(), turn) for turn in turns}
-    return {
-        network: [value - offsets[turn] for turn, value in table.items()]
-        for network, table in tables.items()
-    }
-
-
-def _compare_turns(tables: Iterable[Mapping[int, float]], turn: int) -> float:
-    """Return the mean difference of a seed from the first one, of the networks with both."""
-    pairs = [table[turn] - table[0] for table in tables if turn in table and 0 in table]
-    return mean(pairs) if pairs else 0.0
 
 
 def _pool(groups: Iterable[Sequence[float]], prior: float) -> float:
     several = [values for values in groups if len(values) > 1]
     squares = sum((value - mean(values)) ** 2 for values in several for value in values)
     degrees = sum(len(values) - 1 for values in several)
-    # The differences between seeds are estimated from the same values.
-    degrees -= max((len(values) for values in several), default=1) - 1
     return sqrt((PRIOR_WEIGHT * prior**2 + squares) / (PRIOR_WEIGHT + degrees))
 
 

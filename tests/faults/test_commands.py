@@ -336,7 +336,8 @@ def check(line: list[str], answer: Answer, encoding: str) -> None:
     assert all(each.isprintable() for each in answer.err.split("\n"))
     if answer.code in (ExitCode.OK, ExitCode.CHECK_FAILED):
         assert not errors
-        if "--json" in line or ("--dry-run" in line and line[0] != "runs"):
+        # A dry run prints the resolved preset as JSON; a search prints its space, as TOML.
+        if "--json" in line or ("--dry-run" in line and line[0] not in {"runs", "search"}):
             text = answer.out.encode(encoding, "surrogateescape").decode()
             json.loads(text, parse_constant=refuse)
     else:

@@ -155,14 +155,3 @@ def test_a_lucky_trial_does_not_win_over_three_good_ones() -> None:
         for turn, loss in enumerate(losses):
             history.add(make_trial(Trial(number, 0, turn), loss))
     assert estimate_all(history, 0, ACCURATE)[0].network == 0
-
-
-def test_a_seed_with_harder_images_makes_no_network_worse() -> None:
-    history = History(rungs=(18,))
-    for number, losses in enumerate([(0.020, 0.040, 0.039), (0.022, 0.044), (0.021,)]):
-        history.add(make_network(number))
-        for turn, loss in enumerate(losses):
-            history.add(make_trial(Trial(number, 0, turn), loss))
-    found = {each.network: each.log_loss for each in estimate_all(history, 0, ACCURATE)}
-    assert found[0] < found[2] < found[1]
-    assert found[1] - found[0] == pytest.approx(0.095, abs=0.01)
