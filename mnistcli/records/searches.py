@@ -46,6 +46,8 @@ class SearchPlan(Document):
     precision: Literal["auto", "float32", "bfloat16"]
     threads: Annotated[int, Field(ge=1, le=1_024)]
     data_folder: str | None
+    train_sha256: str
+    """Of all training images, which a resumed search must have too."""
 
     @model_validator(mode="after")
     def _it_has_an_end(self) -> Self:

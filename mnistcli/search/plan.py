@@ -5,14 +5,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mnistcli.datasets.cached import find_dataset
-from mnistcli.errors import PresetError
+from mnistcli.datasets.examples import fingerprint
+from mnistcli.datasets.load import load_examples
+from mnistcli.errors import FileError, PresetError
 from mnistcli.experiment.code import keep_code
 from mnistcli.experiment.machine import Options
 from mnistcli.preset.budget import Budget
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.space import Space, make_space
 from mnistcli.records.folders import create_run_folder, name_absolutely
-from mnistcli.records.searches import CONFIRMATION, PLAN, Minimized, Sampler, SearchPlan
+from mnistcli.records.searches import (
+    CONFIRMATION,
+    PLAN,
+    RESULT,
+    Minimized,
+    Sampler,
+    SearchPlan,
+)
 from mnistcli.records.store import CODE, read_document, write_document
 from mnistcli.search.history import Trial
 from mnistcli.search.ranking import Goal
@@ -79,7 +88,7 @@ def create_search(request: SearchRequest, options: Options) -> Search:
 
     Raises:
         PresetError: the space has what a race over epochs cannot have.
-        FileError: the folder cannot be written.
+        FileError: the images cannot be read, or the folder cannot be written.
     """
     decisions, preset = request.space.resolve(lambda _, range_: range_.ends[0])
     if "train.epochs" in decisions:
@@ -103,12 +112,17 @@ def create_search(request: SearchRequest, options: Options) -> Search:
         precision=options.precision,
         threads=options.threads or 1,
         data_folder=name_absolutely(own) if own else None,
+        train_sha256=_hash_images(options),
     )
     folder = create_run_folder(options.out, "search", request.seed, datetime.now(UTC))
     keep_code(preset, folder)
     write_document(folder / PLAN, plan)
     options = replace(options, seed=SEEDS_APART * request.seed)
     return Search(folder, plan, request.space, options)
+
+
+def _hash_images(options: Options) -> str:
+    return fingerprint(load_examples("train", options.data))
 
 
 def resolve_first(space: Space) -> Preset:
@@ -150,7 +164,7 @@ def reopen_search(folder: Path, data: Path | None = None, *, allow_code: bool = 
         allow_code: whether the code that the folder keeps may run.
 
     Raises:
-        FileError: it is no search, or unreadable.
+        FileError: it is no search, or unreadable, or the images are not the same.
         PresetError: its code is not trusted.
     """
     folder = folder.parent if folder.name == PLAN else folder
@@ -165,4 +179,9 @@ def reopen_search(folder: Path, data: Path | None = None, *, allow_code: bool = 
         data=data or known,
         out=folder.parent,
     )
+    is_finished = (folder / RESULT).exists()
+    if not is_finished and _hash_images(options) != plan.train_sha256:
+        raise FileError(
+            f'"{folder}" was begun with other training images. Name their folder with --data.'
+        )
     return Search(folder, plan, space, options)

@@ -1,6 +1,7 @@
 """`mnistcli search`, from its options to its folder, document and preset."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -251,3 +252,19 @@ def test_a_damaged_log_is_one_line(search: Callable, cli: Callable) -> None:
     answer = cli("search", "--resume", folder, "-q")
     assert answer.code == 4
     assert 'search.jsonl", line 1: ' in answer.err
+
+
+@pytest.mark.slow
+def test_a_search_is_not_resumed_on_other_images(
+    search: Callable, cli: Callable, tiny_data: Path, tmp_path: Path
+) -> None:
+    folder = Path(search("--trials", 3, "-q")[1]["path"])
+    (folder / "search.json").unlink()
+    other = Path(shutil.copytree(tiny_data, tmp_path / "other"))
+    labels = next(other.glob("train-labels*"))
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x03")
+    answer = cli("search", "--resume", folder, "--data", other, "-q")
+    assert answer.code == 4
+    assert "was begun with other training images" in answer.err
+    assert answer.err.count("\n") == 1
+    assert cli("search", "--resume", folder, "--data", tiny_data, "-q").code == 0

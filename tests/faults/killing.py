@@ -22,7 +22,7 @@ from mnistcli.records.states import RunStart
 from mnistcli.records.store import STATE, read_document
 from tests.faults.runs import what_is_left
 
-EPOCHS = 30
+EPOCHS = 15
 SETTINGS = (f"train.epochs={EPOCHS}", "train.batch_size=30", "train.ema_decay=0.9")
 
 
