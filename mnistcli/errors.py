@@ -7,6 +7,7 @@
     ├── FileError          4  unreadable data, run or weights
     │   ├── WriteError     4  file that cannot be written
     │   └── MisfitError    4  weights of another network
+    ├── ShortageError      4  too little memory
     ├── DivergedError      5  loss that is not finite
     └── BatchError            every run of a batch failed: the first one's exit code
 
@@ -68,6 +69,16 @@ class MisfitError(FileError):
     """Weights that are readable, but belong to another network."""
 
 
+class ShortageError(MnistcliError):
+    """Too little memory."""
+
+    exit_code = ExitCode.UNREADABLE
+
+    def __init__(self, advice: str = "") -> None:
+        what = "not enough memory. Close other programs, or use a smaller batch or network"
+        super().__init__(f"{what}; {advice}" if advice else f"{what}.")
+
+
 @dataclass(frozen=True)
 class Divergence:
     """The first batch with a loss that is not finite; epoch and step count from 1."""
@@ -118,7 +129,17 @@ def as_error(error: Exception) -> MnistcliError:
     if isinstance(error, OSError) and error.errno is not None:
         place = f' "{error.filename}"' if error.filename else ""
         return FileError(f"cannot read or write{place}: {reason_of(error)}")
+    if is_shortage(error):
+        return ShortageError()
     return MnistcliError(f"internal fault, please report it: {type(error).__name__}: {error}")
+
+
+def is_shortage(error: Exception) -> bool:
+    """Return whether an error of Python or PyTorch means that there is too little memory."""
+    texts = ("not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
 
 
 def require_text(name: str) -> str:

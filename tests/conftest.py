@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 # Before PyTorch is imported: the test processes share the cores, and its threads would wait.
@@ -87,6 +88,18 @@ class Answer:
 def counts() -> Counts:
     """What the suites of faults survived, to be printed at the end."""
     return COUNTS
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the counts of one of several processes to the one that prints them."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["counts"] = dict(COUNTS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add the counts of one of several processes."""
+    COUNTS.update(getattr(node, "workeroutput", {}).get("counts", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

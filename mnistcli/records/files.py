@@ -1,8 +1,8 @@
 """Every operation that changes the files of a run, one function or method each.
 
-Tests record, fail and replay these operations; so whoever calls `make_folder`, `remove`,
-`remove_folder`, `rename` or `sync_folder` calls it as `files.remove(…)`, and nothing else in
-`records` or `experiment` changes a file.
+Tests record, fail and replay these operations; so whoever calls `remove`, `remove_folder`,
+`rename` or `sync_folder` calls it as `files.remove(…)`, and nothing else in `records` or
+`experiment` changes a file.
 """
 
 import contextlib
@@ -43,9 +43,32 @@ class OutputFile:
             self._file.close()
 
 
+def open_log(path: Path) -> OutputFile:
+    """Open a file at its end to append to it; wait until the name of a new one is on the disk."""
+    is_new = not path.exists()
+    file = OutputFile(path, append=True)
+    if is_new:
+        sync_folder(path.parent)
+    return file
+
+
 def make_folder(path: Path, *, exist_ok: bool = False) -> None:
-    """Make a folder, and with `exist_ok` its parents too."""
-    path.mkdir(parents=exist_ok, exist_ok=exist_ok)
+    """Make a folder, and with `exist_ok` its parents too; wait until its name is on the disk."""
+    if exist_ok:
+        if path.is_dir():
+            return
+        make_folder(path.parent, exist_ok=True)
+    try:
+        create_folder(path)
+    except FileExistsError:
+        if not (exist_ok and path.is_dir()):
+            raise
+    sync_folder(path.parent)
+
+
+def create_folder(path: Path) -> None:
+    """Make a folder in one that is there."""
+    path.mkdir()
 
 
 def remove(path: Path) -> None:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mnistcli.errors import FileError, WriteError, reason_of
-from mnistcli.records.files import OutputFile
+from mnistcli.records import files
 from mnistcli.records.store import EVENTS
 
 
@@ -22,7 +22,7 @@ class EventLog:
         """
         path = folder / EVENTS
         try:
-            self._file = OutputFile(path, append=True)
+            self._file = files.open_log(path)
         except OSError as error:
             raise _write_error(path, error) from error
 

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from mnistcli.errors import FileError, WriteError, reason_of
-from mnistcli.records.files import OutputFile
+from mnistcli.records import files
 from mnistcli.records.searches import LINE, LOG, SearchLine
 
 
@@ -27,7 +27,7 @@ class SearchLog:
             rows = enumerate(content[:whole].splitlines(), start=1)
             self.lines = tuple(self._parse(number, row) for number, row in rows)
             """What it had when it was opened."""
-            self._file = OutputFile(self._path, append=True)
+            self._file = files.open_log(self._path)
             self._file.truncate(whole)
         except OSError as error:
             raise self._fail(error) from error

@@ -16,6 +16,7 @@ from tests.ledger.files import FOLDER, STEPS, read, write
 
 ARMS = FOLDER / "steps"
 """Files of arms, by preset, as `mnistcli study PRESET --arms FILE` takes them."""
+MIN_SEEDS = 5
 NAMES = ("sprint", "sevenconv", "journey-v2", "journey-v1")
 
 
@@ -73,9 +74,9 @@ def list_arms(preset: str) -> dict[str, str]:
 
 
 def rows_of_steps() -> str:
-    """Return the tables: of every preset with kept trials, and one row a step."""
+    """Return the tables, one row a step: of every preset with enough seeds."""
     kept = read(STEPS)
-    return "\n".join(_rows(name) for name in NAMES if name in kept)
+    return "\n".join(_rows(name) for name in NAMES if len(kept.get(name, {})) >= MIN_SEEDS)
 
 
 def _rows(preset: str) -> str:

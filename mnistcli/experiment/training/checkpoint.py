@@ -9,7 +9,7 @@ from shlex import quote
 
 from mnistcli.engine.events import EpochFinished, Event, StepFinished
 from mnistcli.engine.network.contain import contain
-from mnistcli.errors import DivergedError, WriteError
+from mnistcli.errors import DivergedError, ShortageError, WriteError, is_shortage
 from mnistcli.experiment.network import advise_after_divergence
 from mnistcli.experiment.training.state import TrainingState
 from mnistcli.preset.schema import Preset
@@ -60,4 +60,8 @@ def explain_ending(folder: Path, preset: Preset) -> Iterator[None]:
         document = DivergenceDocument(**asdict(error.divergence))
         store.write_document(folder / store.DIVERGENCE, document)
         error.advice = advise_after_divergence(preset)
+        raise
+    except Exception as error:
+        if is_shortage(error):
+            raise ShortageError(advice) from error
         raise

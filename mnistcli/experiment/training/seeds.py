@@ -25,6 +25,7 @@ from mnistcli.records.folders import (
     create_run_folder,
     name_absolutely,
     read_folder,
+    remove_leftovers,
     write_files,
 )
 from mnistcli.records.states import BatchDocument
@@ -186,6 +187,9 @@ def run_batch(batch: Batch, workers: Workers, emit: Emit, data: Path | None = No
         Stopped: a signal came; its advice says how to resume.
     """
     advice = f"resume with: mnistcli train --resume {quote(str(batch.path))}"
+    for seed in batch.document.runs:
+        if (batch.folder(seed) / RECORD).exists():
+            remove_leftovers(batch.folder(seed))
     failed: dict[int, FailedRun] = {}
     jobs = _make_jobs(batch, data)
     remote = workers.cluster is not None

@@ -1,0 +1,1 @@
+"""What a crash may leave of the files of a run, state by state."""

@@ -1,0 +1,22 @@
+"""Every crash state of runs of every kind: for the nightly run, which takes hours."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Counts
+from tests.crashes.explore import explore
+from tests.crashes.scenarios import make_mixed
+
+pytestmark = pytest.mark.exhaustive
+KINDS = 30
+"""Within so many, each optimizer, schedule, augmentation, curriculum and the like comes up."""
+
+
+@pytest.mark.parametrize("number", range(KINDS))
+def test_whatever_a_crash_leaves_a_run_ends_with_the_same_bits(
+    number: int, tiny_data: Path, tmp_path: Path, counts: Counts
+) -> None:
+    explored = explore(make_mixed(number, tiny_data), tmp_path / "crashes", seed=number)
+    counts["crash states survived"] += explored.states.total()
+    assert not explored.violations, "\n".join(explored.violations[:3])
