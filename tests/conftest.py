@@ -90,6 +90,10 @@ def counts() -> Counts:
     return COUNTS
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--simulate", type=int, default=0, help="Seed of a simulation to replay.")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the counts of one of several processes to the one that prints them."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:

@@ -47,7 +47,7 @@ class SearchPlan(Document):
     threads: Annotated[int, Field(ge=1, le=1_024)]
     data_folder: str | None
     train_sha256: str
-    """Of all training images, which a resumed search must have too."""
+    """Fingerprint of all training images; a resumed search must have the same."""
 
     @model_validator(mode="after")
     def _it_has_an_end(self) -> Self:

@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import torch
 
 from mnistcli.errors import PresetError
 from mnistcli.experiment.machine import Options
@@ -130,7 +131,7 @@ def search_plainly(
     batch = create_batch(preset, search.fresh_seeds, search.confirmation_options, None)
     confirmed = run_batch(batch, workers, lambda event: None, search.options.data)
     return {
-        "networks": len(found), "rejected": rejected, "held_out": best,
+        "networks": len(found), "rejected": rejected, "held_out": best, "epochs": epochs,
         "parameters": confirmed.runs[0].parameters,
         "accuracies": [run.test.accuracy for run in confirmed.runs],
     }  # fmt: skip
@@ -177,7 +178,8 @@ def main() -> None:
             seconds = asked.seconds * (1 - CONFIRMATION_FRACTION)
             result = search_plainly(search, sampler, seconds, asked.epochs, workers)
     row = {"method": asked.method, "seed": asked.seed, "seconds": asked.seconds,
-           "total_seconds": monotonic() - begun, **result}  # fmt: skip
+           "total_seconds": monotonic() - begun, "cpu": torch.backends.cpu.get_cpu_capability(),
+           "precision": options.precision, **result}  # fmt: skip
     with asked.file.open("a") as file:
         file.write(json.dumps(row) + "\n")
     print(f"{asked.method}, seed {asked.seed}: {100 * mean(row['accuracies']):.2f} %", flush=True)

@@ -6,6 +6,7 @@
     python -m tests.ledger comparison NAME FILE   first add a comparison.json
     python -m tests.ledger time [PRESET…]         first time these (or all), on an idle machine
     python -m tests.ledger steps PRESET SEEDS RUNS  first run missing next steps, studies in RUNS
+    python -m tests.ledger searches FILE          first add what tests.benchmarks.search has written
 
 Each FILE is the output of `train --seeds --json`; files of the same preset are combined.
 """
@@ -18,9 +19,18 @@ from mnistcli.cli.several import parse_numbers
 from mnistcli.preset.loading import list_presets
 from tests.ledger.ablation import add_ablation, rows_of_ablation
 from tests.ledger.comparisons import add_comparison, rows_of_coresets, rows_of_orders
-from tests.ledger.files import CORESETS_PAGE, CURRICULA_PAGE, PAGE, README, read_runs, write_between
+from tests.ledger.files import (
+    CORESETS_PAGE,
+    CURRICULA_PAGE,
+    PAGE,
+    README,
+    SEARCH_PAGE,
+    read_runs,
+    write_between,
+)
 from tests.ledger.plot import draw_plot
 from tests.ledger.references import add
+from tests.ledger.searches import add_searches, rows_of_searches
 from tests.ledger.steps import rows_of_steps, run_steps
 from tests.ledger.table import rows_of_ledger, rows_of_results
 from tests.ledger.timing import time_alone
@@ -40,6 +50,8 @@ def main() -> None:
             add_ablation(read_runs(map(Path, files)))
         case ["steps", preset, seeds, runs]:
             run_steps(preset, parse_numbers(seeds, "SEEDS"), Path(runs))
+        case ["searches", file]:
+            add_searches(Path(file))
         case ["comparison", name, file]:
             add_comparison(name, Path(file))
         case _:
@@ -49,6 +61,8 @@ def main() -> None:
     write_between(PAGE, "ledger", rows_of_ledger())
     write_between(PAGE, "ablation", rows_of_ablation())
     write_between(PAGE, "steps", rows_of_steps())
+    if rows := rows_of_searches():
+        write_between(SEARCH_PAGE, "searches", rows)
     write_between(CORESETS_PAGE, "coresets", rows_of_coresets())
     write_between(CURRICULA_PAGE, "curricula", rows_of_orders())
 

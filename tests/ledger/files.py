@@ -11,10 +11,11 @@ README = ROOT / "README.md"
 PAGE, PLOT = ROOT / "presets" / "README.md", ROOT / "presets" / "ledger.svg"
 GUIDES = ROOT / "mnistcli" / "guides"
 CORESETS_PAGE, CURRICULA_PAGE = GUIDES / "coresets.md", GUIDES / "curricula.md"
+SEARCH_PAGE = GUIDES / "search.md"
 FOLDER = Path(__file__).parent
 RUNS, TIMES = FOLDER / "runs.json", FOLDER / "times.json"
 ABLATION, COMPARISONS = FOLDER / "ablation.json", FOLDER / "comparisons.json"
-STEPS = FOLDER / "steps.json"
+STEPS, SEARCHES = FOLDER / "steps.json", FOLDER / "searches.json"
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:
