@@ -75,6 +75,8 @@ class RungsLine(Document):
 
     event: Literal["rungs"] = "rungs"
     epochs: Annotated[tuple[Number, ...], Field(min_length=1)]
+    max_epoch_seconds: float | None = None
+    """Networks whose epochs take longer drop out: their confirmation would not fit the time."""
 
 
 class TrialLine(Document):

@@ -37,6 +37,8 @@ class History:
     trials: dict[Trial, TrialLine] = field(default_factory=dict)
     rungs: tuple[int, ...] = ()
     """Number of epochs at every rung; empty until that is decided."""
+    max_epoch_seconds: float | None = None
+    """Max time of an epoch of a network that is confirmed; None without a limit."""
     winner: WinnerLine | None = None
     """Present once no more trials are run."""
     _results: dict[tuple[int, int], dict[int, TrialLine]] = field(
@@ -60,7 +62,7 @@ class History:
                 if line.loss is not None:
                     self._results[line.network, line.rung][line.turn] = line
             case RungsLine():
-                self.rungs = line.epochs
+                self.rungs, self.max_epoch_seconds = line.epochs, line.max_epoch_seconds
             case WinnerLine():
                 _require(line.network < len(self.networks))
                 self.winner = line
@@ -83,7 +85,7 @@ class History:
 
     def before(self, number: int, turn: int = 0) -> "History":
         """Return what was known before a round, or before one of its turns at the last rung."""
-        found = History(self.networks, rungs=self.rungs)
+        found = History(self.networks, rungs=self.rungs, max_epoch_seconds=self.max_epoch_seconds)
         for trial, line in self.trials.items():
             if line.round < number or (line.round == number and trial.turn < turn):
                 found.add(line)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from statistics import median
 
 from mnistcli.records.searches import RungsLine, SearchPlan
 from mnistcli.search.history import History
@@ -40,15 +41,26 @@ class Pace:
         return self.history.rungs or plan_rungs(self.epochs)[:1]
 
     def decide_rungs(self) -> RungsLine | None:
-        """Return the rungs, once it is known how many epochs fit the time."""
+        """Return the rungs, once it is known how many epochs fit the time.
+
+        The confirmation of at least half of the first networks must fit its fraction of the time;
+        slower ones drop out.
+        """
         limit, epochs = self.plan.within_seconds, self.epochs
-        if limit is not None:
-            if len(self.history.trials) < len(self.history.of_round(0)):
-                return None
-            if seconds := self.measure_epoch():
-                fitting = CONFIRMATION_FRACTION * limit / self._turns(seconds)
-                epochs = max(self.rungs[0], min(epochs, int(fitting)))
-        return RungsLine(epochs=plan_rungs(epochs))
+        if limit is None:
+            return RungsLine(epochs=plan_rungs(epochs))
+        if len(self.history.trials) < len(self.history.of_round(0)):
+            return None
+        goal = Goal(self.plan.budget, self.plan.minimize)
+        found = estimate_all(self.history, 0, goal)
+        if not found:
+            return RungsLine(epochs=plan_rungs(epochs))
+        typical = median(each.train_seconds for each in found) / self.rungs[0]
+        time = CONFIRMATION_FRACTION * limit / self._turns(1)
+        epochs = max(self.rungs[0], min(epochs, int(time / typical)))
+        return RungsLine(
+            epochs=plan_rungs(epochs), max_epoch_seconds=SPARE * max(typical, time / epochs)
+        )
 
     def count_networks(self, round_: int) -> int:
         """Return the number of new networks in a round: at most a third of the trials left."""

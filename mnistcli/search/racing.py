@@ -67,7 +67,8 @@ def drop_worse(
 
     A network is clearly worse if its loss is above the best one's by more than what different seeds
     explain (one-sided, 5 %); with a figure to minimize, only networks that are no larger count. At
-    most half of the networks are dropped for that. Failed ones are always dropped.
+    most half of the networks are dropped for that. Failed ones are always dropped, and those that
+    are too slow for the search's time.
     """
     deviation = pool_deviation(history.before(number), len(history.rungs) - 1)
     known = estimate_all(history.before(number, turn=1), rung, goal)
@@ -82,12 +83,14 @@ def drop_worse(
         )
     ]
     dropped = set(worse[::-1][: len(ranked) // 2])
+    dropped |= {each.network for each in ranked if each.is_too_slow}
     return [each.network for each in ranked if each.network not in dropped]
 
 
 def choose_contestants(known: History, goal: Goal) -> list[int]:
     """Return the networks that get one more seed: those that may be the best, at most two."""
-    estimates = estimate_all(known, len(known.rungs) - 1, goal)
+    found = estimate_all(known, len(known.rungs) - 1, goal)
+    estimates = [each for each in found if not each.is_too_slow]
     if not estimates:
         return []
     limit = goal.budget.min_test_accuracy

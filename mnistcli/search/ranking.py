@@ -52,6 +52,8 @@ class Estimate:
     """Median."""
     size: float
     """The figure that the front has beside the accuracy."""
+    is_too_slow: bool
+    """Whether its confirmation would not fit the search's time."""
 
     @property
     def loss(self) -> float:
@@ -87,7 +89,11 @@ def _pool(groups: Iterable[Sequence[float]], prior: float) -> float:
 
 
 def estimate_all(history: History, rung: int, goal: Goal) -> list[Estimate]:
-    """Return an estimate of every network with a result at a rung, the best first."""
+    """Return an estimate of every network with a result at a rung, the best first.
+
+    Networks that are too slow for the search's time come last.
+    """
+    slowest = history.max_epoch_seconds
     trials = {each.number: history.list_trials(each.number, rung) for each in history.networks}
     losses = list_losses(history, rung)
     deviation = _pool(losses.values(), PRIOR_SD)
@@ -113,9 +119,10 @@ def estimate_all(history: History, rung: int, goal: Goal) -> list[Estimate]:
                 interval=(max(0.0, accuracy - half), min(1.0, accuracy + half)),
                 train_seconds=seconds,
                 size=seconds if goal.size == "seconds" else network.figures[goal.size],
+                is_too_slow=slowest is not None and seconds > slowest * history.rungs[rung],
             )
         )
-    return sorted(found, key=lambda each: (each.bound, each.network))
+    return sorted(found, key=lambda each: (each.is_too_slow, each.bound, each.network))
 
 
 def find_front(estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -130,11 +137,12 @@ def find_front(estimates: Sequence[Estimate]) -> list[Estimate]:
 def choose_winner(estimates: Sequence[Estimate], goal: Goal) -> Estimate:
     """Return the network to confirm, of at least one.
 
-    That is the most accurate one by its loss, of those that keep to a limit of seconds. With a
+    That is the most accurate one by its loss, of those that keep to limits of time. With a
     figure to minimize, it is the smallest one whose accuracy is at the limit even one standard
     error lower; if there is none, the most accurate.
     """
-    estimates = [each for each in estimates if _has_time(each, goal.budget)] or estimates
+    fast = [each for each in estimates if not each.is_too_slow and _has_time(each, goal.budget)]
+    estimates = fast or estimates
     limit = goal.budget.min_test_accuracy
     if goal.minimize and limit is not None:
         enough = [each for each in estimates if _lower(each) >= limit]

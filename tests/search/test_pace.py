@@ -1,0 +1,64 @@
+import pytest
+
+from mnistcli.preset.budget import Budget
+from mnistcli.records.searches import SearchPlan
+from mnistcli.search.history import History, Trial
+from mnistcli.search.pace import CONFIRMATION_FRACTION, SPARE, Pace
+from mnistcli.search.plan import CONFIRMATIONS
+from mnistcli.search.racing import plan_trials
+from mnistcli.search.ranking import ALL_IMAGES, Goal, choose_winner, estimate_all
+from tests.search.test_racing import make_network, make_trial
+
+GOAL = Goal(Budget())
+SPEEDS = (1.0, 2.0, 2.0, 4.0, 30.0)
+"""Seconds of an epoch; the faster a network is, the worse."""
+
+
+def make_pace(within: float | None, epochs: int = 18) -> Pace:
+    history = History()
+    for number, speed in enumerate(SPEEDS):
+        history.add(make_network(number))
+        line = make_trial(Trial(number, 0, 0), 0.05 - 0.01 * number)
+        history.add(line.model_copy(update={"train_seconds": 2 * speed}))
+    plan = SearchPlan(
+        name="", space={}, budget=Budget(), sampler="evolution", minimize=None, seed=0,
+        trials=None if within else 30, within_seconds=within, round_size=5, device="cpu",
+        precision="float32", threads=1, data_folder=None, train_sha256="",
+    )  # fmt: skip
+    return Pace(plan, history, epochs, 2)
+
+
+@pytest.mark.parametrize(("within", "epochs"), [(60, 2), (300, 12), (900, 18), (36_000, 18)])
+def test_a_network_of_medium_speed_can_be_confirmed_in_time(within: float, epochs: int) -> None:
+    pace = make_pace(within)
+    line = pace.decide_rungs()
+    assert line
+    assert line.max_epoch_seconds
+    assert line.epochs[-1] == epochs
+    pace.history.add(line)
+    found = {each.network: each for each in estimate_all(pace.history, 0, GOAL)}
+    assert not any(found[number].is_too_slow for number in (0, 1, 2))
+    if epochs > 2:
+        runs = -(-CONFIRMATIONS // pace.slots)
+        slowest = line.max_epoch_seconds * epochs * runs * ALL_IMAGES
+        assert slowest <= CONFIRMATION_FRACTION * within * SPARE
+
+
+def test_too_slow_networks_drop_out_and_do_not_win() -> None:
+    pace = make_pace(300)
+    line = pace.decide_rungs()
+    assert line
+    pace.history.add(line)
+    known = estimate_all(pace.history, 0, GOAL)
+    assert [each.network for each in known] == [2, 1, 0, 4, 3]
+    assert choose_winner(known, GOAL).network == 2
+    assert {trial.network for trial in plan_trials(pace.history, GOAL)} <= {0, 1, 2}
+
+
+def test_without_a_time_limit_no_network_is_too_slow() -> None:
+    pace = make_pace(None)
+    line = pace.decide_rungs()
+    assert line
+    pace.history.add(line)
+    assert (line.epochs, line.max_epoch_seconds) == ((2, 6, 18), None)
+    assert choose_winner(estimate_all(pace.history, 0, GOAL), GOAL).network == 4
