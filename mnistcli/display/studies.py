@@ -56,8 +56,8 @@ def study_view(document: StudyDocument) -> RenderableType:
     measured = (
         f"{document.evaluated_images:,} test images; the test set was read {reads}, once a trial"
         if document.evaluated_on == "test"
-        else f"{document.evaluated_images:,} held-out training images, the same for all arms of a "
-        "seed;\n the test set was not read"
+        else f"{document.evaluated_images:,} held-out training images, the same for all trials;\n "
+        "the test set was not read"
     )
     return Group(
         Text(

@@ -26,16 +26,6 @@ class DataSource(Document):
     evaluated_on: EvaluatedOn = "test"
     """What the result is of; for a held-out one, the test images were never read."""
 
-    @property
-    def evaluated_images(self) -> str:
-        """Return the same text for runs with comparable results.
-
-        Which training images are held out depends on the seed.
-        """
-        if self.evaluated_on == "held-out":
-            return f"held-out, of {self.train_sha256}"
-        return self.test_sha256
-
     def sha256_of(self, split: Split) -> str:
         """Return the fingerprint of a split."""
         return self.train_sha256 if split == "train" else self.test_sha256

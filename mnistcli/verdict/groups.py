@@ -38,7 +38,7 @@ def make_groups(members: Sequence[RunRecord | Preset]) -> list[Group]:
         UsageError: runs were tested on different images, or a preset has no [reference].
     """
     runs = [one for one in members if isinstance(one, RunRecord)]
-    tested = {run.data.evaluated_images for run in runs}
+    tested = {run.data.test_sha256 for run in runs}
     if len(tested) > 1:
         names = ", ".join(sorted({_name_images(run.data) for run in runs}))
         raise UsageError(

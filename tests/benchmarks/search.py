@@ -86,13 +86,11 @@ class TPESampler:
                 self.tell(trial, None)
 
     def tell(self, key: Any, accuracy: float | None) -> None:
-        """Learn an accuracy, or that the network does not fit or its training failed."""
-        import optuna
+        """Learn an accuracy, or that the network does not fit or its training failed.
 
-        if accuracy is None:
-            self._study.tell(key, state=optuna.trial.TrialState.FAIL)
-        else:
-            self._study.tell(key, accuracy)
+        That counts as an accuracy of 0: Optuna would forget a trial that failed.
+        """
+        self._study.tell(key, accuracy or 0.0)
 
 
 Sampler = RandomSampler | TPESampler

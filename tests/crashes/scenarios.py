@@ -12,6 +12,7 @@ from mnistcli.errors import ExitCode, as_error
 from mnistcli.experiment.downloads.cache import obtain
 from mnistcli.experiment.training.run import run as train
 from mnistcli.experiment.training.setup import prepare
+from mnistcli.records.store import RECORD
 from tests.conftest import Answer, run_command
 from tests.faults.runs import make_preset, mix, options_of, what_is_left
 
@@ -163,6 +164,23 @@ def make_export(finished: Path, data: Path) -> Scenario:
         return page.read_bytes()
 
     return Scenario("export", begin, resume, "page.html")
+
+
+def make_grading(submissions: Path, data: Path) -> Scenario:
+    """Two submissions are graded: no grade is lost, and none counts twice."""
+
+    def begin(root: Path) -> None:
+        run("grade", submissions, "--budget", "parameters<20000", "--data", data, "--jobs", 1,
+            "--out", root / "results", "-q", "--no-fail")  # fmt: skip
+
+    def resume(root: Path) -> Any:
+        begin(root)
+        found = json.loads((root / "results" / "grades.json").read_text())["grades"]
+        if missing := [each["name"] for each in found if not (Path(each["run"]) / RECORD).exists()]:
+            raise Violation(f"grades without a run: {missing}")
+        return [(each["name"], each["verdict"]) for each in found]
+
+    return Scenario("grading", begin, resume, "grades.json")
 
 
 def make_download(name: str = "fashion") -> Scenario:

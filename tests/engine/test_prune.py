@@ -21,6 +21,7 @@ from mnistcli.preset.channels import ChannelPlan, plan_channels
 from mnistcli.preset.training import SGD, AdamW, Muon, Optimizer
 from tests.engine.network.nested import HEAD, bodies, build, make
 
+pytestmark = pytest.mark.usefixtures("without_onednn")
 ADAMW = AdamW(kind="adamw", learning_rate=0.1)
 CONV = {"kind": "conv", "out_channels": 8, "kernel_size": 3, "stride": 2}
 

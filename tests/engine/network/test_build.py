@@ -198,6 +198,7 @@ def test_pooling_early_changes_no_value_and_no_name() -> None:
     ]
 
 
+@pytest.mark.usefixtures("without_onednn")
 @given(stacks)
 @settings(max_examples=40)
 def test_every_network_that_can_be_built_can_be_trained(stack: list[dict]) -> None:

@@ -1,7 +1,6 @@
 """Networks with layers in layers: the description equals what PyTorch does."""
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -24,16 +23,7 @@ from mnistcli.errors import PresetError
 from tests.engine.network.nested import HEAD, bodies, build, find_module, make
 
 CONV = {"kind": "conv", "out_channels": 8, "kernel_size": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def without_onednn() -> Iterator[None]:
-    """Backward passes of dozens of networks in one process make PyTorch 2.14's oneDNN write over
-    memory that is not its own, on processors with AVX2 and no AVX-512; single networks did not."""
-    with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
-        yield
-
-
+pytestmark = pytest.mark.usefixtures("without_onednn")
 STEM = CONV | {"stride": 2}
 
 
