@@ -7,6 +7,7 @@ Tests record, fail and replay these operations; so whoever calls `remove`, `remo
 
 import contextlib
 import os
+from itertools import takewhile
 from pathlib import Path
 
 from mnistcli.errors import WriteError, reason_of
@@ -54,16 +55,18 @@ def open_log(path: Path) -> OutputFile:
 
 def make_folder(path: Path, *, exist_ok: bool = False) -> None:
     """Make a folder, and with `exist_ok` its parents too; wait until its name is on the disk."""
+    missing = [path]
     if exist_ok:
         if path.is_dir():
             return
-        make_folder(path.parent, exist_ok=True)
-    try:
-        create_folder(path)
-    except FileExistsError:
-        if not (exist_ok and path.is_dir()):
-            raise
-    sync_folder(path.parent)
+        missing += takewhile(lambda each: not each.exists(), path.parents)
+    for each in reversed(missing):
+        try:
+            create_folder(each)
+        except FileExistsError:
+            if not (exist_ok and each.is_dir()):
+                raise
+        sync_folder(each.parent)
 
 
 def create_folder(path: Path) -> None:

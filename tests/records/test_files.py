@@ -1,5 +1,6 @@
 import ast
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,21 @@ def test_an_output_file_grows_at_its_end(tmp_path: Path) -> None:
     assert file.size() == 9
     file.close()
     assert path.read_bytes() == b"one three"
+
+
+def test_folders_are_made_with_their_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path.joinpath(*["a"] * 40)
+    files.make_folder(deep, exist_ok=True)
+    files.make_folder(deep, exist_ok=True)
+    assert deep.is_dir()
+    with pytest.raises(FileExistsError):
+        files.make_folder(tmp_path / "a")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        files.make_folder(tmp_path / "file" / "x", exist_ok=True)
+    monkeypatch.chdir(deep)
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(FileNotFoundError):
+        files.make_folder(Path("runs"), exist_ok=True)
