@@ -34,7 +34,7 @@ def find_promise(operations: Sequence[Operation], end: str) -> int:
 
 def draw(states: Sequence[CrashState], most: int | None, seed: int) -> Sequence[CrashState]:
     """Draw so many states, a third of them left by kills; all for None."""
-    if most is None:
+    if most is None or most >= len(states):
         return states
     rng, kills = random.Random(seed), [state for state in states if state[1] == "kill"]
     cuts = [state for state in states if state[1] != "kill"]

@@ -47,12 +47,12 @@ def run(*arguments: object) -> Answer:
     return answer
 
 
-def find(root: Path, pattern: str) -> Path:
+def find(root: Path, pattern: str, missing: str = "nothing") -> Path:
     """Return the only path of a pattern, or one that does not exist."""
     found = sorted(root.glob(pattern))
     if len(found) > 1:
         raise Violation(f"more than one: {found}")
-    return found[0] if found else root / "nothing"
+    return found[0] if found else root / missing
 
 
 def resume_run(root: Path) -> Any:
@@ -90,7 +90,7 @@ def make_batch(preset: Path, data: Path) -> Scenario:
             "--jobs", 1, "-q", "--no-fail")  # fmt: skip
 
     def resume(root: Path) -> Any:
-        batch = find(root, "runs/*.batch.json")
+        batch = find(root, "runs/*.batch.json", "nothing.batch.json")
         answer = run("train", "--resume", batch, "-q", "--no-fail", "--json", "--jobs", 1)
         if answer.code:
             return None
