@@ -68,7 +68,7 @@ def test_a_run_that_counts_twice_is_caught(make: Make, tmp_path: Path) -> None:
     batch, root = make("batch"), tmp_path / "crashes"
     root.mkdir()
     batch.begin(root)
-    run = next((root / "runs").glob("*-s3"))
+    (run,) = (root / "runs").glob("*-s3")
     shutil.copytree(run, run.with_name(f"{run.name[:-1]}9"))
     with pytest.raises(Violation, match="counts twice"):
         batch.resume(root)
