@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crashes.disk import CrashState, State, list_states, write_state
-from tests.crashes.recorder import Operation, Rename, SyncFolder, record
+from tests.crashes.recorder import HalfWritten, Operation, Rename, SyncFolder, Write, record
 from tests.crashes.scenarios import Scenario, Violation
 
 Damage = Callable[[Sequence[Operation]], list[Operation]]
@@ -55,7 +55,7 @@ def explore(
         seed: of the draw.
         damage: of the operations, to see that it is noticed.
     """
-    wanted, promise, operations = _begin(scenario, root)
+    wanted, promise, operations = begin_scenario(scenario, root)
     if damage:
         operations = damage(operations)
     states = draw(list(list_states(operations, seed)), most, seed)
@@ -65,14 +65,14 @@ def explore(
         root.mkdir()
         write_state(state, root)
         explored.states[kind] += 1
-        if fault := _try(scenario, root, wanted, is_promised=done >= promise):
+        if fault := try_to_end(scenario, root, wanted, is_promised=done >= promise):
             explored.violations.append(
                 f"{kind} after {done} operations: {fault[:500]}; {_show(state)}"
             )
     return explored
 
 
-def _begin(scenario: Scenario, root: Path) -> tuple[Any, int, Sequence[Operation]]:
+def begin_scenario(scenario: Scenario, root: Path) -> tuple[Any, int, Sequence[Operation]]:
     """Run a scenario; return what is left, when it could be resumed, and its operations."""
     root.mkdir()
     with record(root) as recorder:
@@ -82,7 +82,7 @@ def _begin(scenario: Scenario, root: Path) -> tuple[Any, int, Sequence[Operation
     return wanted, find_promise(operations, scenario.begun), operations
 
 
-def _try(scenario: Scenario, root: Path, wanted: Any, *, is_promised: bool) -> str | None:
+def try_to_end(scenario: Scenario, root: Path, wanted: Any, *, is_promised: bool) -> str | None:
     try:
         left = scenario.resume(root)
     except (Violation, ValueError, OSError) as violation:
@@ -112,8 +112,13 @@ def fail_at(
         most: number of failures, drawn at random; None for all.
         seed: of the draw.
     """
-    wanted, promise, operations = _begin(scenario, root)
-    places = [(number, error) for number in range(len(operations)) for error in errors]
+    wanted, promise, operations = begin_scenario(scenario, root)
+    places = [
+        (number, error)
+        for number, operation in enumerate(operations)
+        for error in errors
+        if isinstance(operation, Write) or not isinstance(error, HalfWritten)
+    ]
     if most is not None and most < len(places):
         places = random.Random(seed).sample(places, most)
     explored = Explored()
@@ -122,7 +127,7 @@ def fail_at(
         root.mkdir()
         name = type(error).__name__
         explored.states[name] += 1
-        if fault := _fail_once(scenario, root, number, error) or _try(
+        if fault := _fail_once(scenario, root, number, error) or try_to_end(
             scenario, root, wanted, is_promised=number >= promise
         ):
             explored.violations.append(f"{error!r} at operation {number}: {fault[:600]}")

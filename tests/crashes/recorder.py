@@ -76,6 +76,10 @@ class SyncFolder:
 Operation = Create | Write | Truncate | Sync | Rename | Remove | MakeFolder | SyncFolder
 
 
+class HalfWritten(OSError):
+    """A write fails after half of its bytes."""
+
+
 class Recorder:
     """The operations below a folder, with paths relative to it; the folder was empty before."""
 
@@ -154,7 +158,11 @@ def record(root: Path, before: Callable[[int], None] = lambda number: None) -> I
         numbers[id(self)] = recorder.open(path, is_new=is_new, append=append)
 
     def write(self: OutputFile, content: bytes) -> None:
-        begin()
+        try:
+            begin()
+        except HalfWritten:
+            methods["write"](self, content[: len(content) // 2])
+            raise
         methods["write"](self, content)
         recorder.change(numbers[id(self)], Write, content)
 
@@ -168,10 +176,13 @@ def record(root: Path, before: Callable[[int], None] = lambda number: None) -> I
         methods["sync"](self)
         recorder.change(numbers[id(self)], Sync)
 
-    def create_folder(path: Path) -> None:
-        begin()
-        real["create_folder"](path)
-        recorder.name(MakeFolder, path)
+    def watch(name: str, kind: Callable[[Path], Operation]) -> Callable[[Path], None]:
+        def change_name(path: Path) -> None:
+            begin()
+            real[name](path)
+            recorder.name(kind, path)
+
+        return change_name
 
     def rename(source: Path, target: Path) -> None:
         begin()
@@ -185,19 +196,11 @@ def record(root: Path, before: Callable[[int], None] = lambda number: None) -> I
         if is_there:
             recorder.name(Remove, path)
 
-    def remove_folder(path: Path) -> None:
-        begin()
-        real["remove_folder"](path)
-        recorder.name(Remove, path)
-
-    def sync_folder(path: Path) -> None:
-        begin()
-        real["sync_folder"](path)
-        recorder.name(SyncFolder, path)
-
     with (
         patch.multiple(OutputFile, __init__=open_file, write=write, truncate=truncate, sync=sync),
-        patch.multiple(files, create_folder=create_folder, rename=rename, remove=remove,
-                       remove_folder=remove_folder, sync_folder=sync_folder),
+        patch.multiple(files, rename=rename, remove=remove,
+                       create_folder=watch("create_folder", MakeFolder),
+                       remove_folder=watch("remove_folder", Remove),
+                       sync_folder=watch("sync_folder", SyncFolder)),
     ):  # fmt: skip
         yield recorder

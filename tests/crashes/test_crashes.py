@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import Counts
 from tests.crashes.explore import Damage, explore, fail_at
-from tests.crashes.recorder import Create, Operation, Rename, Sync, SyncFolder
+from tests.crashes.reads import fail_reads
+from tests.crashes.recorder import Create, HalfWritten, Operation, Rename, Sync, SyncFolder
 from tests.crashes.scenarios import Scenario, Violation
 
 pytestmark = pytest.mark.faults
@@ -78,8 +79,10 @@ ERRORS = [
     *(OSError(number, os.strerror(number)) for number in
       (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EDQUOT, errno.ENOENT)),
     PermissionError(errno.EACCES, os.strerror(errno.EACCES)),
+    HalfWritten(errno.ENOSPC, os.strerror(errno.ENOSPC)),
     MemoryError(),
 ]  # fmt: skip
+"""EINTR reaches no program in Python, which repeats the call (PEP 475)."""
 FAILED = {"run": 60, "batch": 30, "study": 20, "search": 8, "export": 12, "download": 60}
 
 
@@ -91,3 +94,17 @@ def test_whichever_operation_fails_the_job_ends_the_same(
     counts["failed operations survived"] += explored.states.total()
     assert not explored.violations, "\n".join(explored.violations[:3])
     assert explored.states.total() == FAILED[name]
+
+
+UNREAD = {"run": 20, "batch": 15, "study": 6, "search": 6, "export": 10}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_whichever_file_cannot_be_read_the_job_ends_the_same(
+    name: str, make: Make, tiny_data: Path, tmp_path: Path, counts: Counts
+) -> None:
+    errors = [error for error in ERRORS if not isinstance(error, HalfWritten)]
+    explored = fail_reads(make(name), tmp_path / "crashes", tiny_data, errors, most=UNREAD[name])
+    counts["failed reads survived"] += explored.states.total()
+    assert not explored.violations, "\n".join(explored.violations[:3])
+    assert explored.states.total() == UNREAD[name]
