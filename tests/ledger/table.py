@@ -11,8 +11,8 @@ RESULTS = (
     "sprint",
     "mile",
     "sprint-coreset",
-    "journey-v3",
-    "dualblock-fixed",
+    "sevenconv-fixed",
+    "atmega328p",
     "optimizednet-coreset-best",
 )
 """Presets of this project that the README shows."""
