@@ -34,6 +34,7 @@ class Target(StrEnum):
 
     HOST = "host"
     CORTEX_M0 = "cortex-m0"
+    CORTEX_M0_16K = "cortex-m0-16k"
     CORTEX_M4 = "cortex-m4"
     ATMEGA328P = "atmega328p"
 
@@ -56,6 +57,9 @@ def export(
         Target | None,
         typer.Option("--target", help="Device to measure the header for."),
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Take images row by row: usually in less RAM.")
+    ] = False,
     budget: BudgetOption = None,
     no_fail: NoFailOption = False,
     as_json: JsonOption = False,
@@ -69,9 +73,11 @@ def export(
     from mnistcli.experiment.machine import Options
     from mnistcli.records.folders import find_run
 
+    if stream and to is not Format.C:
+        raise UsageError(f"--stream is for C: it cannot be combined with --to {to.value}.")
     aim = make_aim(to, target, budget)
     options = Options(device="cpu", data=data, allow_code=allow_code)
-    document = export_run(find_run(run), to.value, out, options, aim)
+    document = export_run(find_run(run), to.value, out, options, aim, stream=stream)
     show(document, export_view(document), as_json=as_json)
     for parity in document.parity:
         if parity.first_difference is not None:

@@ -59,7 +59,7 @@ def _target_views(document: ExportDocument) -> list[RenderableType]:
     parts: list[RenderableType] = [
         Text(f" {parity_text(parity)}", style="bold") for parity in document.parity[1:]
     ]
-    parts += [Text(), _target_table(target)]
+    parts += [Text(), _target_table(target, stream=document.stream)]
     if target.compiler:
         line = f"{target.compiler}, {target.options}"
         parts += [Text(), Text(fill(line, WIDTH, initial_indent=" ", subsequent_indent="   "))]
@@ -70,13 +70,16 @@ def _target_views(document: ExportDocument) -> list[RenderableType]:
     return parts
 
 
-def _target_table(target: MeasuredTarget) -> Table:
+def _target_table(target: MeasuredTarget, *, stream: bool) -> Table:
     table = new_table(f"on {target.name}", "", right=("",))
     table.add_row("flash", f"{target.flash:,} B")
     table.add_row("RAM", f"{target.ram:,} B")
     if target.stack is not None:
         table.add_row(f"of it stack, by the {target.stack_measured_by}", f"{target.stack:,} B")
-    table.add_row("image and logits, the caller's", f"{target.caller_ram:,} B")
+    what = "a row" if stream else "image"
+    table.add_row(f"{what} and logits, the caller's", f"{target.caller_ram:,} B")
+    if target.program_flash is not None and target.device_flash is not None:
+        table.add_row("flash of the whole program", f"{target.program_flash:,} B")
     if target.instructions is not None:
         table.add_row("instructions per image", f"{target.instructions:,.0f}")
     if target.cycles is not None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from mnistcli.export.c_header import count_memory
 from mnistcli.export.facts import Accuracy, Facts
 from mnistcli.export.integer import IntegerModel
-from mnistcli.export.memory import count_constants, find_bits, place_values
+from mnistcli.export.memory import count_constants, find_bits
 from mnistcli.records.exports import ExportDocument, ExportedAccuracy, ExportedFile, Parity
 
 Format = Literal["c", "html", "onnx"]
@@ -19,6 +20,8 @@ def describe(
     to: Format,
     files: Mapping[Path, bytes],
     parity: Sequence[Parity],
+    *,
+    stream: bool = False,
 ) -> ExportDocument:
     """Return what was exported, and what was measured of it.
 
@@ -28,6 +31,7 @@ def describe(
         to: kind of file.
         files: content of each file that was written, by its path.
         parity: how they were checked.
+        stream: whether a header takes the image row by row.
     """
     return ExportDocument(
         run_id=facts.run_id,
@@ -38,7 +42,8 @@ def describe(
         parameters=facts.parameters,
         macs=facts.macs,
         constants=None if model is None else count_constants(model),
-        memory=None if model is None else place_values(model).size,
+        memory=None if model is None else count_memory(model, stream=stream),
+        stream=stream,
         weight_bits=None if model is None else find_bits(model),
         float_test=_describe_accuracy(facts.float_accuracy),
         integer_test=_describe_accuracy(facts.integer_accuracy),

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.experiment.convert_run import Converted
+from mnistcli.export.c_header import count_memory
 from mnistcli.export.elf import Sizes
-from mnistcli.export.emulators import CALLER, MISFIT, Emulation, emulate, find_obstacle
-from mnistcli.export.memory import count_constants, place_values
-from mnistcli.export.targets import TARGETS, Build, Target, TargetName, build
+from mnistcli.export.emulators import MISFIT, Emulation, emulate, find_obstacle
+from mnistcli.export.memory import count_constants
+from mnistcli.export.targets import TARGETS, Build, Target, TargetName, build, count_caller
 from mnistcli.preset.budget import Budget
 from mnistcli.records.documents import Check
 from mnistcli.records.exports import ExportDocument, MeasuredTarget, Parity
@@ -44,19 +45,30 @@ class Measurement:
     """Why `target.flash` is not all flash; None if it is all."""
     lacks_ram: str | None = None
     """Why `target.ram` is not all RAM; None if it is all."""
+    lacks_program: str | None = None
+    """Why it is not known whether a whole program fits; None if one ran."""
 
 
-def measure(header: str, converted: Converted, name: TargetName) -> Measurement:
+def measure(
+    header: str, converted: Converted, name: TargetName, *, stream: bool = False
+) -> Measurement:
     """Compile a header for a device, and run it there if there is an emulator.
+
+    Args:
+        header: text of `network.h`.
+        converted: what it was made of.
+        name: of the device.
+        stream: whether it takes the image row by row.
 
     Raises:
         UsageError: there is no compiler for the device, or compiler or emulator fail.
     """
-    known = Sizes(count_constants(converted.model), place_values(converted.model).size)
+    model = converted.model
+    known = Sizes(count_constants(model), count_memory(model, stream=stream))
     if TARGETS[name].ram is not None and (known.flash > REACH.flash or known.ram > REACH.ram):
-        return _refuse(TARGETS[name], known)
+        return _refuse(TARGETS[name], known, stream=stream)
     with TemporaryDirectory(prefix="mnistcli-") as folder:
-        made = build(TARGETS[name], header, Path(folder))
+        made = build(TARGETS[name], header, Path(folder), stream=stream)
         obstacle = find_obstacle(made)
         count = IMAGES.get(made.target.emulator, 0)
         ran = None if obstacle else emulate(made, converted.images[:count])
@@ -66,10 +78,11 @@ def measure(header: str, converted: Converted, name: TargetName) -> Measurement:
         lacks_ram = "without stack, which the compiler does not tell"
     elif ran is None and made.target.emulator:
         lacks_ram = f"without the stack of the compiler's library: {obstacle}"
-    return Measurement(_describe(made, ran), parity, lacks_ram=lacks_ram)
+    lacks_program = f"without the program around it: {obstacle}" if obstacle else None
+    return Measurement(_describe(made, ran), parity, None, lacks_ram, lacks_program)
 
 
-def _refuse(target: Target, known: Sizes) -> Measurement:
+def _refuse(target: Target, known: Sizes, *, stream: bool) -> Measurement:
     """Return what is known of a network that is too large to be compiled for a device."""
     row = Parity(name=_name(target), tool=None, images=0, equal=0, reason=MISFIT)
     measured = MeasuredTarget(
@@ -80,7 +93,7 @@ def _refuse(target: Target, known: Sizes) -> Measurement:
         ram=known.ram,
         stack=None,
         stack_measured_by="compiler",
-        caller_ram=CALLER,
+        caller_ram=count_caller(stream=stream),
         device_flash=target.flash,
         device_ram=target.ram,
         instructions=None,
@@ -112,7 +125,12 @@ def check_device(found: Measurement) -> Iterator[Check]:
     """Yield whether the network, an image and logits fit into the memories of the device."""
     target = found.target
     rows = (
-        ("device_flash", target.flash, target.device_flash, found.lacks_flash),
+        (
+            "device_flash",
+            target.program_flash or target.flash,
+            target.device_flash,
+            found.lacks_flash or found.lacks_program,
+        ),
         ("device_ram", target.ram + target.caller_ram, target.device_ram, found.lacks_ram),
     )
     for name, value, limit, lacks in rows:
@@ -174,9 +192,10 @@ def _describe(made: Build, ran: Emulation | None) -> MeasuredTarget:
         ram=made.sizes.ram + (stack or 0),
         stack=stack,
         stack_measured_by="emulator" if ran else "compiler",
-        caller_ram=CALLER,
+        caller_ram=made.caller,
         device_flash=made.target.flash,
         device_ram=made.target.ram,
+        program_flash=ran and ran.program_flash,
         instructions=ran and ran.instructions,
         cycles=ran and ran.cycles,
     )

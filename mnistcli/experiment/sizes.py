@@ -7,8 +7,9 @@ from mnistcli.datasets.examples import SIDE
 from mnistcli.engine.device import make_generator
 from mnistcli.errors import PresetError
 from mnistcli.experiment.network import build_plain
+from mnistcli.export.c_header import count_memory
 from mnistcli.export.convert import convert
-from mnistcli.export.memory import count_constants, place_values
+from mnistcli.export.memory import count_constants
 from mnistcli.preset.budget import BYTES
 from mnistcli.preset.schema import Preset
 from mnistcli.records.sizes import IntegerSizes
@@ -36,7 +37,8 @@ def count_sizes(preset: Preset, *, always: bool = False) -> IntegerSizes | None:
         converted = convert(model, preset.normalization, images)
     except PresetError as error:
         return IntegerSizes(fault=str(error).rstrip("."))
-    return IntegerSizes(constants=count_constants(converted), memory=place_values(converted).size)
+    memory, stream = min((count_memory(converted, stream=each), each) for each in (False, True))
+    return IntegerSizes(constants=count_constants(converted), memory=memory, stream=stream)
 
 
 @torch.no_grad()

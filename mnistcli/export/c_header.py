@@ -1,5 +1,6 @@
 """Integer model → one C99 header without malloc, floating-point numbers or other headers."""
 
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from textwrap import fill, indent
 from typing import Any
@@ -8,10 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.datasets.examples import CLASSES, SIDE
-from mnistcli.export.c_stage import INDENT, Names, Source, output_type, write_stage
+from mnistcli.export.c_row_header import measure_memory, render_end, render_start
+from mnistcli.export.c_rows import write_row_stage
+from mnistcli.export.c_stage import (
+    Names,
+    Source,
+    index_type,
+    name_levels,
+    output_type,
+    write_stage,
+)
+from mnistcli.export.c_text import INDENT
 from mnistcli.export.facts import Accuracy, Facts
 from mnistcli.export.integer import BYTES, IntegerModel, Levels, Offset, Stage
 from mnistcli.export.memory import Buffers, count_constants, pack, place_values
+from mnistcli.export.rows import plan_rows
 
 WIDTH = 100
 PIXELS = SIDE * SIDE
@@ -44,7 +56,7 @@ static inline int32_t mnist_scale(int64_t product, int shift, int32_t low, int32
 
 UNPACK = """\
 /* Return weight `index` of several in a byte. */
-static inline int mnist_unpack_{name}(MNIST_CONSTANT uint8_t *codes, int index)
+static inline int mnist_unpack_{name}(MNIST_CONSTANT uint8_t *codes, {index} index)
 {{
     return {first} + {step} * ((codes[index / {a_byte}] >> (index % {a_byte} * {bits})) & {mask});
 }}
@@ -68,28 +80,51 @@ static inline int mnist_predict(const uint8_t image[{pixels}])
 
 
 def render_header(model: IntegerModel, facts: Facts) -> str:
-    """Return the text of `network.h`."""
-    arrays = _Arrays()
+    """Return the text of `network.h`, for images that are there as a whole."""
     buffers = place_values(model)
+    arrays = _Arrays()
     functions = [
-        f"/* {number}: {_comment(stage)} */\n"
-        + write_stage(stage, _list_sources(model, stage), arrays.add(number, stage))
-        + "\n"
+        write_stage(stage, _list_sources(model, stage), arrays.add(number, stage))
         for number, stage in enumerate(model.stages)
     ]
+    body = [*_comment(model, functions), _render_logits(model, buffers)]
+    return _assemble(
+        _describe(model, facts, buffers.size, "the image and the logits"), arrays, body
+    )
+
+
+def render_row_header(model: IntegerModel, facts: Facts) -> str:
+    """Return the text of `network.h`, for images that come row by row."""
+    plan = plan_rows(model)
+    arrays = _Arrays()
+    functions = [
+        write_row_stage(model, plan, number, _list_sources(model, stage), arrays.add(number, stage))
+        for number, stage in enumerate(model.stages)
+    ]
+    body = [render_start(plan), *_comment(model, functions), render_end(model, plan)]
+    return _assemble(
+        _describe(model, facts, measure_memory(plan), "a row and the logits"), arrays, body
+    )
+
+
+def count_memory(model: IntegerModel, *, stream: bool) -> int:
+    """Return the bytes of a header's static variables."""
+    return measure_memory(plan_rows(model)) if stream else place_values(model).size
+
+
+def _assemble(description: str, arrays: "_Arrays", body: Sequence[str]) -> str:
     parts = [
-        *(_render_unpack(levels) for levels in arrays.levels),
+        *(_render_unpack(*item) for item in arrays.levels.items()),
         "\n".join(arrays.definitions) + "\n",
-        *functions,
-        _render_logits(model, buffers),
+        *body,
         END.format(pixels=PIXELS, classes=CLASSES),
     ]
     digest = sha256("\n".join(parts).encode()).hexdigest()
     start = START.replace("{digest}", f"0x{digest[:8]}")
-    return "\n".join([describe(model, facts, buffers), start, *parts])
+    return "\n".join([description, start, *parts])
 
 
-def describe(model: IntegerModel, facts: Facts, buffers: Buffers) -> str:
+def _describe(model: IntegerModel, facts: Facts, memory: int, beside: str) -> str:
     """Return the comment on top: where the network is from, its size, and its accuracy."""
     assert facts.integer_accuracy is not None
     figures = {
@@ -97,7 +132,7 @@ def describe(model: IntegerModel, facts: Facts, buffers: Buffers) -> str:
         "weights": f"SHA-256 {facts.weights_sha256}",
         "parameters": f"{facts.parameters:,}",
         "constants": f"{count_constants(model):,} bytes",
-        "memory": f"{buffers.size:,} bytes, and the image and the logits",
+        "memory": f"{memory:,} bytes, and {beside}",
         "MACs": f"{facts.macs:,} an image",
         "accuracy": f"{_percent(facts.integer_accuracy)} on the test images of {facts.data}",
     }
@@ -130,8 +165,11 @@ def _clean(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text).replace("*/", "* /")
 
 
-def _comment(stage: Stage) -> str:
-    return f"{_clean(stage.name)} -> {' x '.join(map(str, stage.shape))}"
+def _comment(model: IntegerModel, functions: Sequence[str]) -> Iterator[str]:
+    """Yield the functions of the stages, each below its name and shape."""
+    for number, (stage, function) in enumerate(zip(model.stages, functions, strict=True)):
+        shape = " x ".join(map(str, stage.shape))
+        yield f"/* {number}: {_clean(stage.name)} -> {shape} */\n{function}\n"
 
 
 def _list_sources(model: IntegerModel, stage: Stage) -> list[Source]:
@@ -143,9 +181,10 @@ def _list_sources(model: IntegerModel, stage: Stage) -> list[Source]:
     ]
 
 
-def _render_unpack(levels: Levels) -> str:
+def _render_unpack(levels: Levels, index: str) -> str:
     return UNPACK.format(
-        name=_name_levels(levels),
+        name=name_levels(levels),
+        index=index,
         first=levels.first,
         step=levels.step,
         a_byte=8 // levels.bits,
@@ -189,7 +228,8 @@ class _Arrays:
 
     def __init__(self) -> None:
         self.definitions = list[str]()
-        self.levels = dict[Levels, None]()
+        self.levels = dict[Levels, str]()
+        """How packed weights are stored, and the C type of their indices."""
         self._names = dict[str, str]()
 
     def add(self, number: int, stage: Stage) -> Names:
@@ -198,7 +238,8 @@ class _Arrays:
         if stage.convolution is not None:
             levels, weights = stage.convolution.levels, stage.convolution.weights
             if levels != BYTES:
-                self.levels[levels] = None
+                known = self.levels.get(levels, "int")
+                self.levels[levels] = max(known, index_type(stage.convolution))
             packed = pack(weights.transpose(0, 2, 3, 1), levels)
             names["weights"] = self._define(f"weights_{number}", packed)
             names["bias"] = self._define(f"bias_{number}", stage.convolution.bias)
@@ -221,7 +262,3 @@ class _Arrays:
             kind = f"{values.dtype.name}_t"
             self.definitions.append(f"static MNIST_CONSTANT {kind} mnist_{name}{body}")
         return self._names[key]
-
-
-def _name_levels(levels: Levels) -> str:
-    return f"{levels.bits}"

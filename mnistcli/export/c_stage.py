@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mnistcli.export.integer import BYTES, Convolution, Offset, Pool, Rectify, Shape, Stage
-
-INDENT = "    "
+from mnistcli.export.c_text import INDENT, divide, join, move_by, multiply, shift_to, write_number
+from mnistcli.export.integer import BYTES, Convolution, Levels, Offset, Pool, Rectify, Shape, Stage
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,29 @@ def output_type(stage: Stage) -> str:
     return "int8_t" if stage.is_signed else "uint8_t"
 
 
+def index_type(convolution: Convolution) -> str:
+    """Return the C type of an index of a weight: an int has 16 bits on AVR."""
+    is_large = convolution.levels != BYTES and convolution.weights.size > 2**15 - 1
+    return "int32_t" if is_large else "int"
+
+
+def name_levels(levels: Levels) -> str:
+    """Return what the function that unpacks such weights is called by."""
+    return f"{levels.bits}_from_minus_{-levels.first}"
+
+
+def name_channel(convolution: Convolution) -> str:
+    """Return the channel, as it stands in the index of a weight."""
+    kind = index_type(convolution)
+    return "channel" if kind == "int" else f"({kind})channel"
+
+
 def write_stage(stage: Stage, sources: Sequence[Source], names: Names) -> str:
     """Return the definition of the stage's function."""
-    return "\n".join(_Writer(stage, sources, names).write())
+    return "\n".join(StageWriter(stage, sources, names).write())
 
 
-class _Writer:
+class StageWriter:
     """The lines of a function, written from the outermost loop inwards."""
 
     def __init__(self, stage: Stage, sources: Sequence[Source], names: Names) -> None:
@@ -69,6 +85,7 @@ class _Writer:
         self._depth = 0
 
     def write(self) -> list[str]:
+        """Return the lines."""
         channels, height, width = self._stage.shape
         row, column = ("y" if height > 1 else "0"), ("x" if width > 1 else "0")
         arguments = [
@@ -85,11 +102,14 @@ class _Writer:
             self._loop("x", width),
             self._loop("channel", channels, needed=True),
         ):
-            place = _join(_join(row, width, column), channels, "channel")
             self._write_result(row, column)
-            result = "result" if kind == "int32_t" else f"({kind})result"
-            self._add(f"output[{place}] = {result};")
+            self._store(join(join(row, width, column), channels, "channel"))
         return self._lines
+
+    def _store(self, place: str) -> None:
+        kind = output_type(self._stage)
+        result = "result" if kind == "int32_t" else f"({kind})result"
+        self._add(f"output[{place}] = {result};")
 
     def _write_result(self, row: str, column: str) -> None:
         """Compute `result`, the stage's output at a row and column."""
@@ -99,7 +119,7 @@ class _Writer:
             return
         self._add("int32_t result = INT32_MIN;")
         with self._loop("i", size), self._loop("j", size):
-            inner = _join(row, size, "i"), _join(column, size, "j")
+            inner = join(row, size, "i"), join(column, size, "j")
             self._write_scaled("const int32_t one", *inner)
             self._add("if (one > result) result = one;")
 
@@ -108,18 +128,21 @@ class _Writer:
         stage, names = self._stage, self._names
         if len(self._sources) > 1:
             channels, _, width = self._sources[0].shape
-            place = _join(_join(row, width, column), channels, "channel")
-            products = [
-                f"(int64_t){source.read(name, place)} * {factor}"
-                for source, name, factor in zip(
-                    self._sources, self._inputs, stage.multipliers, strict=True
-                )
-            ]
-            product = " + ".join(products)
+            products = list[str]()
+            for number, (source, name) in enumerate(zip(self._sources, self._inputs, strict=True)):
+                kept = self._find_kept(row, number)
+                place = join(join(kept, width, column), channels, "channel")
+                factor = stage.multipliers[number]
+                products.append(f"(int64_t){source.read(name, place)} * {factor}")
+            self._write_scaling(target, " + ".join(products))
         else:
             self._write_sum(row, column)
-            product = f"(int64_t)sum * {names.multipliers}[channel]"
-        scaled = f"mnist_scale({product}, {stage.shift}, {stage.low}, {_number(stage.high)})"
+            self._write_scaling(target, f"(int64_t)sum * {names.multipliers}[channel]")
+
+    def _write_scaling(self, target: str, product: str) -> None:
+        """Compute the result of a product of sum and multiplier."""
+        stage, names = self._stage, self._names
+        scaled = f"mnist_scale({product}, {stage.shift}, {stage.low}, {write_number(stage.high)})"
         if names.table:
             scaled = f"{names.table}[{scaled} + 128]"
         self._add(f"{target} = {scaled};")
@@ -136,11 +159,15 @@ class _Writer:
         assert isinstance(pool, Pool)
         self._add(f"int32_t sum = {'INT32_MIN' if pool.kind == 'max' else '0'};")
         with self._loop("v", pool.height), self._loop("u", pool.width):
-            inner = _join(row, pool.height, "v"), _join(column, pool.width, "u")
+            inner = join(row, pool.height, "v"), join(column, pool.width, "u")
             self._write_products("part", *inner)
             self._take("part", steps[:place])
             self._add("if (part > sum) sum = part;" if pool.kind == "max" else "sum += part;")
         self._take("sum", steps[place + 1 :])
+
+    def _find_kept(self, row: str, source: int = 0) -> str:
+        """Return the place of a source's row among those that are kept: here all are."""
+        return row
 
     def _take(self, name: str, steps: Sequence[object]) -> None:
         for step in steps:
@@ -155,7 +182,7 @@ class _Writer:
         convolution, source = self._stage.convolution, self._sources[0]
         if convolution is None:
             channels, _, width = source.shape
-            place = _join(_join(row, width, column), channels, "channel")
+            place = join(join(self._find_kept(row), width, column), channels, "channel")
             self._add(f"int32_t {name} = {source.read('input', place)};")
             return
         self._add(f"int32_t {name} = {self._names.bias}[channel];")
@@ -175,37 +202,43 @@ class _Writer:
         size, count = width * inputs, f"{width * inputs}"
         place = "column" if columns > 1 else "0"
         if padded or columns > 1:
-            self._add(f"const int column = {_shift(column, '', convolution, 1)};")
+            self._add(f"const int column = {shift_to(column, '', convolution, 1)};")
         if padded:
             self._add("const int first = column < 0 ? -column : 0;")
             last = f"column > {columns - width} ? {columns} - column : {width}"
             self._add(f"const int last = {last};")
-            place, count = "column + first", _multiply("last - first", inputs)
+            place, count = "column + first", multiply("last - first", inputs)
         else:
-            self._point_at_weights(convolution, _multiply("channel", height * size))
+            self._point_at_weights(convolution, multiply(name_channel(convolution), height * size))
         with (
             self._loop("r", height, needed=padded),
-            self._inside("row", _shift(row, "r", convolution, height), rows, needed=padded),
+            self._inside("row", shift_to(row, "r", convolution, height), rows, needed=padded),
         ):
             if convolution.padding >= width:
                 self._add("if (first >= last) continue;")
-            above = _multiply("row", columns) if rows > 1 else "0"
+            above = multiply(self._find_kept("row"), columns) if rows > 1 else "0"
             place = " + ".join(term for term in (above, place) if term != "0") or "0"
-            self._add(f"const {source.type} *value = {_offset('input', place, channels)};")
+            self._add(f"const {source.type} *value = {move_by('input', place, channels)};")
             if padded:
-                start = f"{_multiply(_join('channel', height, 'r'), size)} + "
-                self._point_at_weights(convolution, start + _multiply("first", inputs))
-            with self._block(f"for (int k = 0; k < {count}; k++) "):
-                is_packed = convolution.levels != BYTES
-                weight = self._read_weight(convolution, "weight++") if is_packed else "*weight++"
-                self._add(f"{name} += {weight} * {source.read_next('value')};")
+                kernel_row = join(name_channel(convolution), height, "r")
+                start = f"{multiply(kernel_row, size)} + "
+                self._point_at_weights(convolution, start + multiply("first", inputs))
+            self._add_products(name, convolution, count)
+
+    def _add_products(self, name: str, convolution: Convolution, count: str) -> None:
+        """Add so many products of what `weight` and `value` point at."""
+        is_packed = convolution.levels != BYTES
+        weight = self._read_weight(convolution, "weight++") if is_packed else "*weight++"
+        value = self._sources[0].read_next("value")
+        with self._block(f"for (int k = 0; k < {count}; k++) "):
+            self._add(f"{name} += {weight} * {value};")
 
     def _point_at_weights(self, convolution: Convolution, start: str) -> None:
         """Declare `weight`: a pointer, or a number if there are several weights in a byte."""
         if convolution.levels == BYTES:
             self._add(f"MNIST_CONSTANT int8_t *weight = {self._names.weights} + {start};")
         else:
-            self._add(f"int weight = {start};")
+            self._add(f"{index_type(convolution)} weight = {start};")
 
     def _write_pixels(self, convolution: Convolution, name: str, row: str, column: str) -> None:
         """Add the products of one pixel of the kernel after the other."""
@@ -214,23 +247,25 @@ class _Writer:
         channels, rows, columns = source.shape
         with (
             self._loop("r", height, needed=padded),
-            self._inside("row", _shift(row, "r", convolution, height), rows, needed=padded),
+            self._inside("row", shift_to(row, "r", convolution, height), rows, needed=padded),
             self._loop("c", width, needed=padded),
-            self._inside("column", _shift(column, "c", convolution, width), columns, needed=padded),
+            self._inside(
+                "column", shift_to(column, "c", convolution, width), columns, needed=padded
+            ),
             self._loop("k", inputs),
         ):
             per_group = convolution.weights.shape[0] // convolution.groups
-            first = "k" if convolution.groups == 1 else _join(_divide(per_group), inputs, "k")
-            pixel = _join("row" if rows > 1 else "0", columns, "column")
-            kernel = _join(_join("channel", height, "r"), width, "c")
-            weight = self._read_weight(convolution, _join(kernel, inputs, "k"))
-            value = source.read("input", _join(pixel, channels, first))
+            first = "k" if convolution.groups == 1 else join(divide(per_group), inputs, "k")
+            pixel = join(self._find_kept("row") if rows > 1 else "0", columns, "column")
+            kernel = join(join(name_channel(convolution), height, "r"), width, "c")
+            weight = self._read_weight(convolution, join(kernel, inputs, "k"))
+            value = source.read("input", join(pixel, channels, first))
             self._add(f"{name} += {weight} * {value};")
 
     def _read_weight(self, convolution: Convolution, index: str) -> str:
         if convolution.levels == BYTES:
             return f"{self._names.weights}[{index}]"
-        return f"mnist_unpack_{convolution.levels.bits}({self._names.weights}, {index})"
+        return f"mnist_unpack_{name_levels(convolution.levels)}({self._names.weights}, {index})"
 
     @contextmanager
     def _inside(self, name: str, position: str, extent: int, *, needed: bool) -> Iterator[None]:
@@ -260,40 +295,3 @@ class _Writer:
 
     def _add(self, line: str) -> None:
         self._lines.append(INDENT * self._depth + line)
-
-
-def _shift(position: str, kernel: str, convolution: Convolution, extent: int) -> str:
-    """Return the input's row or column that a kernel's row or column applies to."""
-    base = position if convolution.stride == 1 else f"{_wrap(position)} * {convolution.stride}"
-    step = kernel if convolution.dilation == 1 else f"{kernel} * {convolution.dilation}"
-    terms = [term for term in (base if position != "0" else "", step if extent > 1 else "") if term]
-    edge = f" - {convolution.padding}" if convolution.padding else ""
-    return f"{' + '.join(terms) or '0'}{edge}"
-
-
-def _divide(per_group: int) -> str:
-    return "channel" if per_group == 1 else f"channel / {per_group}"
-
-
-def _join(outer: str, count: int, inner: str) -> str:
-    """Return outer · count + inner, where inner is one of `count`."""
-    if count == 1:
-        return outer
-    return inner if outer == "0" else f"{_wrap(outer)} * {count} + {inner}"
-
-
-def _offset(array: str, place: str, count: int) -> str:
-    """Return the address of a place of so many elements."""
-    return array if place == "0" else f"{array} + {_multiply(place, count)}"
-
-
-def _multiply(expression: str, count: int) -> str:
-    return expression if count == 1 or expression == "0" else f"{_wrap(expression)} * {count}"
-
-
-def _wrap(expression: str) -> str:
-    return f"({expression})" if " " in expression else expression
-
-
-def _number(value: int) -> str:
-    return "INT32_MAX" if value == 2**31 - 1 else str(value)

@@ -10,14 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistcli.datasets.examples import CLASSES
+from mnistcli.datasets.examples import CLASSES, SIDE
 from mnistcli.errors import UsageError
-from mnistcli.export.elf import Sizes, read_sizes
-from mnistcli.export.targets import CORTEX, Build, Target
+from mnistcli.export.elf import read_sizes
+from mnistcli.export.targets import CORTEX, Build
 from mnistcli.export.tools import run_tool
 
-CALLER = 784 + 4 * CLASSES
-"""Bytes of the image and the logits, which are the caller's."""
 CALIBRATION = 10_000_000
 """Instructions of the first answer of `cortex.c`."""
 STACK = 8_192
@@ -29,9 +27,9 @@ QEMU = (
 """Every instruction takes one nanosecond of the board's time, which its timer counts."""
 MARKER = b"mnistcli: images go here"
 MISFIT = "it does not fit"
-SPARE = 64
-"""Bytes of stack for the program around the network, on AVR."""
-HARNESS = 2_048
+SPARE = {"simavr": 96, "qemu-system-arm": 256}
+"""Bytes of stack for the compiler's library, and of all RAM for the program around the network."""
+HARNESS = {"simavr": 960, "qemu-system-arm": 832}
 """Bytes of flash for start-up code and the program around the network."""
 LINE = re.compile(rb"([0-9a-f]{112})\b")
 
@@ -49,6 +47,8 @@ SMALL = Board("microbit", 1 << 18, 1 << 14)
 BOARDS = {
     # A Cortex-M3 runs all instructions of a Cortex-M0.
     "cortex-m0": (SMALL, Board("mps2-an385", 1 << 22, 1 << 22)),
+    # The program and its variables are linked for the memories of the small device.
+    "cortex-m0-16k": (SMALL._replace(flash=1 << 14, ram=1 << 12),),
     "cortex-m4": (Board("mps2-an386", 1 << 22, 1 << 22),),
 }
 
@@ -63,6 +63,8 @@ class Emulation:
     """Logits, (n, 10)."""
     stack: int
     """Bytes of the stack that the network changed, at most."""
+    program_flash: int | None = None
+    """Bytes of the whole program, under QEMU, where images are no part of it."""
     instructions: float | None = None
     """Mean per image, under QEMU."""
     cycles: float | None = None
@@ -76,19 +78,26 @@ def find_obstacle(made: Build) -> str:
         return "there is no emulator for it"
     if not shutil.which(target.emulator):
         return f"{target.emulator} is not installed"
-    if target.name in BOARDS:
-        return "" if _choose_board(made) else "it is too large for QEMU's boards"
-    if not fits(target, made.sizes, made.stack or 0):
+    if not fits(made, made.stack or 0):
         return MISFIT
-    if not fits(target, made.sizes, 2 * (made.stack or 0) + SPARE):
+    if target.name in BOARDS and target.flash is None:
+        return "" if _choose_board(made) else "it is too large for QEMU's boards"
+    if not fits(made, _reserve(made)):
         return "there is too little RAM for the program around it"
-    return "" if _count_images(made) else "there is too little flash for an image"
+    has_room = _choose_board(made) if target.name in BOARDS else _count_images(made)
+    return "" if has_room else "there is too little flash for the program around it"
 
 
-def fits(target: Target, sizes: Sizes, stack: int = 0) -> bool:
+def fits(made: Build, stack: int = 0) -> bool:
     """Return whether network, image and logits fit into the memories of the device."""
-    fits_ram = target.ram is None or sizes.ram + stack + CALLER <= target.ram
+    target, sizes = made.target, made.sizes
+    fits_ram = target.ram is None or sizes.ram + stack + made.caller <= target.ram
     return fits_ram and (target.flash is None or sizes.flash <= target.flash)
+
+
+def _reserve(made: Build) -> int:
+    """Return the bytes of RAM to set aside for stacks and for the program around the network."""
+    return (made.stack or 0) + SPARE[made.target.emulator]
 
 
 def emulate(made: Build, images: NDArray[np.uint8]) -> Emulation:
@@ -104,8 +113,8 @@ def emulate(made: Build, images: NDArray[np.uint8]) -> Emulation:
 def _choose_board(made: Build) -> Board | None:
     sizes = made.sizes
     for board in BOARDS[made.target.name]:
-        ram = sizes.ram + CALLER + 2 * (made.stack or 0) + 1_024
-        if sizes.flash + HARNESS <= board.flash and ram <= board.ram:
+        ram = sizes.ram + made.caller + _reserve(made)
+        if sizes.flash + HARNESS[made.target.emulator] <= board.flash and ram <= board.ram:
             return board
     return None
 
@@ -115,7 +124,7 @@ def _run_qemu(made: Build, images: NDArray[np.uint8]) -> Emulation:
     assert board is not None
     folder, emulator = made.folder, made.target.emulator
     (folder / "images").write_bytes(images.tobytes())
-    ram = min(board.ram, (made.sizes.ram + CALLER + STACK + 7) & ~7)
+    ram = min(board.ram, (made.sizes.ram + made.caller + STACK + 7) & ~7)
     memories = (f"-Wl,--defsym=FLASH={board.flash}", f"-Wl,--defsym=RAM={ram}")
     program = made.compile("cortex.c", *CORTEX, *memories)
     _run(made, "-machine", board.name, *QEMU, "-kernel", program.name)
@@ -129,6 +138,7 @@ def _run_qemu(made: Build, images: NDArray[np.uint8]) -> Emulation:
         tool=f"{_read_version(made)}, {board.name}",
         logits=table[:, :CLASSES],
         stack=int(table[:, 11].max()),
+        program_flash=read_sizes(program).flash,
         instructions=CALIBRATION * float(table[:, 10].mean() / first[10]) if is_counted else None,
     )
 
@@ -146,7 +156,8 @@ def _run_simavr(made: Build, images: NDArray[np.uint8]) -> Emulation:
     table = np.array(numbers, dtype=np.uint32)
     low, high, overflows, stack = table[:, CLASSES:].astype(np.int64).T
     # The first count is exact but for multiples of 65,536, the second one tells these.
-    cycles = low + ((1_024 * high + 512 - low) / 65_536).round() * 65_536
+    parts = SIDE if made.stream else 1
+    cycles = low + ((1_024 * high + 512 * parts - low) / 65_536).round() * 65_536
     return Emulation(
         tool=f"simavr, {made.target.name}",
         logits=table[:, :CLASSES].astype(np.int32),
@@ -156,7 +167,9 @@ def _run_simavr(made: Build, images: NDArray[np.uint8]) -> Emulation:
 
 
 def _count_images(made: Build) -> int:
-    return max(0, (made.target.flash or 0) - made.sizes.flash - HARNESS) // 784
+    return (
+        max(0, (made.target.flash or 0) - made.sizes.flash - HARNESS[made.target.emulator]) // 784
+    )
 
 
 def _run_batch(made: Build, program: Path, images: NDArray[np.uint8]) -> list[list[int]]:

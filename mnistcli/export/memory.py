@@ -1,6 +1,6 @@
 """What an integer model needs of a device: bytes of constants, and memory for its values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
@@ -25,27 +25,46 @@ class Buffers:
     """Whether numbers of 32 bits are among them; they begin at multiples of four bytes."""
 
 
+@dataclass(frozen=True, order=True)
+class Block:
+    """Memory that is needed for some time."""
+
+    size: int
+    """Bytes."""
+    element: int
+    """Bytes of its elements; it begins at a multiple of them."""
+    begin: int
+    end: int
+    """First and last moment at which it is needed."""
+
+
 def place_values(model: IntegerModel) -> Buffers:
-    """Place the values, the largest first, each at the first byte where it fits."""
-    stages = model.stages
+    """Place the values between the stages, for an image that is there as a whole."""
+    ends = {source: number for number, stage in enumerate(model.stages) for source in stage.sources}
+    blocks = dict[int, Block]()
     # Stage i writes value i + 1; the last stage's are the logits.
-    inner = [*enumerate(stages[:-1], start=1)]
-    widths = {number: 4 if stage.is_wide else 1 for number, stage in inner}
-    sizes = {number: widths[number] * prod(stage.shape) for number, stage in inner}
-    ends = {source: number for number, stage in enumerate(stages) for source in stage.sources}
+    for value, stage in enumerate(model.stages[:-1], start=1):
+        element = 4 if stage.is_wide else 1
+        end = ends.get(value, value) + 1
+        blocks[value] = Block(element * prod(stage.shape), element, value, end)
+    return place_blocks(blocks)
+
+
+def place_blocks(blocks: Mapping[int, Block]) -> Buffers:
+    """Place blocks, the largest first, each at the first byte where it fits."""
     placed = dict[int, int]()
-    for value in sorted(sizes, key=lambda value: (-sizes[value], value)):
-        start = 0
-        for begin, other in sorted((begin, other) for other, begin in placed.items()):
-            if value > ends.get(other, other) + 1 or other > ends.get(value, value) + 1:
+    for number in sorted(blocks, key=lambda each: (-blocks[each].size, each)):
+        block, start = blocks[number], 0
+        for begin, other in sorted((begin, blocks[each]) for each, begin in placed.items()):
+            if block.begin > other.end or other.begin > block.end:
                 continue  # one is written after the other's last use
-            if start + sizes[value] <= begin:
+            if start + block.size <= begin:
                 break
-            start = max(start, begin + sizes[other])
-            start += -start % widths[value]
-        placed[value] = start
-    size = max((placed[each] + sizes[each] for each in placed), default=0)
-    widest = max(widths.values(), default=1)
+            start = max(start, begin + other.size)
+            start += -start % block.element
+        placed[number] = start
+    size = max((placed[each] + blocks[each].size for each in placed), default=0)
+    widest = max((block.element for block in blocks.values()), default=1)
     return Buffers(placed, size + -size % widest, has_words=widest > 1)
 
 

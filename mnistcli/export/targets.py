@@ -7,12 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from mnistcli.datasets.examples import CLASSES, SIDE
 from mnistcli.errors import UsageError
 from mnistcli.export.elf import Sizes, read_sizes
 from mnistcli.export.run_c import find_compiler
 from mnistcli.export.tools import run_tool
 
-TargetName = Literal["host", "cortex-m0", "cortex-m4", "atmega328p"]
+TargetName = Literal["host", "cortex-m0", "cortex-m0-16k", "cortex-m4", "atmega328p"]
 FIRMWARE = files("mnistcli.export") / "firmware"
 COMMON = ("-Os", "-ffunction-sections", "-fdata-sections")
 LINKED = ("-Wl,--gc-sections",)
@@ -42,16 +43,17 @@ class Target:
 
 
 ARM = "gcc-arm-none-eabi libnewlib-arm-none-eabi"
+M0 = ("-mcpu=cortex-m0", "-mthumb", "-std=c99")
+M4 = ("-mcpu=cortex-m4", "-mthumb", "-std=c99")
 TARGETS: dict[TargetName, Target] = {
     "host": Target("host", "cc", "gcc libc6-dev", ("-std=c99", "-fno-asynchronous-unwind-tables")),
-    "cortex-m0": Target(
-        "cortex-m0", "arm-none-eabi-gcc", ARM, ("-mcpu=cortex-m0", "-mthumb", "-std=c99"), BARE,
-        "qemu-system-arm",
+    "cortex-m0": Target("cortex-m0", "arm-none-eabi-gcc", ARM, M0, BARE, "qemu-system-arm"),
+    # Of the size of the smallest devices with this core, such as an STM32F030F4.
+    "cortex-m0-16k": Target(
+        "cortex-m0-16k", "arm-none-eabi-gcc", ARM, M0, BARE, "qemu-system-arm",
+        flash=16_384, ram=4_096,
     ),
-    "cortex-m4": Target(
-        "cortex-m4", "arm-none-eabi-gcc", ARM, ("-mcpu=cortex-m4", "-mthumb", "-std=c99"), BARE,
-        "qemu-system-arm",
-    ),
+    "cortex-m4": Target("cortex-m4", "arm-none-eabi-gcc", ARM, M4, BARE, "qemu-system-arm"),
     # __flash is an extension of GNU C.
     "atmega328p": Target(
         "atmega328p", "avr-gcc", "gcc-avr avr-libc", ("-mmcu=atmega328p", "-std=gnu99"), ROOMY,
@@ -74,11 +76,18 @@ class Build:
     """What the network adds to a program."""
     stack: int | None
     """Bytes of the functions' frames, as the compiler says; None if it does not."""
+    stream: bool = False
+    """Whether the network takes the image row by row."""
 
     @property
     def options(self) -> tuple[str, ...]:
         """Return the options that it was compiled with."""
-        return (*self.target.options, *COMMON)
+        return (*self.target.options, *COMMON, *(("-DSTREAM",) if self.stream else ()))
+
+    @property
+    def caller(self) -> int:
+        """Return the bytes of what the caller has: the image, or a row of it, and the logits."""
+        return count_caller(stream=self.stream)
 
     @property
     def object_file(self) -> str:
@@ -94,7 +103,12 @@ class Build:
         return _link(self, source, self.object_file, *options)
 
 
-def build(target: Target, header: str, folder: Path) -> Build:
+def count_caller(*, stream: bool) -> int:
+    """Return the bytes of an image, or of a row of it, and of the logits."""
+    return SIDE * (1 if stream else SIDE) + 4 * CLASSES
+
+
+def build(target: Target, header: str, folder: Path, *, stream: bool = False) -> Build:
     """Compile a header for a device in a folder, and measure what it needs.
 
     Raises:
@@ -103,7 +117,7 @@ def build(target: Target, header: str, folder: Path) -> Build:
     compiler = _find_compiler(target)
     version = run_tool([*compiler, "--version"], compiler[0], _advise(target)).stdout
     first, *_ = version.decode(errors="replace").splitlines() or [""]
-    made = Build(target, tuple(compiler), first.strip(), folder, Sizes(0, 0), None)
+    made = Build(target, tuple(compiler), first.strip(), folder, Sizes(0, 0), None, stream)
     (folder / "network.h").write_text(header, encoding="utf-8")
     _copy("cortex.ld", folder)
     _run(made, "-c", str(_copy("network.c", folder)), "-fstack-usage", "-o", made.object_file)
@@ -148,14 +162,19 @@ def _run(made: Build, *arguments: str) -> None:
 
 
 def _read_stack(path: Path) -> int | None:
-    """Return the bytes of the deepest chain of calls: network, logits, a stage, scaling."""
+    """Return the bytes of the deepest chain of calls: network, logits, a stage, scaling.
+
+    Of a function that the compiler has cloned, as in "mnist_scale.constprop", the name counts.
+    """
     if not path.is_file():
         return None
-    found = re.findall(r":(\w+)\t(\d+)\t", path.read_text(encoding="utf-8", errors="replace"))
-    frames = {name: int(size) for name, size in found}
-    stages = [size for name, size in frames.items() if name.startswith("mnist_stage_")]
-    helpers = [
-        size for name, size in frames.items() if name.startswith(("mnist_scale", "mnist_unpack"))
-    ]
-    chain = (frames.get("network", 0), frames.get("mnist_logits", 0))
-    return sum(chain) + max(stages, default=0) + max(helpers, default=0)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = re.findall(r":(\w+)(?:\.\S+)?\t(\d+)\t", text)
+
+    def find_largest(*starts: str) -> int:
+        return max((int(size) for name, size in found if name.startswith(starts)), default=0)
+
+    stage = find_largest("mnist_stage_") + find_largest("mnist_scale", "mnist_unpack")
+    rows = find_largest("mnist_begin", "mnist_last_row")
+    entry = find_largest("network") + find_largest("mnist_logits") + find_largest("mnist_take_row")
+    return entry + max(stage, rows)

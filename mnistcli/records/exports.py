@@ -59,17 +59,20 @@ class MeasuredTarget(Document):
     """Code and constants, with what they need of the compiler's library; not vectors, start-up
     code and the program around it."""
     ram: int
-    """Variables and stack; the image and the logits come on top."""
+    """Variables and stack; the caller's come on top."""
     stack: int | None
     """Stack, as part of `ram`; null if the compiler does not tell it."""
     stack_measured_by: Literal["emulator", "compiler"]
     """The compiler tells the functions' frames, without those of its library. The emulator sees
     which memory was changed; where it ran, the larger figure counts."""
     caller_ram: int
-    """The image and the logits."""
+    """The image, or a row of it, and the logits."""
     device_flash: int | None
     """Flash of the device; null for a processor that many devices have."""
     device_ram: int | None
+    program_flash: int | None = None
+    """Flash of the whole program that ran in QEMU: with vectors, start-up code, and what reads
+    images; null if none did."""
     instructions: float | None
     """Instructions for one image, as the emulator counts them."""
     cycles: float | None
@@ -92,7 +95,10 @@ class ExportDocument(Document):
     constants: int | None
     """Bytes of all weights, biases, multipliers and tables; null without an integer model."""
     memory: int | None
-    """Bytes for the values between the layers; the image and the logits come on top."""
+    """Bytes for the values between the layers; with `stream` for rows of the image, too, and for
+    how far it is. The image, or a row of it, and the logits come on top."""
+    stream: bool = False
+    """Whether the header takes the image row by row."""
     weight_bits: int | None = None
     """Bits that a weight is stored in; null without an integer model."""
     float_test: ExportedAccuracy | None

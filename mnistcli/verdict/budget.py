@@ -10,7 +10,7 @@ from mnistcli.records.sizes import IntegerSizes
 LACKING = {"flash": "code", "ram": "stack"}
 """What is not known of a figure before an export."""
 HELD_OUT = "evaluated on held-out images; the test set would decide"
-MEASURE = "`mnistcli export RUN --to c --target DEVICE` measures it"
+MEASURE = "`mnistcli export RUN --to c{options} --target DEVICE` measures it"
 
 
 def check_budget(
@@ -42,13 +42,14 @@ def _check_size(limit: Limit, sizes: IntegerSizes) -> Check:
         check = check_limit(limit.figure, size, limit.comparison, limit.value)
         if check.verdict == "fail":
             return check
+    measure = MEASURE.format(options=" --stream" if sizes.stream else "")
     return Check(
         name=limit.figure,
         comparison=limit.comparison,
         limit=limit.value,
         value=size,
         verdict="inconclusive",
-        reason=sizes.fault or f"without {LACKING[limit.figure]}; {MEASURE}",
+        reason=sizes.fault or f"without {LACKING[limit.figure]}; {measure}",
     )
 
 

@@ -253,6 +253,20 @@ def test_a_target_decides_the_budget(cli: Callable, run: Path) -> None:
     assert over.code == 3 and over.out.rstrip().splitlines()[-3] == " FAIL"
 
 
+@needs_compiler
+def test_rows_need_less_memory_and_give_the_same(cli: Callable, run: Path) -> None:
+    line = ("export", run, "--to", "c", "--target", "host", "--no-fail", "--json")
+    whole, rows = json.loads(cli(*line).out), json.loads(cli(*line, "--stream").out)
+    assert (whole["stream"], rows["stream"]) == (False, True)
+    assert rows["memory"] < whole["memory"] and rows["target"]["ram"] < whole["target"]["ram"]
+    assert (whole["target"]["caller_ram"], rows["target"]["caller_ram"]) == (824, 68)
+    assert rows["parity"][0]["equal"] == rows["parity"][0]["images"] > 0
+    assert "mnist_take_row" in (run / "network.h").read_text()
+    answer = cli("export", run, "--to", "html", "--stream")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "--stream is for C" in answer.err
+
+
 def test_targets_are_for_c_and_a_budget_for_targets(
     cli: Callable, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +282,7 @@ def test_targets_are_for_c_and_a_budget_for_targets(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["cortex-m0", "atmega328p"])
+@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m0-16k", "atmega328p"])
 def test_a_target_is_run_in_its_emulator(cli: Callable, run: Path, target: str) -> None:
     device = TARGETS[target]
     for program in (device.compiler, device.emulator):
@@ -281,7 +295,7 @@ def test_a_target_is_run_in_its_emulator(cli: Callable, run: Path, target: str) 
     assert row["equal"] == row["images"] > 0
     assert document["target"]["stack_measured_by"] == "emulator"
     names = [check["name"] for check in document["checks"]]
-    assert ("device_ram" in names) is (target == "atmega328p")
+    assert ("device_ram" in names) is (target != "cortex-m0")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +12,11 @@ import pytest
 from mnistcli.errors import UsageError
 from mnistcli.experiment.measure_export import check_device, measure
 from mnistcli.export import emulators
-from mnistcli.export.c_header import render_header
+from mnistcli.export.c_header import render_header, render_row_header
 from mnistcli.export.convert import convert
 from mnistcli.export.elf import Sizes, read_sizes
-from mnistcli.export.emulators import CALLER, emulate, find_obstacle
-from mnistcli.export.integer import IntegerModel
+from mnistcli.export.emulators import emulate, find_obstacle
+from mnistcli.export.integer import IntegerModel, Levels
 from mnistcli.export.memory import count_constants, place_values
 from mnistcli.export.targets import TARGETS, Build, TargetName, build
 from mnistcli.preset.schema import Normalization
@@ -116,9 +117,33 @@ def test_networks_are_the_same_on_a_cortex(name: TargetName, preset: str, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
+def test_many_packed_weights_are_found_on_a_device_whose_int_has_16_bits(
+    stream: bool, tmp_path: Path
+) -> None:
+    layers = [{"kind": "flatten"}, {"kind": "linear", "out_features": 90}, {"kind": "relu"},
+              {"kind": "linear", "out_features": 10}]  # fmt: skip
+    model = convert(build_network(layers), Normalization(), take("train", 20))
+    ternary = Levels(bits=2, first=-1)
+    stages = tuple(
+        replace(stage, convolution=replace(stage.convolution,
+            weights=np.sign(stage.convolution.weights), levels=ternary))
+        for stage in model.stages if stage.convolution is not None
+    )  # fmt: skip
+    model = replace(model, stages=stages)
+    target = TARGETS["atmega328p"]
+    if not shutil.which(target.compiler) or not shutil.which(target.emulator):
+        pytest.skip(f"no {target.compiler}, or no {target.emulator}")
+    header = (render_row_header if stream else render_header)(model, FACTS)
+    made = build(target, header, tmp_path, stream=stream)
+    images = take("test", 3)[:, 0].numpy()
+    assert np.array_equal(emulate(made, images).logits, model.compute_logits(images))
+
+
+@pytest.mark.slow
 def test_what_is_too_large_for_a_device_is_not_run(tmp_path: Path, monkeypatch) -> None:
     made = compile_for("atmega328p", load_network("sprint"), tmp_path)
-    assert made.sizes.ram + CALLER > 2_048
+    assert made.sizes.ram + made.caller > 2_048
     monkeypatch.setattr(emulators.shutil, "which", lambda name: name)
     assert find_obstacle(made) == "it does not fit"
 
