@@ -4,7 +4,8 @@ A round begins with new networks. All of them are trained for the first rung's e
 seed and on the same images in the same order, so that their losses can be compared. Those that are
 clearly worse than the best are dropped, at most half of them; the others are trained anew for the
 next rung's epochs, with a schedule of that length. At the last rung the best networks of all rounds
-get more seeds. What comes next follows from the finished trials alone, however many ran at once.
+get more seeds. Which trials are run follows from their results alone, however many ran at once:
+while the last ones of a rung run, networks that stay whatever these give begin with the next one.
 
 Source: successive halving (Jamieson & Talwalkar 2016), with tests as in F-Race (Birattari et al.
 2002).
@@ -45,7 +46,8 @@ def plan_trials(history: History, goal: Goal) -> list[Trial]:
     alive = [each.number for each in history.of_round(number)]
     for rung in range(len(history.rungs)):
         if missing := _find_missing(history, [Trial(each, rung, 0) for each in alive]):
-            return missing
+            certain = find_certain(history, alive, rung, goal)
+            return missing + _find_missing(history, [Trial(each, rung + 1, 0) for each in certain])
         alive = drop_worse(history, number, alive, rung, goal)
     for turn in range(1, TURNS):
         known = history.before(number, turn)
@@ -85,6 +87,20 @@ def drop_worse(
     dropped = set(worse[::-1][: len(ranked) // 2])
     dropped |= {each.network for each in ranked if each.is_too_slow}
     return [each.network for each in ranked if each.network not in dropped]
+
+
+def find_certain(history: History, alive: Sequence[int], rung: int, goal: Goal) -> list[int]:
+    """Return which networks reach the next rung whatever the unfinished ones of a rung give.
+
+    Of those that are clearly worse than the best, only as many are dropped as there are in half of
+    the round, the worst first. So a network stays that is better than so many. With a figure to
+    minimize, what is worse need not be dropped, and nothing is certain.
+    """
+    if goal.minimize or rung + 1 == len(history.rungs):
+        return []
+    mine = [each for each in estimate_all(history, rung, goal) if each.network in set(alive)]
+    ranked = [each for each in mine if not each.is_too_slow]
+    return [each.network for each in ranked[: max(0, len(ranked) - len(alive) // 2)]]
 
 
 def choose_contestants(known: History, goal: Goal) -> list[int]:

@@ -69,6 +69,17 @@ def test_the_same_trials_are_run_in_whatever_order_they_end(
     assert alone.trials == many.trials
 
 
+def test_while_the_last_trial_of_a_rung_runs_sure_networks_begin_with_the_next() -> None:
+    history = History(rungs=(2, 6, 18))
+    for number in range(6):
+        history.add(make_network(number))
+    for number, loss in enumerate([0.05, 0.02, 0.04, 0.03, 0.06]):
+        history.add(make_trial(Trial(number, 0, 0), loss))
+    missing = Trial(5, 0, 0)
+    assert plan_trials(history, ACCURATE) == [missing, Trial(1, 1, 0), Trial(3, 1, 0)]
+    assert plan_trials(history, SMALL) == [missing]
+
+
 @settings(max_examples=25)
 @given(QUALITIES, st.integers(2, 8))
 def test_rounds_drop_at_most_half_and_never_the_best(qualities: list[float], size: int) -> None:
