@@ -12,6 +12,7 @@ RESULTS = (
     "mile",
     "sprint-coreset",
     "sevenconv-fixed",
+    "cortex-m0-16k",
     "atmega328p",
     "optimizednet-coreset-best",
 )
