@@ -42,7 +42,8 @@ def _check_size(limit: Limit, sizes: IntegerSizes) -> Check:
         check = check_limit(limit.figure, size, limit.comparison, limit.value)
         if check.verdict == "fail":
             return check
-    measure = MEASURE.format(options=" --stream" if sizes.stream else "")
+    by_rows = sizes.stream and limit.figure == "ram"
+    measure = MEASURE.format(options=" --stream" if by_rows else "")
     return Check(
         name=limit.figure,
         comparison=limit.comparison,
