@@ -18,9 +18,10 @@ from mnistcli.export import c_header
 from mnistcli.export.c_header import count_memory, render_row_header
 from mnistcli.export.convert import convert
 from mnistcli.export.emulators import emulate, find_obstacle
-from mnistcli.export.integer import IntegerModel, Pool
+from mnistcli.export.integer import IntegerModel, Levels, Pool, Stage
 from mnistcli.export.rows import IMAGE, plan_rows
 from mnistcli.export.targets import TARGETS, TargetName, build
+from mnistcli.preset.loading import load_preset
 from mnistcli.preset.schema import Normalization
 from tests.export.drawn import build_network, draw_network
 from tests.export.random_models import make_model
@@ -243,6 +244,33 @@ def test_a_device_computes_what_the_definition_computes(name: TargetName, tmp_pa
         assert 100_000 < (ran.instructions or ran.cycles or 0) < 10_000_000
         if target.flash and ran.program_flash:
             assert made.sizes.flash < ran.program_flash <= target.flash
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["atmega328p", "cortex-m0-16k"])
+def test_the_network_of_a_device_fits_and_runs_there(name: TargetName, tmp_path: Path) -> None:
+    target = TARGETS[name]
+    if not shutil.which(target.compiler) or not shutil.which(target.emulator):
+        pytest.skip(f"no {target.compiler}, or no {target.emulator}")
+    model = load_network(name)
+    quantize = load_preset(name).train.quantize
+    assert quantize is not None
+    if quantize.weights == 4:
+        model = replace(model, stages=tuple(map(_make_narrow, model.stages)))
+    made = build(target, render_row_header(model, FACTS), tmp_path, stream=True)
+    assert find_obstacle(made) == ""
+    images = take("test", 2)[:, 0].numpy()
+    ran = emulate(made, images)
+    assert np.array_equal(ran.logits, model.compute_logits(images))
+    assert target.ram is not None and made.sizes.ram + ran.stack + made.caller <= target.ram
+
+
+def _make_narrow(stage: Stage) -> Stage:
+    """Return a stage with weights of 4 bits, if it has any."""
+    if (found := stage.convolution) is None:
+        return stage
+    narrow = replace(found, weights=found.weights // 16, levels=Levels(bits=4, first=-8))
+    return replace(stage, convolution=narrow)
 
 
 def test_the_interface_is_that_of_the_guide() -> None:
