@@ -165,7 +165,7 @@ def _find_output(model: IntegerModel, plan: RowPlan, number: int) -> str:
         return _cast(kind, begun)
     if turns.way == "max":
         last = f"mnist_last_row({place}, {value}, {size})"
-        return _cast(kind, f"(y % {per_row} ? {last} : {begun})")
+        return _cast(kind, f"y % {per_row} ? {last} : {begun}")
     return f"y % {per_row} < {per_row - 1} ? 0 : {_cast(kind, begun)}"
 
 

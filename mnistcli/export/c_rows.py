@@ -73,7 +73,7 @@ class _RowWriter(StageWriter):
         first = self._firsts[source]
         if not first or row == "0":
             return row
-        return f"({row} - {first})"
+        return f"{row} - {first}"
 
     def _write_max(self, column: str, place: str) -> None:
         """Take the max of the results so far and of those of one row."""
