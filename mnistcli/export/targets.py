@@ -119,7 +119,8 @@ def build(target: Target, header: str, folder: Path, *, stream: bool = False) ->
     first, *_ = version.decode(errors="replace").splitlines() or [""]
     made = Build(target, tuple(compiler), first.strip(), folder, Sizes(0, 0), None, stream)
     (folder / "network.h").write_text(header, encoding="utf-8")
-    _copy("cortex.ld", folder)
+    for name in ("cortex.ld", "image.h"):
+        _copy(name, folder)
     _run(made, "-c", str(_copy("network.c", folder)), "-fstack-usage", "-o", made.object_file)
     sizes = [
         read_sizes(_link(made, "minimal.c", other, *target.linked))

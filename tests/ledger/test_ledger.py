@@ -48,6 +48,14 @@ def test_a_reference_is_traced_to_its_runs(name: str) -> None:
     assert len({run["weights_sha256"] for run in runs}) == len(runs)
 
 
+def test_what_the_readme_says_of_the_arduino() -> None:
+    (percent,) = re.findall(
+        r"a network with\s+([\d.]+) % runs on an Arduino Uno", README.read_text()
+    )
+    reference = load_preset("atmega328p").reference
+    assert reference and f"{100 * reference.mean_test_accuracy:.1f}" == percent
+
+
 @pytest.mark.parametrize("name", MEASURED)
 def test_times_are_those_that_were_taken(name: str) -> None:
     preset, entry = load_preset(name), read(TIMES).get(name)

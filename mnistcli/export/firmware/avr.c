@@ -10,6 +10,8 @@
 #include <avr/sleep.h>
 #include <stdint.h>
 
+#include "image.h"
+
 #define PAINT 0xa5
 
 void network(const uint8_t *image, int32_t *logits);
@@ -18,13 +20,6 @@ extern uint8_t _end[];
 
 /* The finished file gets images in place of this. */
 static const uint8_t images[IMAGES][784] PROGMEM = {"mnistcli: images go here"};
-
-/* The network takes a row of the image after the other, or the whole of it. */
-#ifdef STREAM
-enum { PARTS = 28, PIXELS = 28 };
-#else
-enum { PARTS = 1, PIXELS = 784 };
-#endif
 
 static uint8_t image[PIXELS];
 static int32_t logits[10];

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "image.h"
+
 void network(const uint8_t *image, int32_t *logits);
 void start(void);
 int main(void);
@@ -13,13 +15,6 @@ int main(void);
 extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[], stack_top[];
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {stack_top, start};
-
-/* The network takes a row of the image after the other, or the whole of it. */
-#ifdef STREAM
-enum { PARTS = 28, PIXELS = 28 };
-#else
-enum { PARTS = 1, PIXELS = 784 };
-#endif
 
 static uint8_t image[PIXELS];
 static int32_t answer[12];

@@ -2,13 +2,11 @@
 
 #include <stdint.h>
 
+#include "image.h"
+
 void network(const uint8_t *image, int32_t *logits);
 
-#ifdef STREAM
-static uint8_t image[28];
-#else
-static uint8_t image[784];
-#endif
+static uint8_t image[PIXELS];
 static int32_t logits[10];
 
 int main(void)
