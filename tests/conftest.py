@@ -173,14 +173,7 @@ def quick_speed(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in MNIST's format: 600 and 200 images that a small network can learn."""
     folder = tmp_path_factory.mktemp("digits")
-    rng = np.random.default_rng(0)
-    shapes = np.kron(rng.random((10, 7, 7)) > 0.6, np.ones((4, 4)))
-    for prefix, count in (("train", 600), ("t10k", 200)):
-        labels = (np.arange(count) % 10).astype(np.uint8)
-        noise = rng.normal(0, 0.1, (count, 28, 28))
-        images = (255 * (shapes[labels] * 0.8 + noise).clip(0, 1)).astype(np.uint8)
-        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+    write_tiny_data(folder)
     return folder
 
 
@@ -189,6 +182,18 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("preset") / "tiny.toml"
     path.write_text(TINY_PRESET)
     return path
+
+
+def write_tiny_data(folder: Path) -> None:
+    """Write what `tiny_data` describes."""
+    rng = np.random.default_rng(0)
+    shapes = np.kron(rng.random((10, 7, 7)) > 0.6, np.ones((4, 4)))
+    for prefix, count in (("train", 600), ("t10k", 200)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        noise = rng.normal(0, 0.1, (count, 28, 28))
+        images = (255 * (shapes[labels] * 0.8 + noise).clip(0, 1)).astype(np.uint8)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:

@@ -23,6 +23,9 @@ from mnistcli.errors import UsageError
 if TYPE_CHECKING:
     from mnistcli.experiment.machine import Options
 
+MAX_DETAILED = 50
+"""Maximum number of runs whose curves and mistakes are in a report."""
+
 
 def report(
     context: typer.Context,
@@ -124,23 +127,31 @@ def write_badge(references: list[str], path: Path, *, as_json: bool) -> None:
 def write_report(
     references: list[str], out: Path | None, options: "Options", *, as_json: bool
 ) -> None:
-    """Write the report of every run that can be read, and print its path."""
+    """Write the report of every run that can be read, and print its path.
+
+    Of more than MAX_DETAILED runs it has the tables alone: their networks are not evaluated again.
+    """
     from rich.text import Text
 
     from mnistcli.cli.output import show
-    from mnistcli.display.report import render_report
+    from mnistcli.display.report import render_overview, render_report
     from mnistcli.experiment.report import collect_report
     from mnistcli.records.folders import find_run
     from mnistcli.records.outputs import write_output
     from mnistcli.records.reports import ReportDocument
-    from mnistcli.records.store import REPORT
+    from mnistcli.records.store import REPORT, read_record
 
-    found, faults = read_each(references, lambda run: collect_report(find_run(run), options))
-    if found:
-        path = out or find_run(references[0]) / REPORT
-        content = render_report(found).encode()
+    if len(references) > MAX_DETAILED:
+        records, faults = read_each(references, lambda run: read_record(find_run(run)))
+        page = render_overview(records) if records else ""
+    else:
+        found, faults = read_each(references, lambda run: collect_report(find_run(run), options))
+        records = [run.record for run in found]
+        page = render_report(found) if found else ""
+    if page:
+        path, content = out or find_run(references[0]) / REPORT, page.encode()
         write_output(path, content)
-        names = tuple(run.record.run_id for run in found)
+        names = tuple(record.run_id for record in records)
         document = ReportDocument(path=str(path), bytes=len(content), runs=names)
         show(document, Text(document.path), as_json=as_json)
     exit_if(faults)

@@ -37,6 +37,22 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
     Raises:
         UsageError: the runs were tested on different images.
     """
+    charts = [Markup(chart) for chart in draw_charts(runs)]
+    return _render([run.record for run in runs], runs, charts)
+
+
+def render_overview(records: Sequence[RunRecord]) -> str:
+    """Render the page about many runs: their tables alone, from the records.
+
+    Raises:
+        UsageError: the runs were tested on different images.
+    """
+    return _render(records, (), ())
+
+
+def _render(
+    records: Sequence[RunRecord], runs: Sequence[ReportedRun], charts: Sequence[Markup]
+) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -58,15 +74,15 @@ def render_report(runs: Sequence[ReportedRun]) -> str:
         "preset_json": lambda preset: json.dumps(preset.model_dump(mode="json"), indent=2),
         "command": command,
     }
-    records = [run.record for run in runs]
     comparison = compare_members(records) if len(records) > 1 else None
     mean_checks = check_mean(records) if comparison and len(comparison.groups) == 1 else ()
     page = environment.get_template(TEMPLATE).render(
+        records=records,
         runs=runs,
         comparison=comparison,
         mean_rows=check_rows(mean_checks),
         verdict=text.overall_verdict(mean_checks) if mean_checks else None,
-        charts=[Markup(chart) for chart in draw_charts(runs)],
+        charts=charts,
         title=_title(records, comparison),
         describe_members=describe_members,
     )
