@@ -14,12 +14,11 @@ from mnistcli.export.c_rows import write_row_stage
 from mnistcli.export.c_stage import (
     Names,
     Source,
-    index_type,
-    name_levels,
     output_type,
     write_stage,
 )
 from mnistcli.export.c_text import INDENT
+from mnistcli.export.c_weights import index_type, name_levels
 from mnistcli.export.facts import Accuracy, Facts
 from mnistcli.export.integer import BYTES, IntegerModel, Levels, Offset, Stage
 from mnistcli.export.memory import Buffers, count_constants, pack, place_values

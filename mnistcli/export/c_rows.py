@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from mnistcli.export.c_stage import Names, Source, StageWriter, name_channel, output_type
+from mnistcli.export.c_stage import Names, Source, StageWriter, output_type
 from mnistcli.export.c_text import join, multiply
 from mnistcli.export.integer import IntegerModel, Pool, Stage
 from mnistcli.export.rows import RowPlan, Turns
@@ -41,11 +41,7 @@ class _RowWriter(StageWriter):
         row, column = ("y" if turns.count > 1 else "0"), ("x" if width > 1 else "0")
         self._add(f"static inline void {self._names.function}({', '.join(self._list_arguments())})")
         place = join(join("0", width, column), channels, "channel")
-        with (
-            self._block(""),
-            self._loop("x", width),
-            self._loop("channel", channels, needed=True),
-        ):
+        with self._block(""), self._each(channels, 1, width):
             match turns.way:
                 case "rows":
                     self._write_result(row, column)
@@ -57,6 +53,15 @@ class _RowWriter(StageWriter):
                 case "kernel":
                     self._write_kernel_row(column, place)
         return self._lines
+
+    def _unpack(self) -> None:
+        """Unpack the weights of a channel, or those of the kernel's row that a turn needs."""
+        found = self._stage.convolution
+        if self._turns.way != "kernel" or found is None:
+            super()._unpack()
+            return
+        for line in self._weights.unpack("y", found.weights.shape[2]):
+            self._add(line)
 
     def _list_arguments(self) -> Iterator[str]:
         if self._turns.count > 1:
@@ -110,8 +115,10 @@ class _RowWriter(StageWriter):
         if column != "0":
             start = f"{start} + {multiply(column, found.stride)}"
         self._add(f"const {source.type} *value = input + {multiply(start, source.shape[0])};")
-        self._point_at_weights(found, multiply(join(name_channel(found), height, "y"), size))
-        self._add_products("sum", found, f"{size}")
+        weights = self._weights
+        row = "0" if weights.are_unpacked else join(weights.channel, height, "y")
+        self._add(weights.point(multiply(row, size)))
+        self._add_products("sum", f"{size}")
         self._finish_sum(f"y < {height - 1}", kept, place, steps)
 
     def _finish_sum(self, is_open: str, kept: str, place: str, steps: Sequence[object]) -> None:

@@ -5,11 +5,12 @@ reads both values and weights one after the other.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from mnistcli.export.c_text import INDENT, divide, join, move_by, multiply, shift_to, write_number
-from mnistcli.export.integer import BYTES, Convolution, Levels, Offset, Pool, Rectify, Shape, Stage
+from mnistcli.export.c_weights import Weights
+from mnistcli.export.integer import Convolution, Offset, Pool, Rectify, Shape, Stage
 
 
 @dataclass(frozen=True)
@@ -50,23 +51,6 @@ def output_type(stage: Stage) -> str:
     return "int8_t" if stage.is_signed else "uint8_t"
 
 
-def index_type(convolution: Convolution) -> str:
-    """Return the C type of an index of a weight: an int has 16 bits on AVR."""
-    is_large = convolution.levels != BYTES and convolution.weights.size > 2**15 - 1
-    return "int32_t" if is_large else "int"
-
-
-def name_levels(levels: Levels) -> str:
-    """Return what the function that unpacks such weights is called by."""
-    return f"{levels.bits}_from_minus_{-levels.first}"
-
-
-def name_channel(convolution: Convolution) -> str:
-    """Return the channel, as it stands in the index of a weight."""
-    kind = index_type(convolution)
-    return "channel" if kind == "int" else f"({kind})channel"
-
-
 def write_stage(stage: Stage, sources: Sequence[Source], names: Names) -> str:
     """Return the definition of the stage's function."""
     return "\n".join(StageWriter(stage, sources, names).write())
@@ -81,6 +65,7 @@ class StageWriter:
         count = len(sources)
         self._inputs = ["input", "other", *(f"other_{n}" for n in range(2, count))][:count]
         self._names = names
+        self._weights = Weights(stage, names.weights)
         self._lines = list[str]()
         self._depth = 0
 
@@ -96,15 +81,28 @@ class StageWriter:
         self._add(
             f"static inline void {self._names.function}({', '.join(arguments)}, {kind} *output)"
         )
-        with (
-            self._block(""),
-            self._loop("y", height),
-            self._loop("x", width),
-            self._loop("channel", channels, needed=True),
-        ):
+        with self._block(""), self._each(channels, height, width):
             self._write_result(row, column)
             self._store(join(join(row, width, column), channels, "channel"))
         return self._lines
+
+    @contextmanager
+    def _each(self, channels: int, height: int, width: int) -> Iterator[None]:
+        """Count pixels and, for each of them, channels; the reverse where weights are unpacked."""
+        with ExitStack() as loops:
+            if self._weights.are_unpacked:
+                loops.enter_context(self._loop("channel", channels, needed=True))
+                self._unpack()
+            loops.enter_context(self._loop("y", height))
+            loops.enter_context(self._loop("x", width))
+            if not self._weights.are_unpacked:
+                loops.enter_context(self._loop("channel", channels, needed=True))
+            yield
+
+    def _unpack(self) -> None:
+        """Unpack the weights of a channel."""
+        for line in self._weights.unpack():
+            self._add(line)
 
     def _store(self, place: str) -> None:
         kind = output_type(self._stage)
@@ -209,7 +207,7 @@ class StageWriter:
             self._add(f"const int last = {last};")
             place, count = "column + first", multiply("last - first", inputs)
         else:
-            self._point_at_weights(convolution, multiply(name_channel(convolution), height * size))
+            self._add(self._weights.point(multiply(self._weights.channel, height * size)))
         with (
             self._loop("r", height, needed=padded),
             self._inside("row", shift_to(row, "r", convolution, height), rows, needed=padded),
@@ -220,25 +218,17 @@ class StageWriter:
             place = " + ".join(term for term in (above, place) if term != "0") or "0"
             self._add(f"const {source.type} *value = {move_by('input', place, channels)};")
             if padded:
-                kernel_row = join(name_channel(convolution), height, "r")
-                start = f"{multiply(kernel_row, size)} + "
-                self._point_at_weights(convolution, start + multiply("first", inputs))
-            self._add_products(name, convolution, count)
+                kernel_row = multiply(join(self._weights.channel, height, "r"), size)
+                terms = (kernel_row, multiply("first", inputs))
+                start = " + ".join(term for term in terms if term != "0")
+                self._add(self._weights.point(start))
+            self._add_products(name, count)
 
-    def _add_products(self, name: str, convolution: Convolution, count: str) -> None:
+    def _add_products(self, name: str, count: str) -> None:
         """Add so many products of what `weight` and `value` point at."""
-        is_packed = convolution.levels != BYTES
-        weight = self._read_weight(convolution, "weight++") if is_packed else "*weight++"
         value = self._sources[0].read_next("value")
         with self._block(f"for (int k = 0; k < {count}; k++) "):
-            self._add(f"{name} += {weight} * {value};")
-
-    def _point_at_weights(self, convolution: Convolution, start: str) -> None:
-        """Declare `weight`: a pointer, or a number if there are several weights in a byte."""
-        if convolution.levels == BYTES:
-            self._add(f"MNIST_CONSTANT int8_t *weight = {self._names.weights} + {start};")
-        else:
-            self._add(f"{index_type(convolution)} weight = {start};")
+            self._add(f"{name} += {self._weights.next} * {value};")
 
     def _write_pixels(self, convolution: Convolution, name: str, row: str, column: str) -> None:
         """Add the products of one pixel of the kernel after the other."""
@@ -257,15 +247,10 @@ class StageWriter:
             per_group = convolution.weights.shape[0] // convolution.groups
             first = "k" if convolution.groups == 1 else join(divide(per_group), inputs, "k")
             pixel = join(self._find_kept("row") if rows > 1 else "0", columns, "column")
-            kernel = join(join(name_channel(convolution), height, "r"), width, "c")
-            weight = self._read_weight(convolution, join(kernel, inputs, "k"))
+            kernel = join(join(self._weights.channel, height, "r"), width, "c")
+            weight = self._weights.read(join(kernel, inputs, "k"))
             value = source.read("input", join(pixel, channels, first))
             self._add(f"{name} += {weight} * {value};")
-
-    def _read_weight(self, convolution: Convolution, index: str) -> str:
-        if convolution.levels == BYTES:
-            return f"{self._names.weights}[{index}]"
-        return f"mnist_unpack_{name_levels(convolution.levels)}({self._names.weights}, {index})"
 
     @contextmanager
     def _inside(self, name: str, position: str, extent: int, *, needed: bool) -> Iterator[None]:

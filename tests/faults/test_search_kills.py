@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ pytestmark = [pytest.mark.faults, posix_only]
 COMMAND = [sys.executable, "-m", "mnistcli", "search"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 BUDGET = "parameters<400, accuracy>=99, epochs<9"
-TRIALS, KILLS = 30, 20
+TRIALS, KILLS, WORKER_KILLS = 30, 20, 8
 CODE = """
 import os, time, torch
 from torch import nn
@@ -123,6 +125,40 @@ def test_20_kills_change_neither_the_winner_nor_a_bit(
     finish(now)
     assert read_result(out) == unbroken
     counts["kills of a search survived, with the same winner and weights"] += KILLS
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+def test_kills_of_single_workers_change_neither_the_winner_nor_a_bit(
+    command: list[str], unbroken: dict[str, object], tmp_path: Path, counts: Counts
+) -> None:
+    """A trial whose process died is resumed in another one, and the search does not wait."""
+    rng, out, killed = random.Random(1), tmp_path / "runs", 0
+    search = subprocess.Popen(
+        [*command, "--jobs", "2", "--out", str(out)], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env=ENVIRONMENT, start_new_session=True,
+    )  # fmt: skip
+    while search.poll() is None:
+        time.sleep(rng.uniform(2, 4))  # three deaths of one trial would be its result
+        if (found := list_workers(search.pid)) and killed < WORKER_KILLS:
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(found), signal.SIGKILL)
+                killed += 1
+    assert search.returncode == 0
+    assert killed
+    assert read_result(out) == unbroken
+    counts["kills of single workers survived by a search"] += killed
+
+
+def list_workers(parent: int) -> list[int]:
+    """Return the processes that train for a search."""
+    with suppress(OSError):
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [
+            int(child)
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+    return []
 
 
 def test_networks_that_crash_hang_or_diverge_are_results(
