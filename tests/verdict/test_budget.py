@@ -2,7 +2,15 @@ import pytest
 
 from mnistcli.preset.budget import RULES, Budget
 from mnistcli.records.sizes import IntegerSizes
-from mnistcli.verdict.budget import check_budget, passed
+from mnistcli.verdict.budget import (
+    HELD_OUT,
+    check_budget,
+    check_limit,
+    check_phases,
+    check_record,
+    passed,
+)
+from tests.display.samples import SPRINT, make_phase, make_run
 
 
 @pytest.mark.parametrize(
@@ -64,6 +72,15 @@ def test_bytes_before_an_export_can_fail_but_not_pass(
     assert [check.verdict for check in measured] == ["pass", "fail"]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_only_ram_that_was_counted_by_rows_is_measured_by_rows(stream: bool) -> None:
+    sizes = IntegerSizes(constants=10, memory=10, stream=stream, fault=None)
+    flash, ram = check_budget(Budget(max_flash=16_384, max_ram=4_096), {}, sizes)
+    command = "`mnistcli export RUN --to c{} --target DEVICE` measures it"
+    assert flash.reason == f"without code; {command.format('')}"
+    assert ram.reason == f"without stack; {command.format(' --stream' if stream else '')}"
+
+
 def test_what_is_not_limited_or_not_known_is_not_checked() -> None:
     assert check_budget(Budget(), {"parameters": 5}) == ()
     assert check_budget(Budget(max_parameters=5), {"epochs": 5}) == ()
@@ -75,3 +92,42 @@ def test_only_a_pass_has_passed() -> None:
     assert passed(())
     for verdict in ("fail", "inconclusive"):
         assert not passed((check, check.model_copy(update={"verdict": verdict})))
+
+
+def test_a_record_is_checked_against_its_budget_and_its_phases() -> None:
+    budget = SPRINT.budget
+    found = check_record(make_run(phases=(make_phase(1), make_phase(2, target=None))))
+    assert {check.name for check in found} == {
+        *(limit.figure for limit in budget.limits), "phase_1_accuracy"
+    }  # fmt: skip
+    assert passed(found)
+    accuracy = next(check for check in found if check.name == "test_accuracy")
+    assert (accuracy.value, accuracy.limit) == (0.9944, budget.min_test_accuracy)
+
+
+def test_held_out_images_leave_the_test_accuracy_open() -> None:
+    data = make_run().data.model_copy(update={"evaluated_on": "held-out"})
+    found = {check.name: check for check in check_record(make_run(data=data))}
+    limit = next(limit for limit in SPRINT.budget.limits if limit.figure == "test_accuracy")
+    check = found["test_accuracy"]
+    assert (check.comparison, check.limit) == (limit.comparison, limit.value)
+    assert (check.value, check.verdict, check.reason) == (None, "inconclusive", HELD_OUT)
+    others = [check for name, check in found.items() if name != "test_accuracy"]
+    assert [check.verdict for check in others] == ["pass"] * (len(SPRINT.budget.limits) - 1)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "verdict"), [(0.95, "pass"), (0.9499, "fail"), (None, "fail")]
+)
+def test_a_phase_meets_its_target_or_not(accuracy: float | None, verdict: str) -> None:
+    (check,) = check_phases([make_phase(3, own_accuracy=accuracy), make_phase(4, target=None)])
+    assert (check.name, check.comparison, check.limit) == ("phase_3_accuracy", ">=", 0.95)
+    assert (check.value, check.verdict) == (accuracy or 0.0, verdict)
+
+
+def test_a_check_has_what_it_compares() -> None:
+    check = check_limit("seconds", 3.5, "<=", 4.0)
+    assert (check.name, check.comparison, check.limit, check.value, check.verdict) == (
+        "seconds", "<=", 4.0, 3.5, "pass"
+    )  # fmt: skip
+    assert check.reason is None

@@ -1,6 +1,8 @@
+from mnistcli.experiment.summary import summarize
+from mnistcli.preset.loading import load_preset
 from mnistcli.records.documents import Check
 from mnistcli.records.grades import Grade
-from mnistcli.verdict.grades import explain, mark_same
+from mnistcli.verdict.grades import explain, identify_structure, mark_same
 
 
 def make_check(name: str, value: float, comparison: str, limit: float, verdict: str) -> Check:
@@ -38,3 +40,27 @@ def test_the_same_network_is_marked_with_the_first_that_has_it() -> None:
 def test_those_without_a_network_are_not_the_same() -> None:
     grades = [make_grade("a", None), make_grade("b", None), make_grade("c", "a")]
     assert [each.same_as for each in mark_same(grades)] == [None, None, None]
+
+
+def test_what_is_not_known_is_called_unknown_and_why() -> None:
+    flash = Check(
+        name="flash", comparison="<=", limit=9, value=None, verdict="inconclusive", reason="no code"
+    )
+    assert explain((flash,)) == "bytes of flash unknown: the limit is <= 9 (no code)"
+    data = make_check("train_fraction", 0.5, "<=", 0.2, "fail")
+    assert explain((data,)) == "fraction of the data 50.00 %: the limit is <= 20.00 %"
+
+
+def test_networks_are_the_same_by_shapes_parameters_and_macs_alone() -> None:
+    sprint, other = summarize(load_preset("sprint")), summarize(load_preset("sprint-curriculum"))
+    assert identify_structure(sprint) == identify_structure(other), (
+        "another preset, the same network"
+    )
+    wider = summarize(load_preset("sprint", ["model.width=1.1"]))
+    assert identify_structure(wider) != identify_structure(sprint)
+    costly = sprint.model_copy(update={"macs": sprint.macs + 1})
+    assert identify_structure(costly) != identify_structure(sprint)
+    renamed = [row.model_copy(update={"name": f"{row.name}x"}) for row in sprint.layers]
+    assert identify_structure(sprint.model_copy(update={"layers": renamed})) == (
+        identify_structure(sprint)
+    )

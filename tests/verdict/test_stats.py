@@ -15,6 +15,7 @@ from mnistcli.verdict.stats import (
     one_sample_p,
     paired_difference,
     proportion_difference,
+    rank_correlation,
     student_interval,
     welch_difference,
     wilson_interval,
@@ -162,3 +163,18 @@ def test_adjusting_is_holms() -> None:
     assert holm_adjust([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm_adjust([0.5, 0.9]) == [1, 1]
     assert holm_adjust([]) == []
+
+
+def test_rank_correlation_is_that_of_ranks() -> None:
+    assert rank_correlation([1, 2, 3, 4], [10, 100, 1_000, 10_000]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    # Of the differences d of the ranks: 1 - 6 Σ d² / (n (n² - 1)), here with Σ d² = 4.
+    assert rank_correlation([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]) == pytest.approx(1 - 6 * 4 / 120)
+
+
+@pytest.mark.parametrize(
+    ("values", "others"),
+    [([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [2, 2, 2]), ([], [])],
+)
+def test_without_ranks_there_is_no_correlation(values: list[float], others: list[float]) -> None:
+    assert rank_correlation(values, others) is None
