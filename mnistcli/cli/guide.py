@@ -15,6 +15,7 @@ TOPICS = (
     "curricula",
     "studies",
     "search",
+    "small",
     "runs",
     "scripts",
     "grading",

@@ -6,6 +6,8 @@
     python -m tests.ledger comparison NAME FILE   first add a comparison.json
     python -m tests.ledger time [PRESET…]         first time these (or all), on an idle machine
     python -m tests.ledger steps PRESET SEEDS RUNS  first run missing next steps, studies in RUNS
+    python -m tests.ledger precision FILE…        first add runs in both precisions
+    python -m tests.ledger study NAME FILE        first add a study of the smallest networks
     python -m tests.ledger searches FILE          first add what tests.benchmarks.search has written
 
 Each FILE is the output of `train --seeds --json`; files of the same preset are combined.
@@ -25,44 +27,66 @@ from tests.ledger.files import (
     PAGE,
     README,
     SEARCH_PAGE,
+    SMALL_PAGE,
+    STUDIES,
+    read,
     read_runs,
     write_between,
 )
 from tests.ledger.plot import draw_plot
+from tests.ledger.precision import add_precision, rows_of_precision
 from tests.ledger.references import add
 from tests.ledger.searches import add_searches, rows_of_searches
+from tests.ledger.small import draw_small, rows_of_bytes, rows_of_smallest
 from tests.ledger.steps import rows_of_steps, run_steps
+from tests.ledger.studies import add_study, rows_of_study
 from tests.ledger.table import rows_of_ledger, rows_of_results
 from tests.ledger.timing import time_alone
 
 
-def main() -> None:
-    """Run the command line described above."""
-    match sys.argv[1:]:
+def keep(arguments: list[str]) -> None:
+    """Keep the figures that the command line names."""
+    files = [Path(each) for each in arguments[1:]]
+    match arguments:
         case []:
             pass
         case ["time", *names]:
             time_alone(names or list_presets())
-        case ["add", machine, *files] if files:
-            for _, runs in groupby(read_runs(map(Path, files)), lambda run: run["preset"]["name"]):
+        case ["add", machine, _, *_]:
+            for _, runs in groupby(read_runs(files[1:]), lambda run: run["preset"]["name"]):
                 add(list(runs), machine)
-        case ["ablation", *files] if files:
-            add_ablation(read_runs(map(Path, files)))
+        case ["ablation", _, *_]:
+            add_ablation(read_runs(files))
         case ["steps", preset, seeds, runs]:
             run_steps(preset, parse_numbers(seeds, "SEEDS"), Path(runs))
+        case ["precision", _, *_]:
+            add_precision(read_runs(files))
+        case ["study", name, file]:
+            add_study(name, Path(file))
         case ["searches", file]:
             add_searches(Path(file))
         case ["comparison", name, file]:
             add_comparison(name, Path(file))
         case _:
             sys.exit(__doc__)
+
+
+def main() -> None:
+    """Run the command line described above."""
+    keep(sys.argv[1:])
     draw_plot()
+    draw_small()
     write_between(README, "results", rows_of_results())
     write_between(PAGE, "ledger", rows_of_ledger())
     write_between(PAGE, "ablation", rows_of_ablation())
     write_between(PAGE, "steps", rows_of_steps())
+    write_between(PAGE, "precision", rows_of_precision())
     if rows := rows_of_searches():
         write_between(SEARCH_PAGE, "searches", rows)
+    write_between(SMALL_PAGE, "smallest", rows_of_smallest())
+    write_between(SMALL_PAGE, "bytes", rows_of_bytes())
+    for name, study in read(STUDIES).items():
+        write_between(SMALL_PAGE, f"study {name}", rows_of_study(study))
     write_between(CORESETS_PAGE, "coresets", rows_of_coresets())
     write_between(CURRICULA_PAGE, "curricula", rows_of_orders())
 

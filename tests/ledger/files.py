@@ -9,13 +9,15 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGE, PLOT = ROOT / "presets" / "README.md", ROOT / "presets" / "ledger.svg"
+SMALL_PLOT = ROOT / "presets" / "small.svg"
 GUIDES = ROOT / "mnistcli" / "guides"
 CORESETS_PAGE, CURRICULA_PAGE = GUIDES / "coresets.md", GUIDES / "curricula.md"
-SEARCH_PAGE = GUIDES / "search.md"
+SEARCH_PAGE, SMALL_PAGE = GUIDES / "search.md", GUIDES / "small.md"
 FOLDER = Path(__file__).parent
 RUNS, TIMES = FOLDER / "runs.json", FOLDER / "times.json"
 ABLATION, COMPARISONS = FOLDER / "ablation.json", FOLDER / "comparisons.json"
 STEPS, SEARCHES = FOLDER / "steps.json", FOLDER / "searches.json"
+STUDIES, PRECISION = FOLDER / "studies.json", FOLDER / "precision.json"
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -3,15 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from mnistcli.display.text import p_value
 from mnistcli.preset.arms import BASE, read_arms
-from mnistcli.verdict.paired import ArmSummary, name_effect, summarize_arms
-from tests.ledger.comparisons import gain, line
+from mnistcli.verdict.paired import ArmSummary
+from tests.ledger.arms import compare_arms, table_of_arms
 from tests.ledger.files import FOLDER, STEPS, read, write
 
 ARMS = FOLDER / "steps"
@@ -59,11 +57,7 @@ def add_steps(document: dict[str, Any]) -> None:
 
 def summarize(preset: str) -> dict[str, ArmSummary]:
     """Compare every arm with the base, paired by seed, p-values adjusted for all arms."""
-    kept = list(read(STEPS)[preset].values())
-    accuracies = {
-        name: [seed["arms"][name]["accuracy"] for seed in kept] for name in list_arms(preset)
-    }
-    return summarize_arms(accuracies, {name: (name, BASE) for name in accuracies if name != BASE})
+    return compare_arms([*read(STEPS)[preset].values()])
 
 
 def list_arms(preset: str) -> dict[str, str]:
@@ -76,39 +70,8 @@ def list_arms(preset: str) -> dict[str, str]:
 def rows_of_steps() -> str:
     """Return the tables, one row a step: of every preset with enough seeds."""
     kept = read(STEPS)
-    return "\n".join(_rows(name) for name in NAMES if len(kept.get(name, {})) >= MIN_SEEDS)
-
-
-def _rows(preset: str) -> str:
-    seeds, found = list(read(STEPS)[preset].values()), summarize(preset)
-    lines = [
-        f"| on `{preset}` | test accuracy, % | gain, points | p | | time | parameters |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, title in list_arms(preset).items():
-        arms, arm = [seed["arms"][name] for seed in seeds], found[name]
-        times = [one["seconds"] / seed["arms"][BASE]["seconds"]
-                 for one, seed in zip(arms, seeds, strict=True) if one["seconds"]]  # fmt: skip
-        mean = "" if arm.mean_accuracy is None else f"{100 * arm.mean_accuracy:.2f}"
-        cells = [title, f"{mean} ± {100 * (arm.sd or 0):.2f} ({len(seeds)})"]
-        if (difference := arm.difference) is not None:
-            cells += [
-                gain(difference),
-                p_value(difference.adjusted_p_value),
-                name_effect(arm) or "",
-            ]
-        else:
-            cells += ["", "", ""]
-        ratio = f"× {median(times):.2f}" if times else ""
-        lines.append(line([*cells, ratio, f"{arms[0]['parameters']:,}"]))
-    return "\n".join([*lines, "", *_say_effects(found)]) + "\n"
-
-
-def _say_effects(found: Mapping[str, ArmSummary]) -> Iterator[str]:
-    """Say in words what helps and what hurts."""
-    effects: dict[str, list[str]] = {"helps": [], "hurts": [], "no clear difference": []}
-    for name, arm in found.items():
-        if effect := name_effect(arm):
-            effects.setdefault(effect, []).append(name)
-    for effect, names in effects.items():
-        yield f"- {effect.capitalize()}: {', '.join(names) or 'none of them'}."
+    return "\n".join(
+        table_of_arms(f"on `{name}`", "test", list_arms(name), [*kept[name].values()])
+        for name in NAMES
+        if len(kept.get(name, {})) >= MIN_SEEDS
+    )

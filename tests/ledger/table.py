@@ -14,7 +14,7 @@ RESULTS = (
     "sevenconv-fixed",
     "cortex-m0-16k",
     "atmega328p",
-    "optimizednet-coreset-best",
+    "nano-5k",
 )
 """Presets of this project that the README shows."""
 DOCUMENTED = (
