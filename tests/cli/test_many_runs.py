@@ -26,7 +26,9 @@ def many_runs(tiny_preset: Path, tiny_data: Path, tmp_path_factory: pytest.TempP
     for seed in range(1, RUNS):
         name = f"{record['run_id']}-{seed}"
         shutil.copytree(path, folder / name)
-        changed = record | {"seed": seed, "run_id": name, "path": str(folder / name)}
+        # Runs with equal weights would be one.
+        differences = {"seed": seed, "run_id": name, "weights_sha256": f"{seed:064x}"}
+        changed = record | differences | {"path": str(folder / name)}
         (folder / name / "record.json").write_text(json.dumps(changed))
     return folder
 

@@ -48,7 +48,7 @@ from mnistcli.records.studies import PlannedArm, TrialMachine, TrialResult
 from tests.conftest import Counts, run_command
 from tests.simulation.world import FILES, Killed, World
 
-SEEDS, ALL_SEEDS, CHUNK = 100, 10_000, 50
+SEEDS, ALL_SEEDS, CHUNK = 200, 10_000, 50
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MACHINE = TrialMachine("cpu", "float32", 1, "AVX2")
 
@@ -256,7 +256,7 @@ def simulate_grading(world: World, stage: Stage, out: Path, workers: Workers) ->
         for each in range(6)
     ]
     request = GradingRequest("parameters<9", Limit("60s", 60), Limit("1GiB", 2**30))
-    options = Options(seed=0, threads=1, out=out / "graded")
+    options = Options(seed=0, threads=1, data=stage.data, out=out / "graded")
 
     def attempt(is_first: bool) -> Any:
         remote = replace(workers, cluster="tcp://simulated")
