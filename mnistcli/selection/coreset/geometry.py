@@ -71,7 +71,7 @@ def farthest_first(features: Floats, count: int, rng: Generator) -> Indices:
     latest = int(rng.integers(len(features)))
     for step in range(count):
         selected[step] = latest
-        squared = norms - 2 * (features @ features[latest]) + norms[latest]
+        squared = norms - 2 * _multiply(features, features[latest]) + norms[latest]
         np.minimum(nearest, squared, out=nearest)
         nearest[latest] = -np.inf
         latest = int(nearest.argmax())
@@ -90,7 +90,7 @@ def herding(features: Floats, count: int) -> Indices:
     selected = np.empty(count, dtype=np.int64)
     for step in range(count):
         # |(step + 1) · mean - total - x|², without what is the same for every x.
-        cost = norms - 2 * (features @ ((step + 1) * mean - total))
+        cost = norms - 2 * _multiply(features, (step + 1) * mean - total)
         cost[taken] = np.inf
         selected[step] = cost.argmin()
         taken[selected[step]] = True
@@ -143,7 +143,7 @@ def _similarity(features: Floats) -> Floats:
             f"{len(features):,}. Use another method, or another coreset.balance than free."
         )
     norms = np.einsum("nd,nd->n", features, features)
-    squared = features @ features.T
+    squared = _multiply(features, features.T)
     squared *= -2
     squared += norms
     squared += norms[:, None]
@@ -173,3 +173,10 @@ def _fill(selected: Indices, total: int, count: int, rng: Generator) -> Indices:
     """Fill up `selected` with random other positions."""
     rest = np.setdiff1d(np.arange(total), selected)
     return np.concatenate([selected, rng.choice(rest, count - len(selected), replace=False)])
+
+
+def _multiply(left: Floats, right: Floats) -> Floats:
+    """Multiply finite matrices; BLAS may compute beyond their edges, too, and warn of what is there."""
+    with np.errstate(all="ignore"):
+        product: Floats = left @ right
+    return product
