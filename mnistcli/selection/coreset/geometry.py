@@ -176,7 +176,7 @@ def _fill(selected: Indices, total: int, count: int, rng: Generator) -> Indices:
 
 
 def _multiply(left: Floats, right: Floats) -> Floats:
-    """Multiply finite matrices; BLAS may compute beyond their edges, too, and warn of what is there."""
+    """Multiply finite matrices; BLAS may read beyond their edges, and warn of what is there."""
     with np.errstate(all="ignore"):
         product: Floats = left @ right
     return product
