@@ -143,6 +143,7 @@ def test_a_traceback_quotes_nothing_that_a_terminal_would_obey(cli: Callable) ->
     assert all(line.isprintable() for line in answer.err.splitlines())
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("arguments", [["summary", "sprint"], ["presets", "schema"]])
 def test_a_reader_that_leaves_is_no_error(arguments: list[str]) -> None:
@@ -208,6 +209,7 @@ def test_tables_fit_80_columns_without_control_bytes(environment: dict[str, str]
         assert "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_training_says_so(tmp_path: Path, number: signal.Signals, code: int) -> None:

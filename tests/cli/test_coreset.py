@@ -121,6 +121,7 @@ def compare(choose: Callable, *options: object) -> dict:
     return printed
 
 
+@pytest.mark.slow
 def test_a_comparison_is_paired_by_seed_and_of_equal_steps(choose: Callable) -> None:
     one = compare(choose, "--jobs", 1, "--threads", 1)
     assert one["steps"] == 2 * 10  # two epochs of 600 images in batches of 64
@@ -152,6 +153,7 @@ def test_several_processes_find_what_one_finds(choose: Callable) -> None:
     assert accuracies(compare(choose, "--jobs", 2, "--threads", 1)) == accuracies(one)
 
 
+@pytest.mark.slow
 def test_a_comparison_on_held_out_images_does_not_read_the_test_set(
     choose: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,7 @@ def test_orders_differ(teach: Callable, order: str) -> None:
     assert record["weights_sha256"] != plain["weights_sha256"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [GROUPS, PACED, "curriculum={kind='self_paced', rounds=5}"])
 def test_orders_are_compared_in_equal_steps(teach: Callable, settings: str) -> None:
     answer, printed = teach(
@@ -166,6 +167,7 @@ def test_uneven_groups_are_compared_in_equal_steps_too(teach: Callable) -> None:
     assert len({arm["steps"] for arm in printed["arms"]}) == 1
 
 
+@pytest.mark.slow
 def test_a_person_reads_the_comparison(
     cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_person_reads_the_comparison(
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
 
 
+@pytest.mark.slow
 def test_a_comparison_outlives_a_training_that_diverges(
     teach: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_training_is_the_same_and_its_data_is_found_again(
     assert answer.err.endswith('digits" does not exist. Name their folder with --data.\n')
 
 
+@pytest.mark.slow
 def test_every_command_takes_a_file_of_data(
     cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
 ) -> None:

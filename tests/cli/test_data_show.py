@@ -46,6 +46,7 @@ def test_the_suggested_settings_are_taken(cli: Callable, show: Callable, tiny_pr
     assert suggested["mean"] > 0.2
 
 
+@pytest.mark.slow
 def test_a_sheet_is_drawn_and_replaces_another(show: Callable, tmp_path: Path) -> None:
     path = tmp_path / "sheet.png"
     path.write_text("before")
@@ -110,6 +111,7 @@ def test_blank_and_equal_images_are_shown(cli: Callable, tmp_path: Path) -> None
     assert rows == [["119", "119"], ["–", "120"]]
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_80_columns_without_control_bytes(tiny_data: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mnistcli", "data", "show", "--data", tiny_data],

@@ -81,6 +81,7 @@ def test_robustness_is_measured_where_asked(cli: Callable, run: dict, tiny_data:
     assert max(map(len, text.splitlines()[1:])) <= 80  # the first line has the folder's name
 
 
+@pytest.mark.slow
 def test_other_images_are_named_and_not_held_against_the_record(cli: Callable, run: dict) -> None:
     found = json.loads(cli("evaluate", run["path"], "--data", EMBEDDED, "--json").out)
     assert found["total"] == 10_000

@@ -33,6 +33,7 @@ def run(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> Pa
     return Path(json.loads(cli("train", tiny_preset, *common).out)["path"])
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_what_is_written_is_what_was_measured(cli: Callable, run: Path) -> None:
     answer = cli("export", run, "--to", "c", "--json")
@@ -170,6 +171,7 @@ def test_faults_are_one_line(
     assert cli("export", run, "--to", "rust").code == 2
 
 
+@pytest.mark.slow
 def test_no_file_of_a_run_is_replaced(cli: Callable, run: Path, tmp_path: Path) -> None:
     before = read_files(run)
     for name in ("record.json", "weights.safetensors", "events.jsonl"):
@@ -210,6 +212,7 @@ def test_a_pipe_is_written_and_not_read(cli: Callable, run: Path, tmp_path: Path
     assert file["sha256"] == hashlib.sha256(content.result()).hexdigest()
 
 
+@pytest.mark.slow
 def test_other_images_than_the_runs_are_refused(cli: Callable, run: Path) -> None:
     for kind in ("c", "html", "onnx"):
         answer = cli("export", run, "--to", kind, "--data", EMBEDDED)

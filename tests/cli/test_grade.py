@@ -72,6 +72,7 @@ def rows_of(answer: Answer) -> dict[str, dict]:
     return {each["name"]: each for each in document["grades"]}
 
 
+@pytest.mark.slow
 @posix_only
 def test_every_submission_has_a_row_and_a_second_time_only_what_changed(
     folder: Path, grade: Callable, cli: Callable, tiny_data: Path, quick_speed: None,

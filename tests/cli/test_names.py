@@ -87,6 +87,7 @@ def test_it_is_so_for_a_real_command_line(odd: Path) -> None:
     assert list(odd.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_in_a_folder_of_such_a_name_only_relative_data_is_refused(
     cli: Callable, odd: Path, tiny_preset: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_in_a_folder_of_such_a_name_only_relative_data_is_refused(
         assert answer.code == 0, answer.err
 
 
+@pytest.mark.slow
 def test_a_run_folder_of_such_a_name_does_not_hide_the_others(
     cli: Callable, odd: Path, tiny_preset: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_its_summary_is_a_tree_of_80_columns(cli: Callable, nested: Path) -> Non
     assert not any(line.startswith("3.1.0") for line in lines)
 
 
+@pytest.mark.slow
 def test_width_and_depth_build_another_network_and_the_record_says_so(
     cli: Callable, nested: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

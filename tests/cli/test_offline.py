@@ -63,6 +63,7 @@ def test_a_data_set_that_must_be_downloaded_is_one_line(
     assert REFUSED
 
 
+@pytest.mark.slow
 def test_every_command_works_without_a_network(
     cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path, quick_speed: None,
     monkeypatch: pytest.MonkeyPatch,

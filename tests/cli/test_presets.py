@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from mnistcli.preset.loading import find_preset, list_presets, load_preset
 
@@ -38,6 +39,7 @@ def test_validate_takes_all_bundled_presets(cli: Callable) -> None:
     assert len(answer.out.splitlines()) == len(list_presets())
 
 
+@pytest.mark.slow
 def test_the_schema_accepts_what_the_tool_accepts(cli: Callable) -> None:
     schema = json.loads(cli("presets", "schema").out)
     for name in list_presets():

@@ -102,6 +102,7 @@ def test_phases_and_coreset_are_shown(train: Callable, report: Callable) -> None
     assert "50.00 %" in page.text
 
 
+@pytest.mark.slow
 def test_several_runs_stand_side_by_side(
     train: Callable, report: Callable, cli: Callable, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_several_runs_stand_side_by_side(
     assert len(identifiers) == len(set(identifiers))
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text(
     train: Callable, report: Callable, tiny_preset: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +145,7 @@ def test_hostile_text_stays_text(
         assert "script" not in {tag for tag, _ in page.tags}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_said_and_the_rest_shown(
     train: Callable, report: Callable, cli: Callable, tmp_path: Path
 ) -> None:
@@ -202,6 +205,7 @@ def browse(path: Path, folder: Path, *options: str) -> tuple[str, list[str], set
     return done.stdout, console, {url for url in urls if not OWN.match(url)}
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_browser_shows_it_without_complaint(
     train: Callable, report: Callable, tmp_path: Path

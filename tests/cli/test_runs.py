@@ -368,6 +368,7 @@ def test_a_run_whose_code_fails_does_not_keep_others_from_being_checked(
     assert found["path"] == "runs/first"
 
 
+@pytest.mark.slow
 def test_a_list_of_runs_imports_nothing_heavy(made: Path) -> None:
     (folder,) = made.glob("mixed-*")
     code = (

@@ -25,6 +25,7 @@ def train(cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path) -> 
     return run
 
 
+@pytest.mark.slow
 def test_several_seeds_are_the_single_runs(train: Callable) -> None:
     answer, document = train("--seeds", "0-2", "--jobs", 2)
     assert answer.code == 0
@@ -42,6 +43,7 @@ def test_several_seeds_are_the_single_runs(train: Callable) -> None:
     assert "run 3/3  seed" in answer.err
 
 
+@pytest.mark.slow
 def test_a_coreset_is_the_same_in_a_process_of_its_own(train: Callable) -> None:
     """K-means depends, in its last bits, on the threads: they are limited as PyTorch's are."""
     settings = ("--set", "coreset.size=100", "--set", "coreset.selector={kind='kmeans_spread'}")
@@ -193,6 +195,7 @@ def test_a_killed_process_is_one_line_and_the_batch_can_be_resumed(
 WEAK = ("--set", "train.schedule.max_learning_rate=0.0008", "--set", "train.epochs=1")
 
 
+@pytest.mark.slow
 def test_the_verdict_is_on_the_mean_with_its_interval(train: Callable) -> None:
     found = train("--seeds", "0-4", "--jobs", 1, *WEAK)[1]["summary"]
     low, high = found["interval"]

@@ -122,6 +122,7 @@ def test_any_text_can_be_encoded(text: str, encoding: str) -> None:
     assert text.encode(encoding, ERRORS).decode(encoding).isascii() or not text.isascii()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_the_environment_does_not_change_json(run: Path, picture: Path, encoding: str) -> None:
     done = subprocess.run(
@@ -148,6 +149,7 @@ def test_closed_streams(ending: str, code: int, out: str, err: str) -> None:
     assert out in done.stdout
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_reader_of_progress_that_leaves_ends_no_training(
     tiny_data: Path, tiny_preset: Path, tmp_path: Path

@@ -31,6 +31,7 @@ def list_runs(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("runs/*") if path.is_dir()}
 
 
+@pytest.mark.slow
 def test_teachers_are_trained_once_and_recorded(train: Callable, tmp_path: Path) -> None:
     answer, record = train("--no-fail")
     assert answer.code == 0, answer.err
@@ -97,6 +98,7 @@ def test_an_interrupted_teacher_is_trained_on(
     assert len(list_runs(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_studies_and_comparisons_train_teachers_too(train: Callable, tmp_path: Path) -> None:
     options = ("--seeds", "0-1", "--jobs", 1)
     arm = ("--arm", "soft: teacher.temperature=9.0")

@@ -130,6 +130,7 @@ def test_dry_run_prints_the_resolved_preset_and_does_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_profile_says_where_the_time_went(
     train: Callable, cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
 ) -> None:

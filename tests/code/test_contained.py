@@ -371,6 +371,7 @@ def test_what_is_printed_in_the_training_goes_to_stderr(
     assert answer.err.count("spoke") > 5
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize(
     "options",

@@ -35,6 +35,7 @@ def example(tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_work_one_after_the_other(cli: Callable, example: Path) -> None:
     assert len(COMMANDS) == 7
     for command in COMMANDS:

@@ -164,6 +164,7 @@ def test_what_needs_no_network_runs_no_code(
     assert answer.code == (2 if line == "compare PRESET" else 0), answer.err  # no [reference]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

@@ -43,6 +43,7 @@ def test_any_bytes_are_a_known_kind_or_none(head: bytes) -> None:
     assert describe_content(head) is None or describe_content(head)
 
 
+@pytest.mark.slow
 @given(st.text(alphabet=st.characters(categories=["L"]), min_size=HEAD))
 def test_a_character_cut_in_two_is_still_text(text: str) -> None:
     assert describe_content(text.encode()[:HEAD]) == "a text file"

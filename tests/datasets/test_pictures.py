@@ -65,6 +65,7 @@ def test_what_is_no_picture_of_a_digit_is_refused(tmp_path: Path) -> None:
         read_pictures([path])
 
 
+@pytest.mark.slow
 def test_any_small_picture_becomes_an_image_or_one_line(tmp_path: Path) -> None:
     rng, read = np.random.default_rng(0), 0
     for number in range(60):

@@ -107,6 +107,7 @@ def test_several_runs_of_a_preset_have_a_verdict_on_their_mean(verdicts: tuple[s
     assert "sprint-20260101-000000-s1 1 9,944 99.44 %" in text
 
 
+@pytest.mark.slow
 def test_charts_tell_training_from_validation() -> None:
     plain = draw_charts([make_reported()])
     assert "Training loss" in plain[0]

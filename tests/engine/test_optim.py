@@ -93,6 +93,7 @@ def test_optimizers_move_as_their_plain_forms_do(settings: spec.Optimizer, refer
     assert torch.allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_does_not_import_pytorchs_compiler(
     tiny_data: Path, tiny_preset: Path, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_images_without_labels_are_refused(odd: Path) -> None:
         examine(odd)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=20), st.integers(1, 1_500))
 def test_mean_and_deviation_are_those_of_numpy(values: list[int], count: int) -> None:
     images = np.resize(np.array(values, dtype=np.uint8), (count, 28, 28))

@@ -381,6 +381,7 @@ def test_without_a_network_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         obtain("qmnist", silent)
 
 
+@pytest.mark.slow
 def test_the_command_line_downloads_what_is_named_and_runs_read_it_again(
     cli: Callable,
     server: Server,

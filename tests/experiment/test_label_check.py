@@ -38,6 +38,7 @@ def test_folds_are_of_equal_size_and_in_proportion_to_the_digits() -> None:
     assert not torch.equal(folds, divide_into_folds(labels, 1))
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_found_again_from_the_same_seed(
     tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_nothing_is_set_in_somebody_elses_worker(monkeypatch: pytest.MonkeyPatch
     assert events == [RunProgressed("seed 3", EPOCH)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity")
 def test_a_process_held_to_one_cpu_starts_one_worker() -> None:
     code = (
@@ -115,6 +116,7 @@ def test_only_the_loggers_named_are_silenced_and_only_meanwhile(
     child.setLevel(logging.NOTSET)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="trackers are started early on POSIX only")
 def test_trackers_are_silent_about_folders_that_are_gone() -> None:
     code = (

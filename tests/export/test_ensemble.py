@@ -38,6 +38,7 @@ def convert_alone(model: nn.Module) -> IntegerModel:
     return convert(model, MNIST, take("train", 50))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(seeds=st.lists(st.integers(0, 10_000), min_size=2, max_size=4))
 def test_its_integers_are_the_members_scaled_and_summed(seeds: list[int]) -> None:
@@ -79,6 +80,7 @@ def test_constants_add_up_and_equal_ones_count_once() -> None:
     assert count_constants(convert_alone(Ensemble([one, one]))) == counts[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(seeds=st.lists(st.integers(0, 10_000), min_size=2, max_size=4))
 def test_logits_that_wait_for_the_others_lie_at_whole_words(seeds: list[int]) -> None:
@@ -108,6 +110,7 @@ def test_a_member_that_is_not_finite_shows() -> None:
     assert Ensemble(members).eval()(torch.zeros(3, 1, 28, 28)).isnan().all()
 
 
+@pytest.mark.slow
 @needs_gcc
 def test_c_computes_what_the_definition_computes(tmp_path: Path) -> None:
     images = take("test", 30)[:, 0].numpy()
@@ -135,6 +138,7 @@ def test_a_page_computes_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, model.compute_logits(images))
 
 
+@pytest.mark.slow
 @settings(max_examples=3)
 @given(seeds=st.lists(st.integers(0, 10_000), min_size=2, max_size=3))
 def test_onnx_computes_the_same(seeds: list[int]) -> None:

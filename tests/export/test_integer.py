@@ -52,6 +52,7 @@ def test_stages_compute_what_the_network_computes(seed: int) -> None:
         torch.testing.assert_close(logits.flatten(1), model(inputs), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_integers_are_close_to_the_network(seed: int) -> None:

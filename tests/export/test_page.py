@@ -54,6 +54,7 @@ def images() -> NDArray[np.uint8]:
     return load_examples("test").images[:1_000, 0].numpy()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_page_runs_its_network_and_takes_names_as_text(
     browser: Browser, images: NDArray[np.uint8]

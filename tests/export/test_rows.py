@@ -285,6 +285,7 @@ def test_the_interface_is_that_of_the_guide() -> None:
     assert re.findall(r"#include.*", header) == ["#include <stdint.h>"]
 
 
+@pytest.mark.slow
 def test_memory_is_what_the_guide_tells() -> None:
     table = re.findall(
         r"^\| (`.*`) \| ([\d,]+) \| ([\d,]+) \|$", read_guide("export"), re.MULTILINE

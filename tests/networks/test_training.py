@@ -37,6 +37,7 @@ def test_interrupted_it_ends_with_the_same_bits(
     assert broken == unbroken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["styles.py:Residual", "styles.py:SameModuleTwice"])
 def test_muon_and_a_moving_average_resume_too(
     network: str, tiny_data: Path, tmp_path: Path

@@ -90,6 +90,7 @@ def test_what_is_no_toml_is_not_copied(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.slow
 def test_a_copy_of_many_comments_takes_no_time(tmp_path: Path) -> None:
     source = tmp_path / "source.toml"
     source.write_text("[reference]\n" + "#\n" * 130_000 + "a = 1\n")
@@ -224,6 +225,7 @@ def test_a_file_that_is_no_preset_is_said(tmp_path: Path) -> None:
         assert word in fault(str(path))
 
 
+@pytest.mark.slow
 @given(
     keys=st.lists(
         st.sampled_from("train model layers 0 1 augment budget kind x".split()), min_size=1

@@ -86,6 +86,7 @@ def test_a_group_for_every_channel_stays_one_for_every_channel() -> None:
     assert scaled[2].groups == 10
 
 
+@pytest.mark.slow
 @given(bodies, st.floats(0.05, 2))
 def test_a_scaled_network_fits_together_if_the_written_one_does(
     body: list[dict], width: float

@@ -49,6 +49,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
             read_arrays(path)
 
 
+@pytest.mark.slow
 def test_what_would_unpack_to_too_much_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(
         path := tmp_path / "bomb.npz", indices=np.zeros((1 << 28) + 1, dtype=np.uint8)

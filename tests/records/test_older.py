@@ -75,6 +75,7 @@ def test_a_run_record_keeps_every_value(name: str) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FINISHED)
 def test_a_run_is_evaluated_reported_and_shown(
     cli: Callable, v1: Path, name: str, tiny_data: Path

@@ -127,6 +127,7 @@ def test_the_shapes_are_those_of_the_paper() -> None:
     assert halfway["logarithmic"] > 0.9
 
 
+@pytest.mark.slow
 @given(
     losses=st.lists(st.sampled_from([0.0, 1.0, 2.0, math.inf]), min_size=1, max_size=40),
     fraction=st.floats(0.01, 1),

@@ -1,5 +1,6 @@
 """The description of any module, against PyTorch's own counters and the formula of the fields."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -103,6 +104,7 @@ def make(step: str | tuple) -> nn.Module:
     return Step(step) if isinstance(step, str) else Group(*step)
 
 
+@pytest.mark.slow
 @given(st.lists(steps, min_size=1, max_size=4), st.booleans())
 @settings(max_examples=60)
 def test_the_description_of_any_module_is_what_pytorch_says(body: list, tied: bool) -> None:
@@ -131,6 +133,7 @@ def test_the_description_of_any_module_is_what_pytorch_says(body: list, tied: bo
         assert 2 * own == sum(counted.get(f"Net.{prefix}", {}).values())
 
 
+@pytest.mark.slow
 def test_the_measured_field_is_that_of_the_formula() -> None:
     """At the kinds of layers that stay in their place when the network is built."""
     compared = 0

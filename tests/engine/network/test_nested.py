@@ -36,6 +36,7 @@ def described(body: list[dict]) -> tuple[nn.Sequential, list[trace.LayerDescript
     return model.eval(), rows
 
 
+@pytest.mark.slow
 @given(bodies)
 @settings(max_examples=120)
 def test_the_description_is_what_pytorch_says(body: list[dict]) -> None:

@@ -77,6 +77,7 @@ def test_frozen_layers_keep_every_bit(
     assert {"3.weight", "6.weight"}.isdisjoint(same)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["train.init={}", "teacher.runs=[{}]"])
 def test_a_finished_run_needs_no_run_that_it_builds_upon(
     field: str, earlier: RunRecord, plain: Preset, tiny_data: Path, tmp_path: Path, cli: Callable

@@ -112,6 +112,7 @@ def test_held_out_images_decide_in_both_stages(train: Train) -> None:
     assert record.epochs[2].learning_rate == 0.25 * record.epochs[0].learning_rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [CHANNELS, WEIGHTS])
 def test_a_pruned_run_is_read_like_any_other(
     cli: Callable, quick_speed: None, train: Train, tmp_path: Path, kind: tuple[str, ...]

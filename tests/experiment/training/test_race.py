@@ -64,6 +64,7 @@ def test_steps_of_a_curriculum_of_fractions_are_counted() -> None:
     assert count_steps(preset, 1_000) == 10 + 5 + 5
 
 
+@pytest.mark.slow
 def test_the_race_changes_neither_weights_nor_what_comes_after(
     cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
