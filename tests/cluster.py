@@ -62,8 +62,10 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen:
 
 
 def wait_for_workers(address: str, count: int) -> None:
+    seconds = 60 + 5 * count
     code = (
-        "import sys\nfrom distributed import Client\n"
-        f"with Client({address!r}, timeout=60) as client: client.wait_for_workers({count}, 60)\n"
+        "from distributed import Client\n"
+        f"with Client({address!r}, timeout=60) as client:\n"
+        f" client.wait_for_workers({count}, {seconds})\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=130)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=seconds + 70)

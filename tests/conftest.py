@@ -1,4 +1,5 @@
 import gzip
+import json
 import os
 import signal
 import sys
@@ -92,6 +93,7 @@ def counts() -> Counts:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--simulate", type=int, default=0, help="Seed of a simulation to replay.")
+    parser.addoption("--keep-counts", type=Path, help="File for what was survived.")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -111,6 +113,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults")
         for name, count in COUNTS.items():
             terminalreporter.line(f"{count:6,} {name}")
+    if path := terminalreporter.config.getoption("--keep-counts"):
+        ended = {what: len(terminalreporter.stats.get(what, ())) for what in ("failed", "error")}
+        path.write_text(json.dumps({"counts": COUNTS, "failed": sum(ended.values())}))
 
 
 @pytest.fixture(autouse=True, scope="session")

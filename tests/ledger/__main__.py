@@ -9,6 +9,7 @@
     python -m tests.ledger precision FILE…        first add runs in both precisions
     python -m tests.ledger study NAME FILE        first add a study of the smallest networks
     python -m tests.ledger searches FILE          first add what tests.benchmarks.search has written
+    python -m tests.ledger counts MACHINE FILE…   first add counts of the reliability tests
 
 Each FILE is the output of `train --seeds --json`; files of the same preset are combined.
 """
@@ -21,11 +22,13 @@ from mnistcli.cli.several import parse_numbers
 from mnistcli.preset.loading import list_presets
 from tests.ledger.ablation import add_ablation, rows_of_ablation
 from tests.ledger.comparisons import add_comparison, rows_of_coresets, rows_of_orders
+from tests.ledger.counts import add_counts, rows_of_counts
 from tests.ledger.files import (
     CORESETS_PAGE,
     CURRICULA_PAGE,
     PAGE,
     README,
+    RELIABILITY_PAGE,
     SEARCH_PAGE,
     SMALL_PAGE,
     STUDIES,
@@ -65,6 +68,8 @@ def keep(arguments: list[str]) -> None:
             add_study(name, Path(file))
         case ["searches", file]:
             add_searches(Path(file))
+        case ["counts", machine, _, *_]:
+            add_counts(machine, files[1:])
         case ["comparison", name, file]:
             add_comparison(name, Path(file))
         case _:
@@ -87,6 +92,7 @@ def main() -> None:
     write_between(SMALL_PAGE, "bytes", rows_of_bytes())
     for name, study in read(STUDIES).items():
         write_between(SMALL_PAGE, f"study {name}", rows_of_study(study))
+    write_between(RELIABILITY_PAGE, "counts", rows_of_counts())
     write_between(CORESETS_PAGE, "coresets", rows_of_coresets())
     write_between(CURRICULA_PAGE, "curricula", rows_of_orders())
 

@@ -13,11 +13,13 @@ SMALL_PLOT = ROOT / "presets" / "small.svg"
 GUIDES = ROOT / "mnistcli" / "guides"
 CORESETS_PAGE, CURRICULA_PAGE = GUIDES / "coresets.md", GUIDES / "curricula.md"
 SEARCH_PAGE, SMALL_PAGE = GUIDES / "search.md", GUIDES / "small.md"
+RELIABILITY_PAGE = GUIDES / "reliability.md"
 FOLDER = Path(__file__).parent
 RUNS, TIMES = FOLDER / "runs.json", FOLDER / "times.json"
 ABLATION, COMPARISONS = FOLDER / "ablation.json", FOLDER / "comparisons.json"
 STEPS, SEARCHES = FOLDER / "steps.json", FOLDER / "searches.json"
 STUDIES, PRECISION = FOLDER / "studies.json", FOLDER / "precision.json"
+COUNTS = FOLDER / "counts.json"
 
 
 def read_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:

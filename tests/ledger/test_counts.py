@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.ledger import counts
+from tests.ledger.counts import add_counts, rows_of_counts
+from tests.ledger.files import RELIABILITY_PAGE
+
+FUZZED = "#2\tINITED\n#9\tDONE\nDone 22962 runs in 61 second(s)\nstat::peak_rss_mb: 600\n"
+
+
+def test_page_is_up_to_date() -> None:
+    """If not, run python -m tests.ledger."""
+    assert rows_of_counts() in RELIABILITY_PAGE.read_text()
+
+
+def test_every_kind_has_a_row_and_the_latest_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "COUNTS", tmp_path / "counts.json")
+    faults, verdict, npz = (tmp_path / name for name in ("a.json", "verdict.json", "npz.log"))
+    ended = {"killed": 1_500, "survived": 157, "timeout": 10, "segfault": 0, "suspicious": 0}
+    verdict.write_text(json.dumps(ended | {"total": 1_667}))
+    npz.write_text(FUZZED)
+    for number, failed in ((400, 2), (500, 0)):
+        found = {"counts": {"crash states survived": number}, "failed": failed}
+        faults.write_text(json.dumps(found))
+        add_counts("a machine", [faults, verdict, npz])
+    survived, mutants, inputs = rows_of_counts().splitlines()[2:]
+    assert survived.startswith("| crash states survived | 500 | no test failed | ")
+    assert mutants.startswith("| mutants of `verdict/` | 1,667 | 90.6 % noticed by tests | ")
+    assert inputs.startswith("| inputs to the reader `npz` | 22,962 | nothing found in 1 min | ")
+
+
+def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "COUNTS", tmp_path / "counts.json")
+    faults, npz = tmp_path / "a.json", tmp_path / "npz.log"
+    faults.write_text(json.dumps({"counts": {"crash states survived": 3}, "failed": 2}))
+    npz.write_text(FUZZED + "Test unit written to x/crash-1\n")
+    add_counts("a machine", [faults, npz])
+    survived, inputs = rows_of_counts().splitlines()[2:]
+    assert "| 2 tests failed |" in survived
+    assert "| found 1 in 1 min |" in inputs
