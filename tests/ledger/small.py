@@ -13,7 +13,7 @@ from tests.ledger.comparisons import line
 from tests.ledger.files import SMALL_PLOT
 
 SMALL = ("nano-700", "nano-2k", "nano-5k", "mini-10k", "mini-20k")
-BYTES = ("cortex-m0-16k",)
+BYTES = ("bytes-3k", "cortex-m0-16k")
 
 
 class Published(NamedTuple):
