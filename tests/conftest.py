@@ -123,13 +123,15 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """Hide the user's terminal and settings; train on the CPU in one thread.
 
     The networks here are so small that a second thread makes their training slower, and ten times
-    slower where another process wants the same core.
+    slower where another process wants the same core. Nor do they wait for the disk: no test cuts
+    the power, and the crash tests record what is synced above `os.fsync`.
     """
     with pytest.MonkeyPatch.context() as environment:
         for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             environment.delenv(name, raising=False)
         for name in [name for name in os.environ if name.startswith("MNISTCLI_")]:
             environment.delenv(name)
+        environment.setattr(os, "fsync", lambda descriptor: None)
         environment.setenv("MNISTCLI_THREADS", "1")
         environment.setenv("MNISTCLI_DEVICE", "cpu")
         environment.setenv("MNISTCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
