@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -130,7 +131,8 @@ def study(
         planned = plan_arms(base, arm or (), arms)
         data = choose_data(context, data, dataset, quiet=quiet)
         options = make_options(0, device, precision, threads, data, out)
-        planned = [with_teachers(each, options, shown) for each in planned]
+        teaching = replace(options, hold_out=not test)
+        planned = [with_teachers(each, teaching, shown) for each in planned]
         started = start(planned, numbers, "test" if test else "held-out", workers, options)
     run_study(started, workers, plot, shown)
 

@@ -94,6 +94,20 @@ def describe_initial(preset: Preset) -> EarlierRun | None:
     return None if run is None else _describe(run, "train.init")
 
 
+def check_held_out(preset: Preset) -> None:
+    """Refuse earlier runs that have learned from the images which this one is evaluated on.
+
+    Raises:
+        PresetError: one of them was evaluated on the test images, and learned from all others.
+    """
+    for run in (*describe_teachers(preset), describe_initial(preset)):
+        if run is not None and run.evaluated_on == "test":
+            raise PresetError(
+                f'"{run.path}" has learned from the held-out images, too. In a study, add --test, '
+                "or let it train the teachers: teacher.preset"
+            )
+
+
 def _describe(folder: str, field: str) -> EarlierRun:
     try:
         record = read_record(path := find_run(folder))

@@ -107,10 +107,29 @@ def test_studies_and_comparisons_train_teachers_too(train: Callable, tmp_path: P
     plan = json.loads((Path(found["path"]) / "plan.json").read_text())
     assert [len(each["preset"]["teacher"]["runs"]) for each in plan["arms"]] == [2, 2]
     assert len(list_runs(tmp_path)) == 3  # the study has a folder, too
+    teacher = Path(plan["arms"][0]["preset"]["teacher"]["runs"][0])
+    assert json.loads((teacher / "record.json").read_text())["data"]["evaluated_on"] == "held-out"
     methods = ("--compare", "--methods", "random", "--sizes", 100)
     answer, _ = train(*options, *methods, command=("coreset",))
     assert answer.code == 0, answer.err
+    assert "teacher 1 of 2: train " in answer.err, "a teacher on fewer images is another one"
+    answer, _ = train(*options, *arm, "--test", command=("study",))
+    assert answer.code == 0, answer.err
     assert "teacher 1 of 2: use " in answer.err
+
+
+@pytest.mark.parametrize("field", ["teacher={{runs=['{}']}}", "train.init={}"])
+def test_a_study_refuses_runs_that_know_the_held_out_images(
+    field: str, cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    options = ("--data", tiny_data, "--out", tmp_path / "runs", "--threads", 1, "--json")
+    run = json.loads(cli("train", tiny_preset, *options, "--no-fail").out)["path"]
+    arm = ("--arm", f"earlier: {field.format(run)}", "--seeds", "0", "--jobs", 1)
+    answer = cli("study", tiny_preset, *options, *arm)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1), answer.err
+    assert 'invalid arm "earlier"' in answer.err
+    assert "has learned from the held-out images, too" in answer.err
+    assert cli("study", tiny_preset, *options, *arm, "--test").code == 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from mnistcli.errors import FileError, PresetError
 from mnistcli.experiment.code import keep_code, open_code
 from mnistcli.experiment.coresets.select import SelectedCoreset, read_coreset
 from mnistcli.experiment.data import Data, load_data
-from mnistcli.experiment.earlier import describe_initial, describe_teachers, locate_runs
+from mnistcli.experiment.earlier import (
+    check_held_out,
+    describe_initial,
+    describe_teachers,
+    locate_runs,
+)
 from mnistcli.experiment.machine import Machine, Options, choose_machine, list_versions
 from mnistcli.experiment.network import (
     Network,
@@ -118,6 +123,8 @@ def check(
 ) -> TrainingSetup:
     """Return the setup of a training that has no run folder yet; arguments as of `prepare`."""
     preset = locate_runs(preset)
+    if options.hold_out:
+        check_held_out(preset)
     machine = choose_machine(options)
     network, unpruned = _build_networks(preset, options.seed, machine)
     data = load_data(preset, options, machine)
