@@ -1,7 +1,6 @@
 """1,000 seeds in a batch, and 64 workers of a cluster: time and memory grow with the work."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ FEW, MANY, WORKERS = 100, 1_000, 64
 
 def train(preset: Path, data: Path, out: Path, seeds: int, *options: object) -> tuple[float, float]:
     """Train seeds in one batch; return seconds, and MiB of the largest process so far."""
+    import resource
+
     command = [sys.executable, "-m", "mnistcli", "train", preset, "--data", data, "--out", out]
     command += ["--seeds", f"0-{seeds - 1}", "--threads", 1, "--no-fail", "--json", "-q", *options]
     start = time.monotonic()
