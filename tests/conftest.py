@@ -191,9 +191,9 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def write_tiny_data(folder: Path) -> None:
+def write_tiny_data(folder: Path, seed: int = 0) -> None:
     """Write what `tiny_data` describes."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     shapes = np.kron(rng.random((10, 7, 7)) > 0.6, np.ones((4, 4)))
     for prefix, count in (("train", 600), ("t10k", 200)):
         labels = (np.arange(count) % 10).astype(np.uint8)

@@ -1,5 +1,6 @@
 """Runs that a training starts from or learns from → their networks, and what is recorded."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from mnistcli.preset.teacher import Teacher
 from mnistcli.records.checkpoint import read_weights
 from mnistcli.records.earlier import EarlierRun
 from mnistcli.records.folders import find_run, name_absolutely
+from mnistcli.records.sources import DataSource
 from mnistcli.records.store import read_record
 from mnistcli.records.weights import load_state_dict
 
@@ -94,14 +96,18 @@ def describe_initial(preset: Preset) -> EarlierRun | None:
     return None if run is None else _describe(run, "train.init")
 
 
-def check_held_out(preset: Preset) -> None:
+def check_held_out(runs: Iterable[EarlierRun], source: DataSource) -> None:
     """Refuse earlier runs that have learned from the images which this one is evaluated on.
 
+    Args:
+        runs: that this one learns or starts from.
+        source: of this one's images; some of them are held out.
+
     Raises:
-        PresetError: one of them was evaluated on the test images, and learned from all others.
+        PresetError: one of the runs has learned from the same images, and held none out.
     """
-    for run in (*describe_teachers(preset), describe_initial(preset)):
-        if run is not None and run.evaluated_on == "test":
+    for run in runs:
+        if run.evaluated_on == "test" and run.train_sha256 == source.train_sha256:
             raise PresetError(
                 f'"{run.path}" has learned from the held-out images, too. In a study, add --test, '
                 "or let it train the teachers: teacher.preset"

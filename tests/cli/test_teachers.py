@@ -9,7 +9,7 @@ import pytest
 
 from mnistcli.experiment.training import run as single_run
 from mnistcli.process import Stopped
-from tests.conftest import posix_only
+from tests.conftest import posix_only, write_tiny_data
 
 TEACH = "teacher={{preset={}, seeds=2}}"
 
@@ -130,6 +130,20 @@ def test_a_study_refuses_runs_that_know_the_held_out_images(
     assert 'invalid arm "earlier"' in answer.err
     assert "has learned from the held-out images, too" in answer.err
     assert cli("study", tiny_preset, *options, *arm, "--test").code == 0
+
+
+def test_a_study_takes_runs_that_have_learned_from_other_images(
+    cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    write_tiny_data(other, seed=1)
+    options = ("--out", tmp_path / "runs", "--threads", 1, "--json")
+    first = cli("train", tiny_preset, "--data", other, *options, "--no-fail")
+    run = json.loads(first.out)["path"]
+    arm = ("--arm", f"earlier: train.init={run}", "--seeds", "0", "--jobs", 1)
+    answer = cli("study", tiny_preset, "--data", tiny_data, *options, *arm)
+    assert answer.code == 0, answer.err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.ledger.files import COUNTS, read, write
 
 EXECUTIONS = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
 FOUND = "Test unit written to"
-CAUGHT = ("killed", "timeout", "segfault", "suspicious")
+CAUGHT = ("killed", "timeout", "segfault")
 """How a mutant ends that the tests caught: by an error, or by changing what they wait for."""
 
 

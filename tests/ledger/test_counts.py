@@ -20,7 +20,7 @@ def test_every_kind_has_a_row_and_the_latest_counts(
 ) -> None:
     monkeypatch.setattr(counts, "COUNTS", tmp_path / "counts.json")
     faults, verdict, npz = (tmp_path / name for name in ("a.json", "verdict.json", "npz.log"))
-    ended = {"killed": 1_500, "survived": 157, "timeout": 10, "segfault": 0, "suspicious": 0}
+    ended = {"killed": 1_500, "survived": 157, "timeout": 10, "segfault": 0}
     verdict.write_text(json.dumps(ended | {"total": 1_667}))
     npz.write_text(FUZZED)
     for number, failed in ((400, 2), (500, 0)):

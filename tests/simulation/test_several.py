@@ -141,7 +141,7 @@ def run_jobs(
     answers: list[tuple[Any, Any]] = []
 
     def end(job: Any) -> None:
-        if world.happens("deaths", 0.1):  # another worker takes over
+        if world.happens("deaths of a worker", 0.1):  # another worker takes over
             world.after(world.chance.uniform(1, 20), partial(end, job))
             return
         outcome = FINISH[type(job)](world, job)
@@ -150,7 +150,7 @@ def run_jobs(
             world.kill_now()
 
     for job in jobs:
-        stall = world.chance.uniform(0, 60) if world.happens("stalls", 0.1) else 0
+        stall = world.chance.uniform(0, 60) if world.happens("stalls of a worker", 0.1) else 0
         world.after(world.chance.uniform(1, 10) + stall, partial(end, job))
     for _ in jobs:
         world.wait(None, lambda: bool(answers))
@@ -176,7 +176,11 @@ def living_in(world: World) -> Iterator[None]:
     class Calendar:
         @staticmethod
         def now(zone: object) -> datetime:
-            jump = world.chance.uniform(-90_000, 90_000) if world.happens("jumps", 0.2) else 0
+            jump = (
+                world.chance.uniform(-90_000, 90_000)
+                if world.happens("jumps of the calendar", 0.2)
+                else 0
+            )
             return NOON + timedelta(seconds=world.now + jump)
 
     given = set[str]()

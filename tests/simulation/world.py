@@ -156,10 +156,12 @@ class Here:
         fate, world = Fate.of(self.world.seed, self._running[number]), self.world
         if fate.kind == "hangs":
             return
-        if fate.kind == "kills" or (deaths + 2 < MAX_DEATHS and world.happens("deaths", 0.1)):
+        if fate.kind == "kills" or (
+            deaths + 2 < MAX_DEATHS and world.happens("deaths of a worker", 0.1)
+        ):
             world.after(world.chance.uniform(0, 5), lambda: self._die(number, deaths + 1))
         else:
-            stall = world.chance.uniform(0, 30) if world.happens("stalls", 0.1) else 0
+            stall = world.chance.uniform(0, 30) if world.happens("stalls of a worker", 0.1) else 0
             world.after(fate.seconds + stall, lambda: self._finish(number))
 
     def _die(self, number: int, deaths: int) -> None:
@@ -249,7 +251,7 @@ class Client:
                 if world.happens("answers twice", 0.1):
                     world.after(world.chance.uniform(0, 20), partial(call, promised))
 
-        stall = world.chance.uniform(0, 30) if world.happens("stalls", 0.15) else 0
+        stall = world.chance.uniform(0, 30) if world.happens("stalls of a worker", 0.15) else 0
         late = 10_000 if fate.kind == "hangs" else 0
         world.after(fate.seconds + stall + late, finish)
         return promised
@@ -279,7 +281,7 @@ def run_jobs(world: World, jobs: list[Any], emit: Emit) -> Iterator[tuple[Any, R
     ended: list[Any] = []
     for each in jobs:
         job = each.job if isinstance(each, RemoteRunJob) else each
-        stall = world.chance.uniform(0, 30) if world.happens("stalls", 0.2) else 0
+        stall = world.chance.uniform(0, 30) if world.happens("stalls of a worker", 0.2) else 0
         world.after(Fate.of(world.seed, job).seconds + stall, lambda each=each: ended.append(each))
     for done in range(1, len(jobs) + 1):
         world.wait(None, lambda: bool(ended))

@@ -123,8 +123,6 @@ def check(
 ) -> TrainingSetup:
     """Return the setup of a training that has no run folder yet; arguments as of `prepare`."""
     preset = locate_runs(preset)
-    if options.hold_out:
-        check_held_out(preset)
     machine = choose_machine(options)
     network, unpruned = _build_networks(preset, options.seed, machine)
     data = load_data(preset, options, machine)
@@ -132,6 +130,8 @@ def check(
     if (settings := preset.coreset) and not given:
         divide(data.train.labels.cpu().numpy(), settings.size, settings.balance)
     start = _make_start(preset, options.seed, machine, data, coreset)
+    if options.hold_out:
+        check_held_out([*start.teachers, *([start.init] if start.init else [])], data.source)
     if earlier:
         repeats = _plan_repetition(earlier, machine, data)
         start = start.model_copy(update={"repeats": repeats})
