@@ -22,6 +22,7 @@ import torch
 from hypothesis import settings
 
 from mnistcli.cli.app import main
+from mnistcli.datasets.load import load_examples
 from mnistcli.engine.profiling import measure_inference
 from mnistcli.process import stopping_signals
 
@@ -181,6 +182,17 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in MNIST's format: 600 and 200 images that a small network can learn."""
     folder = tmp_path_factory.mktemp("digits")
     write_tiny_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tenth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every tenth image of the real MNIST."""
+    folder = tmp_path_factory.mktemp("tenth")
+    for split, names in MNIST_FILES.items():
+        examples = load_examples(split)  # type: ignore[arg-type]
+        write_idx(folder / names[0], examples.images[::10, 0].numpy())
+        write_idx(folder / names[1], examples.labels[::10].byte().numpy())
     return folder
 
 

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnistcli.datasets.load import load_examples
-from tests.conftest import MNIST_FILES, write_idx
-
 pytestmark = pytest.mark.slow
 
 
@@ -40,26 +37,9 @@ def test_a_training_by_time_ends_in_time_with_its_schedule(cli: Callable, tmp_pa
     assert not record["is_bit_reproducible"]
 
 
-def test_optimizednet_meets_its_budget(cli: Callable, tmp_path: Path) -> None:
-    answer = cli("train", "optimizednet", "--out", tmp_path, "--json")
-    assert answer.code == 0, answer.out
-    assert json.loads(answer.out)["test"]["accuracy"] >= 0.97
-
-
-@pytest.fixture(scope="module")
-def tenth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every tenth image of the real MNIST."""
-    folder = tmp_path_factory.mktemp("tenth")
-    for split, names in MNIST_FILES.items():
-        examples = load_examples(split)
-        write_idx(folder / names[0], examples.images[::10, 0].numpy())
-        write_idx(folder / names[1], examples.labels[::10].byte().numpy())
-    return folder
-
-
 @pytest.mark.parametrize(
     "name",
-    ["optimizednet-published", "dualblock", "journey-v1", "journey-v2", "sevenconv", "onebyone"],
+    ["dualblock", "journey-v1", "journey-v2", "sevenconv", "onebyone"],
 )
 def test_documented_systems_learn(cli: Callable, tenth: Path, tmp_path: Path, name: str) -> None:
     """One epoch of a tenth of the images, in smaller batches, is enough to see that all works."""
@@ -69,12 +49,6 @@ def test_documented_systems_learn(cli: Callable, tenth: Path, tmp_path: Path, na
     )  # fmt: skip
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["test"]["accuracy"] > 0.3
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small networks are trained once for all tests here."""
-    return tmp_path_factory.mktemp("cache")
 
 
 def test_the_published_coreset_is_balanced_and_reproducible(cli: Callable, tmp_path: Path) -> None:
@@ -102,27 +76,6 @@ def test_choosing_takes_seconds(cli: Callable, tmp_path: Path, method: str, seco
     )
     spent = printed["seconds"]
     assert spent["pixels"] + spent["principal components"] + spent["selection"] < seconds
-
-
-def test_the_best_fifth_beats_the_published_one(
-    cli: Callable, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MNISTCLI_CACHE", str(cache))
-    best = cli("train", "optimizednet-coreset-best", "--out", tmp_path, "--json")
-    assert best.code == 0, best.out
-    published = cli("train", "optimizednet-coreset", "--out", tmp_path, "--json", "--no-fail")
-    accuracies = [json.loads(each.out)["test"]["accuracy"] for each in (best, published)]
-    assert accuracies[0] >= 0.98
-    assert accuracies[1] < 0.96
-
-
-def test_phases_that_keep_what_came_before_do_not_forget(cli: Callable, tmp_path: Path) -> None:
-    kept = cli("curriculum", "optimizednet-curriculum", "--out", tmp_path, "--json")
-    assert kept.code == 0, kept.out
-    assert json.loads(kept.out)["test"]["accuracy"] >= 0.98
-    published = cli("curriculum", "optimizednet-curriculum-published", "--out", tmp_path)
-    assert published.code == 3
-    assert "forgotten in later phases: 0 1 7: 9" in published.out
 
 
 def test_a_users_own_pictures_are_read(cli: Callable, tmp_path: Path) -> None:

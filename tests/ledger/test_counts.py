@@ -1,8 +1,12 @@
 import json
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
+from tests import conftest
 from tests.ledger import counts
 from tests.ledger.counts import add_counts, rows_of_counts
 from tests.ledger.files import RELIABILITY_PAGE
@@ -42,3 +46,17 @@ def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     survived, inputs = rows_of_counts().splitlines()[2:]
     assert "| 2 tests failed |" in survived
     assert "| found 1 in 1 min |" in inputs
+
+
+def test_a_session_of_tests_keeps_what_the_ledger_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "COUNTS", tmp_path / "counts.json")
+    monkeypatch.setattr(conftest, "COUNTS", Counter({"crash states survived": 7}))
+    config = SimpleNamespace(getoption={"--keep-counts": tmp_path / "a.json"}.get)
+    reporter = Mock(config=config, stats={"failed": ["a", "b"], "passed": ["c"]})
+    conftest.pytest_terminal_summary(reporter)
+    reporter.line.assert_called_once_with("     7 crash states survived")
+    add_counts("a machine", [tmp_path / "a.json"])
+    (row,) = rows_of_counts().splitlines()[2:]
+    assert row.startswith("| crash states survived | 7 | 2 tests failed | ")
