@@ -65,6 +65,7 @@ def test_a_summary_checks_bytes_as_far_as_it_can(
         assert (advice in text) is (check["verdict"] == "inconclusive")
 
 
+@pytest.mark.slow
 def test_a_run_within_its_bytes_is_inconclusive_before_an_export(
     cli: Callable, train: Callable, tmp_path: Path
 ) -> None:

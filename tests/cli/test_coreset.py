@@ -74,6 +74,7 @@ def test_a_person_reads_counts_coverage_and_times(
     assert all(len(line) <= 80 for line in answer.out.splitlines()[:-1])
 
 
+@pytest.mark.slow
 def test_a_contact_sheet_is_a_picture(choose: Callable, tmp_path: Path, tiny_data: Path) -> None:
     answer, _ = choose("-n", 100, "--sheet", tmp_path / "sheet.png")
     assert answer.code == 0
@@ -242,6 +243,7 @@ def test_a_training_computes_no_components_that_its_method_does_not_use(
     assert "principal components" not in record["coreset"]["seconds"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_components")
 def test_comparing_scores_computes_no_components(choose: Callable) -> None:
     answer, printed = choose(

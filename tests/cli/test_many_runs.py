@@ -67,6 +67,7 @@ def test_500_runs_are_read_within_seconds(
     assert f"{RUNS - 1}" in printed
 
 
+@pytest.mark.slow
 def test_a_report_of_many_runs_has_their_tables_alone(
     cli: Callable, tiny_preset: Path, tiny_data: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

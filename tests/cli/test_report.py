@@ -86,6 +86,7 @@ def test_a_run_is_one_file_that_needs_nothing_else(train: Callable, report: Call
     assert referred <= set(identifiers)
 
 
+@pytest.mark.slow
 def test_phases_and_coreset_are_shown(train: Callable, report: Callable) -> None:
     run = train(
         "--set", "coreset.size=200", "--set", "coreset.selector={kind='random'}",
@@ -163,6 +164,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_shown(
     assert report(good, "--out", tmp_path / "no" / "report.html")[0].code == 4
 
 
+@pytest.mark.slow
 def test_every_run_is_reported_once(train: Callable, cli: Callable, tmp_path: Path) -> None:
     runs = [train("--seed", seed) for seed in range(2)]
     again = [*runs, runs[0] / "record.json", runs[0].parent]
@@ -223,6 +225,7 @@ def test_a_browser_shows_it_without_complaint(
     assert "&lt;script&gt;" in dom
 
 
+@pytest.mark.slow
 @needs_browser
 def test_this_browser_would_have_complained(tmp_path: Path) -> None:
     path = tmp_path / "bad.html"

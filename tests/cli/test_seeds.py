@@ -101,6 +101,7 @@ def test_runs_that_diverge_leave_the_others_standing(
     assert whole["runs"][0]["weights_sha256"] == single["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_in_its_own_process_is_named(
     train: Callable, cli: Callable, diverging: set[int], tmp_path: Path
 ) -> None:

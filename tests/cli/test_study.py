@@ -97,6 +97,7 @@ def test_a_person_reads_a_table_and_how_it_was_measured(
     assert "run 4/4  slow, seed 3: " in answer.err
 
 
+@pytest.mark.slow
 def test_a_study_is_resumed_to_the_same_figures(study: Callable, cli: Callable) -> None:
     whole = study(*SLOW, *HALF, "--seeds", "0-1", "-q")[1]
     folder = Path(whole["path"])
@@ -147,6 +148,7 @@ def test_other_images_are_refused_and_the_trials_stay(
     assert cli("study", "--resume", folder, "--jobs", 1, "-q").code == 0
 
 
+@pytest.mark.slow
 def test_a_diverging_arm_is_a_result(
     study: Callable, cli: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_repetition_has_the_same_bits(network: str, tiny_data: Path, tmp_path:
     assert again.repeats.matches
 
 
+@pytest.mark.slow
 def test_seeds_differ_in_weights_alone_and_repeat(
     cli: Callable, tiny_data: Path, tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def test_the_description_is_what_pytorch_says(body: list[dict]) -> None:
     assert shapes == {name: seen[name] for name in shapes}
 
 
+@pytest.mark.slow
 @given(bodies)
 @settings(max_examples=60)
 def test_every_weight_has_one_name_and_a_gradient(body: list[dict]) -> None:
