@@ -95,9 +95,10 @@ def test_one_epoch_of_mnist_is_enough(cli: Callable, tmp_path: Path) -> None:
 def test_one_epoch_of_a_tenth_is_a_beginning(
     cli: Callable, name: str, tenth: Path, tmp_path: Path
 ) -> None:
+    """A softmax in the network, or an average at its end, takes longer than the others."""
     options = ("--data", tenth, "--set", "train.batch_size=32")
     found = train_one_epoch(cli, name, tmp_path, *options)
-    assert found >= (0.8 if name == "Softmax" else 0.9)
+    assert found >= {"Softmax": 0.6, "nested": 0.7}.get(name, 0.85)
 
 
 def train_one_epoch(cli: Callable, name: str, folder: Path, *options: object) -> float:
