@@ -19,7 +19,7 @@ Make = Callable[[str], Scenario]
 
 
 SEEDED = {
-    "run": 200, "batch": 80, "study": 34, "search": 20, "export": 10, "download": 154, "grading": 2,
+    "run": 186, "batch": 90, "study": 34, "search": 20, "export": 12, "download": 156, "grading": 2,
 }  # fmt: skip
 
 
