@@ -60,10 +60,14 @@ def measure(names: Sequence[str]) -> list[Measured]:
     """Return those of the presets that exist and were measured, the smallest first."""
     presets = [load_preset(name) for name in set(names) & set(list_presets())]
     found = [
-        Measured(preset, _find_size(preset), Sample.of(preset.reference.test_accuracies))
+        Measured(
+            preset, _find_size(preset),
+            # The rounded mean, as everywhere else: 99.635 % is 99.63 or 99.64 %.
+            Sample(known.mean_test_accuracy, known.sd_test_accuracy, len(known.seeds)),
+        )
         for preset in presets
-        if preset.reference
-    ]
+        if (known := preset.reference)
+    ]  # fmt: skip
     return sorted(found, key=lambda one: one.size)
 
 
