@@ -1,0 +1,1 @@
+"""Mutation testing of the parts on which verdicts, files and exports depend."""
