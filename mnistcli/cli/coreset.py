@@ -47,7 +47,7 @@ DEFAULT_SEEDS = "0-4"
 
 def coreset(
     context: typer.Context,
-    network: NetworkArgument = "sprint",
+    network: NetworkArgument = "sprint-coreset",
     method: Annotated[
         str | None,
         typer.Option("--method", "-m", metavar="METHOD", help="Selection method, as in entropy."),

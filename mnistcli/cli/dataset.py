@@ -13,7 +13,7 @@ DatasetOption = Annotated[
     typer.Option(
         "--dataset",
         metavar="NAME",
-        help="Or fashion, kmnist, qmnist, emnist-digits, usps.",
+        help="Data set by name, as in fashion or kmnist.",
         show_default=False,
         rich_help_panel=MACHINE,
     ),

@@ -10,9 +10,9 @@ from mnistcli.cli.options import (
     OUTPUT,
     AllowCodeOption,
     BudgetOption,
-    DataOption,
     JsonOption,
     NoFailOption,
+    OwnDataOption,
     TracebackOption,
 )
 from mnistcli.errors import MismatchError, UsageError
@@ -42,7 +42,7 @@ class Target(StrEnum):
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its record.json.")],
     to: Annotated[Format, typer.Option("--to", help="Kind of file.")],
-    data: DataOption = None,
+    data: OwnDataOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -73,7 +73,7 @@ def grade(
         typer.Option(
             "--wrap",
             metavar="COMMAND",
-            help="Command that runs every submission: a sandbox.",
+            help="Command to start every submission with: a sandbox.",
             show_default=False,
             rich_help_panel=LIMITS,
         ),

@@ -165,7 +165,7 @@ CoresetFileOption = Annotated[
     typer.Option(
         "--coreset",
         metavar="FILE",
-        help="Train on the images of an indices.npz.",
+        help="Train only on the images of an indices.npz.",
         show_default=False,
     ),
 ]
@@ -245,6 +245,17 @@ DataOption = Annotated[
         metavar="PATH",
         help="Images: IDX, CSV, .npz or folders of pictures.",
         show_default="embedded MNIST",
+        rich_help_panel=MACHINE,
+    ),
+]
+OwnDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="MNISTCLI_DATA",
+        metavar="PATH",
+        help="Images: IDX, CSV, .npz or folders of pictures.",
+        show_default="the run's own",
         rich_help_panel=MACHINE,
     ),
 ]

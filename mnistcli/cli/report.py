@@ -9,9 +9,9 @@ from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     OUTPUT,
     AllowCodeOption,
-    DataOption,
     DeviceOption,
     JsonOption,
+    OwnDataOption,
     RunsArgument,
     ThreadsOption,
     TracebackOption,
@@ -32,7 +32,7 @@ def report(
     runs: RunsArgument,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    data: DataOption = None,
+    data: OwnDataOption = None,
     dataset: DatasetOption = None,
     out: Annotated[
         Path | None,

@@ -8,9 +8,9 @@ import typer
 from mnistcli.cli.dataset import DatasetOption, choose_data
 from mnistcli.cli.options import (
     AllowCodeOption,
-    DataOption,
     DeviceOption,
     JsonOption,
+    OwnDataOption,
     QuietOption,
     RunsArgument,
     ThreadsOption,
@@ -100,7 +100,7 @@ def rm(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove run folders, and nothing that is not one.
+    """Remove run folders; refuse anything else.
 
     If one of them is refused, none is removed.
     """
@@ -129,7 +129,7 @@ def tag(
     remove: Annotated[bool, typer.Option("--remove", help="Remove the tag.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a run a name that list and show tell, or remove it."""
+    """Set or remove a run's tag."""
     from rich.text import Text
 
     from mnistcli.cli.output import show
@@ -153,7 +153,7 @@ def check(
     ] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    data: DataOption = None,
+    data: OwnDataOption = None,
     dataset: DatasetOption = None,
     allow_code: AllowCodeOption = False,
     as_json: JsonOption = False,

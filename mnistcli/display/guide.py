@@ -21,13 +21,17 @@ MAX_WIDTH = 100
 GAP = 2
 """Spaces between the columns of a table; the box has one of them."""
 STYLES = Theme({"markdown.code": "bold cyan", "markdown.h1": "bold", "markdown.h2": "bold"})
-COMMENT = re.compile(r"^<!--.*-->\n", re.MULTILINE)
+HIDDEN = re.compile(r"^(<!--.*-->|!\[.*)\n", re.MULTILINE)
+"""Comments and pictures, each in a line of its own."""
+OTHER_PAGE = re.compile(r"\[(\w+)\]\(\1\.md\)")
 RELATIVE_LINK = re.compile(r"\[([^]]+)\]\((?!https?:)[^)]*\)")
+FENCED_OR_CODE = re.compile(r"^```.*?^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 
 
 def guide_view(text: str) -> RenderableType:
-    """Return a guide as it is printed: without comments, and without links to files."""
-    return _Page(RELATIVE_LINK.sub(r"\1", COMMENT.sub("", text)), hyperlinks=False)
+    """Return a guide as it is printed: without comments, pictures, and links to files."""
+    text = OTHER_PAGE.sub(r"`mnistcli guide \1`", HIDDEN.sub("", text))
+    return _Guide(RELATIVE_LINK.sub(r"\1", text))
 
 
 def topics_view(titles: Mapping[str, str]) -> RenderableType:
@@ -36,6 +40,22 @@ def topics_view(titles: Mapping[str, str]) -> RenderableType:
     for topic, title in titles.items():
         table.add_row(topic, Text(title))
     return table
+
+
+class _Guide:
+    """A guide whose code stands out: by its colour, without colour by its backquotes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        has_colour = console.color_system is not None and not console.no_color
+        yield _Page(self.text if has_colour else _quote_code(self.text), hyperlinks=False)
+
+
+def _quote_code(text: str) -> str:
+    """Return Markdown that prints the backquotes of its inline code."""
+    return FENCED_OR_CODE.sub(lambda found: f"`` `{found[1]}` ``" if found[1] else found[0], text)
 
 
 class _Heading(Heading):

@@ -1,11 +1,14 @@
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mnistcli.cli.guide import FOLDER, TOPICS, read_guide
+from mnistcli.display.guide import guide_view
 from tests.conftest import posix_only
 
 
@@ -38,6 +41,26 @@ def test_no_line_of_an_example_is_broken(cli, topic: str) -> None:
     for block in re.findall(r"```\w*\n(.*?)```", read_guide(topic), re.DOTALL):
         for line in filter(None, block.splitlines()):
             assert f"    {line}" in shown
+
+
+def test_without_colour_code_has_backquotes_and_pictures_are_left_out(cli) -> None:
+    plain = cli("guide", "small").out
+    assert "`nano-2k`" in plain
+    assert "Wrong answers over parameters" in read_guide("small")
+    assert "Wrong answers over parameters" not in plain
+
+
+def test_with_colour_code_has_none() -> None:
+    screen = Console(width=80, force_terminal=True, color_system="standard", file=StringIO())
+    screen.print(guide_view(read_guide("small")))
+    shown = screen.file.getvalue()
+    assert "nano-2k" in shown
+    assert "`" not in shown
+
+
+def test_another_page_is_named_by_its_command(cli) -> None:
+    assert "see [scripts](scripts.md)" in read_guide("grading")
+    assert "see `mnistcli guide scripts`" in " ".join(cli("guide", "grading").out.split())
 
 
 def test_an_unknown_topic_is_one_line(cli) -> None:

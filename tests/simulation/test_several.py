@@ -146,7 +146,7 @@ def run_jobs(
             return
         outcome = FINISH[type(job)](world, job)
         world.after(world.chance.uniform(0, 3), lambda: answers.append((job, outcome)))
-        if world.happens("kills before the answer", 0.05):
+        if world.happens("kills before a worker's answer", 0.05):
             world.kill_now()
 
     for job in jobs:
@@ -178,7 +178,7 @@ def living_in(world: World) -> Iterator[None]:
         def now(zone: object) -> datetime:
             jump = (
                 world.chance.uniform(-90_000, 90_000)
-                if world.happens("jumps of the calendar", 0.2)
+                if world.happens("jumps of the system clock", 0.2)
                 else 0
             )
             return NOON + timedelta(seconds=world.now + jump)
@@ -301,7 +301,7 @@ def check(what: str, seeds: range, stage: Stage, out: Path, counts: Counts) -> N
                 found.append(JOBS[what](world, stage, folder, workers))
             happened += world.counts
         assert found[0] == found[1], f"replay with --simulate {seed}"
-        counts[f"simulated {what} that ended as calm ones"] += 1
+        counts[f"simulated {what} that ended as undisturbed ones"] += 1
     counts.update({f"simulated {each}": count for each, count in happened.items()})
 
 

@@ -132,7 +132,7 @@ def check(seeds: range, stage: Stage, out: Path, counts: Counts) -> None:
         found, world = simulate(seed, stage, out / f"wild{seed}", is_calm=False)
         assert found == calm, f"replay with --simulate {seed}"
         happened += world.counts
-        counts["simulated searches that ended as calm ones"] += 1
+        counts["simulated searches that ended as undisturbed ones"] += 1
     counts.update({f"simulated {what}": count for what, count in happened.items()})
 
 

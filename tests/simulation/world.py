@@ -83,7 +83,7 @@ class World:
         """Begin anew after a kill: everything that ran has ended."""
         self._events.clear()
         self._killed_at = float("inf")
-        if self.happens("kills of the whole", 0.6):
+        if self.happens("kills of the main process", 0.6):
             self._killed_at = self.now + self.chance.uniform(0, 40)
 
     def kill_now(self) -> None:
@@ -183,7 +183,7 @@ class Here:
             write_record(job.folder, outcome.result)
             self.world.ended[job.folder] += 1
         self.world.after(self.world.chance.uniform(0, 3), lambda: self._answer(number, outcome))
-        if self.world.happens("kills before the answer", 0.05):
+        if self.world.happens("kills before a worker's answer", 0.05):
             self.world.kill_now()
 
     def _answer(self, number: int, outcome: RunOutcome) -> None:
@@ -248,7 +248,7 @@ class Client:
                 promised.found = self.lost("task", "worker", 3)
             for call in promised.callbacks:
                 call(promised)
-                if world.happens("answers twice", 0.1):
+                if world.happens("duplicate answers", 0.1):
                     world.after(world.chance.uniform(0, 20), partial(call, promised))
 
         stall = world.chance.uniform(0, 30) if world.happens("stalls of a worker", 0.15) else 0
