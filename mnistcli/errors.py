@@ -136,7 +136,7 @@ def as_error(error: Exception) -> MnistcliError:
 
 def is_shortage(error: Exception) -> bool:
     """Return whether an error of Python or PyTorch means that there is too little memory."""
-    texts = ("not enough memory", "out of memory")
+    texts = ("not enough memory", "out of memory", "can't allocate memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )

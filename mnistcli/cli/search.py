@@ -202,7 +202,7 @@ def reopen(path: Path, data: Path | None, *, allow_code: bool) -> "Search":
 
 def run_search(search: "Search", workers: "Workers", shown: OutputOptions) -> "SearchDocument":
     """Run what is missing of a search with progress on stderr, and show what it found."""
-    from mnistcli.cli.output import finish, show
+    from mnistcli.cli.output import finish, print_error, show
     from mnistcli.display.progress import standard_error
     from mnistcli.display.searches import search_view, show_search
     from mnistcli.search.run import run_search as run
@@ -212,7 +212,11 @@ def run_search(search: "Search", workers: "Workers", shown: OutputOptions) -> "S
         print(headline(search), file=console.file, flush=True)
     with show_search(console, quiet=shown.quiet) as view:
         document = run(search, workers, view.tell, view.emit)
+    for failed in document.failed:
+        print_error(f"seed {failed.seed}: {failed.reason}")
     show(document, search_view(document), as_json=shown.as_json)
+    if document.failed:
+        raise typer.Exit(document.failed[0].exit_code)
     finish(document.passed, no_fail=shown.no_fail)
     return document
 

@@ -88,25 +88,29 @@ class _Row:
 class LiveTable:
     """A row per run: its epoch, loss, training accuracy, time and, in the end, test accuracy."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str] = ()) -> None:
         self._rows = {name: _Row() for name in names}
 
     def show(self, event: Event) -> None:
         """Update the row of a run."""
         match event:
             case RunProgressed(name, TrainingStarted() as started):
-                row = self._rows[name] if (started.member or 1) > 1 else _Row()
+                row = self._find(name) if (started.member or 1) > 1 else _Row()
                 self._rows[name] = replace(row, plan=started)
             case RunProgressed(name, EpochFinished() as epoch):
-                self._rows[name].epochs[epoch.member or 0, epoch.epoch] = epoch
+                self._find(name).epochs[epoch.member or 0, epoch.epoch] = epoch
             case RunFinished():
-                self._rows[event.name].test = run_result(event)
+                self._find(event.name).test = run_result(event)
+
+    def _find(self, name: str) -> _Row:
+        """Return the row of a run, which may end before its training has started."""
+        return self._rows.setdefault(name, _Row())
 
     def render(self) -> Table:
         """Draw the table as it is now."""
         figures = ("epoch", "loss", "train", "time", "test")
         table = new_table("run", *figures, right=figures)
-        for name, row in self._rows.items():
+        for name, row in list(self._rows.items()):  # other threads add rows meanwhile
             table.add_row(name, *_read_row(row), Text(row.test, style="bold"))
         return table
 

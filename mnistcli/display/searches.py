@@ -76,7 +76,7 @@ class PlainSearch:
     def tell(self, progress: SearchProgress) -> None:
         """Print the line of the trial that has just finished."""
         last = progress.last
-        name = f"network {last.network}  {count(progress.epochs, 'epoch')}  seed {last.turn}"
+        name = f"network {last.network}  {count(progress.epochs, 'epoch')}  seed {progress.seed}"
         if last.loss is None or last.accuracy is None:
             line = f"{name}  failed: {last.failed}"
         else:
@@ -102,7 +102,7 @@ class LiveSearch:
 
     def emit(self, event: Any) -> None:
         """Take in an event of the confirmation."""
-        self._runs = self._runs or LiveTable([])
+        self._runs = self._runs or LiveTable()
         self._runs.show(event)
 
     def render(self) -> RenderableType:
@@ -245,9 +245,10 @@ def _confirmation(document: SearchDocument) -> str:
     if summary.interval:
         low, high = summary.interval
         interval = f", 95 % interval {100 * low:.2f} – {percent(high)}"
+    failed = f" ({count(len(document.failed), 'run')} failed)" if document.failed else ""
     return (
         f" network {document.winner.number}, {figures['parameters']:,} parameters, trained on all "
-        f"images from {count(len(summary.seeds), 'fresh seed')}:\n test accuracy "
+        f"images from {count(len(summary.seeds), 'fresh seed')}{failed}:\n test accuracy "
         f"{percent(summary.mean_test_accuracy)}, sd {100 * summary.sd_test_accuracy:.2f}{interval}"
     )
 

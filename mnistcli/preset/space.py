@@ -170,11 +170,11 @@ def _check(space: Space, decisions: Mapping[str, Decision], known: set[str]) -> 
         return decisions.get(path, range_.ends[0])
 
     space.resolve(choose)
-    for path, range_ in asked.items():
-        if path not in known:
-            known.add(path)
-            for other in range_.ends[1:]:
-                _check(space, {**decisions, path: other}, known)
+    new = {path: range_ for path, range_ in asked.items() if path not in known}
+    known.update(new)
+    for path, range_ in new.items():
+        for other in range_.ends[1:]:
+            _check(space, {**decisions, path: other}, known)
 
 
 def _read_code(model: Any, folder: Path, *, allow: bool) -> Code | None:

@@ -8,7 +8,7 @@ from mnistcli.preset.budget import Budget
 from mnistcli.preset.choices import DatasetName
 from mnistcli.preset.schema import Preset
 from mnistcli.records.base import Document
-from mnistcli.records.comparisons import RunsSummary
+from mnistcli.records.comparisons import FailedRun, RunsSummary
 from mnistcli.records.documents import Check, Interval, Verdict
 from mnistcli.records.states import Number, Seed
 
@@ -156,7 +156,7 @@ class SearchDocument(Document):
     within_seconds: float | None
     max_trials: int | None
     networks: int
-    """Networks that were tried; all of them fit."""
+    """Networks that were trained; all of them fit."""
     rejected: int
     """Networks that were drawn and did not fit; none of them was trained."""
     trials: int
@@ -169,7 +169,8 @@ class SearchDocument(Document):
     """Time until the confirmation."""
     rungs: tuple[RungSummary, ...]
     front: tuple[FoundNetwork, ...]
-    """The Pareto front: no other network has fewer parameters and is more accurate."""
+    """The Pareto front: no other network has both fewer parameters (or less of the figure to
+    minimize) and a lower held-out loss, one standard error added."""
     winner: FoundNetwork
     preset: Preset
     confirmation: RunsSummary
@@ -179,6 +180,8 @@ class SearchDocument(Document):
     passed: bool
     misses: tuple[FoundNetwork, ...]
     """The networks next to the winner, if it did not pass."""
+    failed: tuple[FailedRun, ...] = ()
+    """Runs of the confirmation that ended with an error; others are in `confirmation`."""
     advice: tuple[str, ...]
     """What would have helped, if it did not pass."""
     device: str
@@ -204,3 +207,5 @@ class SearchProgress(Document):
     last: TrialLine
     epochs: int
     """Epochs of the last trial."""
+    seed: int
+    """Seed of the last trial."""

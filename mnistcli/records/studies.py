@@ -121,8 +121,7 @@ class StudyDocument(Document):
     preset: Preset
     """The base."""
     evaluated_on: EvaluatedOn
-    """Held out by the study from the training images, the same for all arms of a seed; or the test
-    set."""
+    """Held out by the study from the training images, the same for all trials; or the test set."""
     evaluated_images: int
     """Number of images that each trial was evaluated on."""
     test_set_reads: int

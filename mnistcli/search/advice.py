@@ -20,8 +20,20 @@ def advise(
     winner: FoundNetwork,
     runs: RunsDocument,
     goal: Goal,
+    exhausted: str | None,
 ) -> tuple[str, ...]:
-    """Return what the trials say about the limits, a sentence each."""
+    """Return what the trials say about the limits, a sentence each; nothing if all are met.
+
+    Args:
+        history: of the search.
+        estimates: at the last rung.
+        winner: of them.
+        runs: its confirmation.
+        goal: of the search.
+        exhausted: why the space had no other network; None where it had.
+    """
+    if runs.passed:
+        return ()
     missed = {check.name for check in runs.checks if check.verdict != "pass"}
     lines = list[str]()
     if runs.summary.additional_seeds_needed:
@@ -31,10 +43,12 @@ def advise(
         )
     if "test_accuracy" in missed:
         lines += [*_about_epochs(history, winner, goal), *_about_size(winner, goal.budget)]
-    if len(history.networks) < ENOUGH:
+    if exhausted:
+        lines.append(f"Another space: {exhausted}")
+    elif (tried := history.count_tried()) < ENOUGH:
         lines.append(
-            f"A longer search: only {len(history.networks)} networks were tried, and "
-            f"{len(estimates)} trained for {winner.epochs} epochs."
+            f"A longer search: only {tried} networks were tried, and {len(estimates)} trained for "
+            f"{winner.epochs} epochs."
         )
     return tuple(lines)
 

@@ -6,6 +6,7 @@ from mnistcli.datasets.cached import find_dataset
 from mnistcli.display.searches import draw_document
 from mnistcli.display.text import overall_verdict
 from mnistcli.engine.events import Emit
+from mnistcli.errors import BatchError, ExitCode, FileError
 from mnistcli.experiment.training.seeds import create_batch, read_batch, run_batch
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.budget import Budget
@@ -59,11 +60,25 @@ def _train(race: Race, preset: Preset, workers: Workers, emit: Emit) -> RunsDocu
     folder = search.folder / CONFIRMATION
     found = sorted(folder.glob(f"*{BATCH_SUFFIX}"))
     if found:
-        batch = read_batch(found[0])
+        code = preset.model.code
+        batch = read_batch(found[0], allow_code=code is not None and code.is_trusted)
     else:
         options = search.confirmation_options
         batch = create_batch(preset, search.fresh_seeds, options, None)
-    return run_batch(batch, workers, emit, search.options.data)
+    try:
+        runs = run_batch(batch, workers, emit, search.options.data)
+    except BatchError as error:
+        _require_files(error.exit_code, str(error))
+        raise
+    for failed in runs.failed:
+        _require_files(failed.exit_code, failed.reason)
+    return runs
+
+
+def _require_files(exit_code: int, reason: str) -> None:
+    """End the search where a file or the memory is at fault: that says nothing of the network."""
+    if exit_code == ExitCode.UNREADABLE:
+        raise FileError(reason.partition("; resume with")[0])
 
 
 def _describe(
@@ -72,9 +87,8 @@ def _describe(
     search, history, plan = race.search, race.history, race.search.plan
     found = race.describe_network(winner)
     verdict: Verdict = "fail" if runs.failed else overall_verdict(runs.checks)
-    misses = (
-        [] if runs.passed else [race.describe_network(each) for each in estimates if each != winner]
-    )
+    others = [each for each in estimates if each != winner and not runs.passed]
+    goal, exhausted = search.goal, race.exhausted
     return SearchDocument(
         budget=plan.budget,
         space=plan.name,
@@ -83,7 +97,7 @@ def _describe(
         seed=plan.seed,
         within_seconds=plan.within_seconds,
         max_trials=plan.trials,
-        networks=len(history.networks),
+        networks=history.count_tried(),
         rejected=sum(each.rejected for each in history.networks),
         trials=len(history.trials),
         failed_trials=sum(line.failed is not None for line in history.trials.values()),
@@ -98,8 +112,9 @@ def _describe(
         checks=runs.checks,
         verdict=verdict,
         passed=runs.passed,
-        misses=tuple(misses[:MISSES]),
-        advice=() if runs.passed else advise(history, estimates, found, runs, search.goal),
+        misses=tuple(map(race.describe_network, others[:MISSES])),
+        failed=runs.failed,
+        advice=advise(history, estimates, found, runs, goal, exhausted),
         device=plan.device,
         precision=plan.precision,
         threads=plan.threads,

@@ -40,7 +40,8 @@ def count(preset: Preset, minimize: Minimized | None, train_images: int) -> Coun
         raise PresetError(sizes.fault)
     if sizes and sizes.constants is not None:
         figures["flash"] = sizes.constants
-    images = preset.coreset.size if preset.coreset else train_images
+    images = train_images - preset.train.validation_examples
+    images = preset.coreset.size if preset.coreset else images
     learned = {"epochs": preset.epochs, "train_examples": images}
     fraction = {"train_fraction": images / train_images}
     checks = check_budget(preset.budget, figures | learned | fraction, sizes)

@@ -79,6 +79,10 @@ class History:
             return self.winner.elapsed
         return max((line.elapsed for line in self.trials.values()), default=0.0)
 
+    def count_tried(self) -> int:
+        """Return how many networks have been trained at all."""
+        return len({trial.network for trial in self.trials})
+
     def of_round(self, number: int) -> list[NetworkLine]:
         """Return the networks that a round began with."""
         return [network for network in self.networks if network.round == number]

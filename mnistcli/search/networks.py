@@ -50,7 +50,7 @@ class Networks:
         update = {
             "name": f"{plan.name}-{number}",
             "title": f"Found by a search for {format_budget(plan.budget)}",
-            "source": describe_search(plan, len(history.networks), history.elapsed),
+            "source": describe_search(plan, history.count_tried(), history.elapsed),
             "budget": plan.budget,
         }
         preset = _with_epochs(self._resolve(history.networks[number].decisions), epochs)

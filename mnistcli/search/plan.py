@@ -122,6 +122,8 @@ def create_search(request: SearchRequest, options: Options) -> Search:
 
 
 def _hash_images(options: Options) -> str:
+    """Return the fingerprint of the training images; the test images must be readable, too."""
+    load_examples("test", options.data)
     return fingerprint(load_examples("train", options.data))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from mnistcli.errors import PresetError
 from mnistcli.experiment.pool import Pool, open_pool
@@ -48,8 +48,8 @@ class Race:
     """Number of trials that can run at once."""
     running: dict[Path, Trial] = field(default_factory=dict)
     """Trials by their run folders."""
-    is_exhausted: bool = False
-    """Whether the space has no other network that fits."""
+    exhausted: str | None = None
+    """Why the space has no other network that fits, once that is known."""
 
     def __post_init__(self) -> None:
         self._begun = monotonic() - self.history.elapsed
@@ -82,9 +82,12 @@ class Race:
         with open_pool(workers) as pool:
             self.slots = max(1, pool.free)
             while not self.pace.is_over(self.elapsed):
-                has_read = self._fill(pool)
-                if not self.running and not has_read:
-                    return
+                has_more = self._fill(pool)
+                if not self.running:
+                    if not has_more:
+                        return
+                    if not pool.free:  # a cluster may have no workers for a moment
+                        sleep(POLL_SECONDS)
                 for job, result in pool.wait(POLL_SECONDS):
                     self._finish(self.running.pop(job.folder), result)
 
@@ -92,31 +95,35 @@ class Race:
         """Start trials in all free slots, and read those that an interrupted search has finished.
 
         Returns:
-            Whether any were read, so that others may have become possible.
+            Whether there are others: some wait for a slot, or follow from what was read.
         """
-        has_read = False
+        has_more = False
         for trial in self._find_trials():
             if trial in self.running.values():
                 continue
-            if not pool.free or self.count_trials_left() == 0:
+            if self.count_trials_left() == 0:
                 break
+            if not pool.free:
+                return True
             folder = self.find_folder(trial)
             if (folder / RECORD).exists():
                 self._finish(trial, read_record(folder))
-                has_read = True
+                has_more = True
                 continue
             make_parents(folder / RECORD)
             preset = self._make_trial(trial)
             job = RunJob(preset, self.search.make_options(trial), None, folder)
             pool.submit(job, self.pace.limit_trial(preset.train.epochs))
             self.running[folder] = trial
-        return has_read
+        return has_more
 
     def _find_trials(self) -> list[Trial]:
         """Return the trials that may run now, after proposing the networks that they need."""
         history, goal = self.history, self.search.goal
         round_ = history.networks[-1].round if history.networks else 0
         self._propose(round_)
+        if self._is_hopeless():
+            return []
         if not history.rungs and (line := self.pace.decide_rungs()):
             self._add(line)
         if not history.rungs:
@@ -129,10 +136,17 @@ class Race:
             self._propose(round_)
         return trials
 
+    def _is_hopeless(self) -> bool:
+        """Return whether all trials of the first round failed, for one and the same reason."""
+        trials = self.history.trials
+        first = len(self.history.of_round(0))
+        reasons = {line.failed for line in trials.values()}
+        return len(trials) == first > 1 and len(reasons) == 1 and None not in reasons
+
     def _can_begin(self, round_: int) -> bool:
         pace = self.pace
         return (
-            not self.is_exhausted
+            self.exhausted is None
             and pace.count_networks(round_) > 0
             and pace.has_time_for_round(self.elapsed)
         )
@@ -141,14 +155,14 @@ class Race:
         """Propose the networks of a round that are missing."""
         search, history = self.search, self.history
         for _ in range(len(history.of_round(round_)), self.pace.count_networks(round_)):
-            if self.is_exhausted:
+            if self.exhausted or (round_ and self.pace.is_over(self.elapsed)):
                 return
             try:
                 self._add(propose(search, history, round_, self.networks.count))
-            except PresetError:
+            except PresetError as error:
                 if not history.networks:
                     raise
-                self.is_exhausted = True
+                self.exhausted = str(error)
 
     def count_trials_left(self) -> int | None:
         """Return how many trials may still be started; None without a limit."""
@@ -215,7 +229,7 @@ class Race:
         estimates = self.list_estimates()
         limit = self.search.plan.within_seconds
         return SearchProgress(
-            networks=len(self.history.networks),
+            networks=self.history.count_tried(),
             trials=len(self.history.trials),
             elapsed=self.elapsed,
             seconds_left=None if limit is None else max(0.0, limit - self.elapsed),
@@ -224,6 +238,7 @@ class Race:
             front=tuple(map(self.describe_network, find_front(estimates))),
             last=last,
             epochs=self.pace.rungs[last.rung],
+            seed=self.search.options.seed + last.turn,
         )
 
     def describe_network(self, estimate: Estimate) -> FoundNetwork:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 from mnistcli.search.history import History, Trial
-from mnistcli.search.ranking import Goal, estimate_all, find_front, pool_deviation
+from mnistcli.search.ranking import Estimate, Goal, estimate_all, find_front, pool_deviation
 
 FIRST_EPOCHS = 2
 """Epochs of the first rung: after a single one, networks are ranked badly."""
@@ -51,7 +51,7 @@ def plan_trials(history: History, goal: Goal) -> list[Trial]:
         alive = drop_worse(history, number, alive, rung, goal)
     for turn in range(1, TURNS):
         known = history.before(number, turn)
-        best = choose_contestants(known, goal)
+        best = choose_contestants(known, turn, goal)
         last = len(history.rungs) - 1
         if missing := _find_missing(history, [Trial(each, last, turn) for each in best]):
             return missing
@@ -70,22 +70,22 @@ def drop_worse(
     A network is clearly worse if its loss is above the best one's by more than what different seeds
     explain (one-sided, 5 %); with a figure to minimize, only networks that are no larger count. At
     most half of the networks are dropped for that. Failed ones are always dropped, and those that
-    are too slow for the search's time.
+    are too slow for the search's time, which no other one is compared with.
     """
     deviation = pool_deviation(history.before(number), len(history.rungs) - 1)
     known = estimate_all(history.before(number, turn=1), rung, goal)
-    ranked = [each for each in known if each.network in set(alive)]
+    rivals = [each for each in known if not each.is_too_slow]
+    ranked = [each for each in rivals if each.network in set(alive)]
     worse = [
         each.network
         for each in ranked
         if any(
             other.log_loss + Z * deviation * sqrt(1 / other.n + 1 / each.n) < each.log_loss
             and (goal.minimize is None or other.size <= each.size)
-            for other in known
+            for other in rivals
         )
     ]
     dropped = set(worse[::-1][: len(ranked) // 2])
-    dropped |= {each.network for each in ranked if each.is_too_slow}
     return [each.network for each in ranked if each.network not in dropped]
 
 
@@ -103,9 +103,20 @@ def find_certain(history: History, alive: Sequence[int], rung: int, goal: Goal) 
     return [each.network for each in ranked[: max(0, len(ranked) - len(alive) // 2)]]
 
 
-def choose_contestants(known: History, goal: Goal) -> list[int]:
-    """Return the networks that get one more seed: those that may be the best, at most two."""
-    found = estimate_all(known, len(known.rungs) - 1, goal)
+def choose_contestants(known: History, turn: int, goal: Goal) -> list[int]:
+    """Return the networks that get one more seed: those that may be the best, at most two.
+
+    Networks that have had this turn need not have it again, and leave their place to others.
+    """
+    last = len(known.rungs) - 1
+
+    def open_for(candidates: Sequence[Estimate]) -> list[int]:
+        numbers = [each.network for each in candidates]
+        return [each for each in numbers if Trial(each, last, turn) not in known.trials][
+            :CONTESTANTS
+        ]
+
+    found = estimate_all(known, last, goal)
     estimates = [each for each in found if not each.is_too_slow]
     if not estimates:
         return []
@@ -113,11 +124,11 @@ def choose_contestants(known: History, goal: Goal) -> list[int]:
     if goal.minimize and limit is not None:
         front = [each for each in find_front(estimates) if each.interval[1] >= limit]
         if front:
-            return [each.network for each in front[:CONTESTANTS]]
+            return open_for(front)
     best = estimates[0]
     near = [
-        each.network
+        each
         for each in estimates
         if each.log_loss - best.log_loss <= Z * sqrt(each.error**2 + best.error**2)
     ]
-    return near[:CONTESTANTS]
+    return open_for(near)

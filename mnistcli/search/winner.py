@@ -37,7 +37,9 @@ def describe_search(plan: SearchPlan, networks: int, seconds: float) -> str:
     """Return the command that found a network, and what that took."""
     length = f"--trials {plan.trials}" if plan.trials else f"--within {plan.within_seconds:g}s"
     minimize = f" --minimize {plan.minimize}" if plan.minimize else ""
-    command = f"mnistcli search --budget {quote(format_budget(plan.budget))}{minimize} {length}"
+    sampler = f" --sampler {plan.sampler}" if plan.sampler != "evolution" else ""
+    budget = quote(format_budget(plan.budget))
+    command = f"mnistcli search --budget {budget}{minimize}{sampler} {length}"
     return f"{command} --seed {plan.seed}: {networks:,} networks of {plan.name} in {seconds:,.0f} s"
 
 

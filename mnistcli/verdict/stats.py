@@ -79,10 +79,9 @@ def accuracy_interval(sample: Sample) -> Interval | None:
 def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Difference | None:
     """Compare values with a baseline, pair by pair, by a paired t-test.
 
-    Without a spread of the differences there is nothing to test by, and the p-value is 1.
-
     Returns:
-        The mean of `values` less `baseline`; None for fewer than two pairs.
+        The mean of `values` less `baseline`; None where there is nothing to test by: fewer than two
+        pairs, or differences that are all the same and not 0.
     """
     from scipy.stats import ttest_rel
 
@@ -91,7 +90,7 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Dif
         return None
     average = mean(differences)
     if stdev(differences) < ROUNDING_ERROR:
-        return Difference(average, (average, average), 1.0)
+        return Difference(0.0, (0.0, 0.0), 1.0) if abs(average) < ROUNDING_ERROR else None
     tested = ttest_rel(values, baseline)
     low, high = tested.confidence_interval(1 - LEVEL)
     return Difference(average, (float(low), float(high)), float(tested.pvalue))

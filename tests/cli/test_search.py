@@ -11,7 +11,9 @@ import pytest
 
 from mnistcli.experiment import data as data_module
 from mnistcli.preset.loading import load_preset
+from mnistcli.records.comparisons import FailedRun, RunsDocument
 from mnistcli.records.store import read_record
+from mnistcli.search import confirm as confirm_module
 
 SPACE = """
 title = "A few tiny networks."
@@ -196,6 +198,76 @@ def test_a_space_of_few_networks_is_searched_wholly(
     )  # fmt: skip
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["networks"] == 4
+
+
+@pytest.mark.slow
+def test_where_all_networks_were_tried_a_longer_search_does_not_help(
+    cli: Callable, tiny_data: Path, tmp_path: Path
+) -> None:
+    small = tmp_path / "small.toml"
+    alternatives = SPACE[SPACE.index("  [\n") : SPACE.index('  { kind = "global_max')]
+    small.write_text(
+        SPACE.replace(alternatives, "").replace("[3, 5]", "3").replace(
+            "{ low = 0.01, high = 0.1, log = true }", "0.01"
+        )
+    )  # fmt: skip
+    answer = cli(
+        "search", "--budget", "accuracy>=99.99, epochs<4", "--space", small, "--data", tiny_data,
+        "--jobs", 1, "--out", tmp_path / "runs", "--trials", 30, "--json", "-q",
+    )  # fmt: skip
+    assert answer.code == 3, answer.err
+    found = json.loads(answer.out)
+    assert found["networks"] == 3
+    assert any("all of them were tried" in line for line in found["advice"])
+    assert not any("longer search" in line for line in found["advice"])
+
+
+def test_data_without_test_images_is_refused_before_any_training(
+    search: Callable, tiny_data: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    for path in data.glob("t10k*"):
+        path.unlink()
+    answer, _ = search("--trials", 3, "-q", "--data", data)
+    assert (answer.code, answer.err.count("\n")) == (4, 1)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(5, 5), (4, 4)])
+def test_runs_of_the_confirmation_that_fail_are_told(
+    search: Callable, monkeypatch: pytest.MonkeyPatch, code: int, exit_code: int
+) -> None:
+    """One that diverges is part of the verdict; a full disk ends the search."""
+    real = confirm_module.run_batch
+
+    def spoil(*given: Any) -> RunsDocument:
+        found = real(*given)
+        failed = FailedRun(seed=500, exit_code=code, reason="it went wrong", path="x")
+        return found.model_copy(update={"failed": (failed,), "passed": False})
+
+    monkeypatch.setattr(confirm_module, "run_batch", spoil)
+    answer, found = search("--trials", 1, "-q")
+    assert answer.code == exit_code
+    assert "it went wrong" in answer.err
+    if code == 5:
+        assert found["verdict"] == "fail"
+        assert [each["seed"] for each in found["failed"]] == [500]
+    else:
+        assert found is None
+        assert "resume with: mnistcli search --resume" in answer.err
+
+
+def test_a_space_in_which_nothing_trains_ends_after_the_first_round(
+    search: Callable, cli: Callable, space: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    """Its coreset is of all training images, but trials hold some of them out."""
+    text = space.read_text() + "[coreset]\nsize = 600\nbalance = 'free'\n"
+    (tmp_path / "whole.toml").write_text(text)
+    answer, _ = search("--trials", 90, "-q", "--space", tmp_path / "whole.toml")
+    assert answer.code == 2, answer.err
+    assert "no network could be trained: " in answer.err
+    [folder] = (tmp_path / "runs").iterdir()
+    assert len([line for line in read_lines(folder) if "rung" in line]) == 8
 
 
 @pytest.mark.slow

@@ -34,6 +34,12 @@ def test_every_run_has_a_row_that_follows_its_epochs() -> None:
     assert drawn(table)[1] == ["seed", "1", "0/2"]
 
 
+def test_a_run_that_ends_before_it_starts_gets_a_row() -> None:
+    table = LiveTable()
+    table.show(RunFinished(1, 5, "seed 500", None))
+    assert drawn(table) == [["seed", "500", "failed"]]
+
+
 def test_without_a_terminal_a_line_an_epoch_and_a_run() -> None:
     console = Console(file=io.StringIO(), width=80)
     with show_batch(console, ["seed 0"], quiet=False) as emit:

@@ -73,8 +73,8 @@ def rows_of_results() -> str:
     lines += [
         "",
         f"Five documents published {confirmed + refuted + undecided} parameter counts, accuracies",
-        f"and losses of {len(DOCUMENTED)} networks (coresets and curricula apart). {confirmed} were",
-        f"confirmed, {refuted} refuted, and {undecided} are undecided.",
+        f"and losses of {len(DOCUMENTED)} networks (coresets and curricula apart). {confirmed}",
+        f"were confirmed, {refuted} refuted, and {undecided} are undecided.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -187,7 +187,7 @@ CONV = '{{ kind = "conv", out_channels = {}, kernel_size = 3 }}'
             f'["none", {{ kind = "repeat", times = 2, layers = [["none", {LAYER}], '
             '{ kind = "conv", out_channels = [4, 8, -8], kernel_size = 3 }] }]',
             "model.layers.0.1.layers.1.out_channels: input should be greater than or equal to 1, "
-            "got -8",
+            "got -8 (and 1 more)",
         ),
         (
             f'["none", {LAYER}, {{ kind = "cnv" }}]',
@@ -299,6 +299,17 @@ def test_layers_may_be_nested_deeply_in_one_another() -> None:
     content = {"title": "Deep", "model": {"layers": [layer]}, "train": {}}
     with pytest.raises(PresetError, match="nested more than 8 deep"):
         make_space(content, Path(), "deep")
+
+
+def test_alternatives_are_checked_one_at_a_time(tmp_path: Path) -> None:
+    """Two that do not suit each other are drawn again: together they are no mistake."""
+    conv = '{ kind = "conv", out_channels = 4, kernel_size = 3 }'
+    mixed = 'augment = [["none", { kind = "cutmix" }], ["none", { kind = "elastic" }]]'
+    path = write(tmp_path, conv)
+    path.write_text(path.read_text().replace("[model]", f"{mixed}\n[model]"))
+    space = load_space(path)
+    with pytest.raises(PresetError, match="cutmix mixes labels too"):
+        space.resolve(lambda _, range_: range_.ends[1])
 
 
 @pytest.mark.parametrize("name", list_presets())

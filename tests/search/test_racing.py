@@ -22,10 +22,12 @@ def make_network(number: int, round_: int = 0, parameters: int = 100) -> Network
     )  # fmt: skip
 
 
-def make_trial(trial: Trial, loss: float | None, round_: int = 0) -> TrialLine:
+def make_trial(
+    trial: Trial, loss: float | None, round_: int = 0, seconds: float = 1.0
+) -> TrialLine:
     return TrialLine(
         network=trial.network, rung=trial.rung, turn=trial.turn, round=round_, loss=loss,
-        accuracy=None if loss is None else 1 - loss / 3, train_seconds=1.0,
+        accuracy=None if loss is None else 1 - loss / 3, train_seconds=seconds,
         failed="it diverged" if loss is None else None, elapsed=1.0,
     )  # fmt: skip
 
@@ -107,6 +109,27 @@ def test_networks_that_are_clearly_worse_are_dropped() -> None:
         history.add(make_trial(Trial(number, 0, 0), loss))
     assert drop_worse(history, 0, range(6), 0, ACCURATE) == [0, 1, 2]
     assert plan_trials(history, ACCURATE) == [Trial(each, 1, 0) for each in (0, 1, 2)]
+
+
+def test_nothing_is_dropped_for_a_network_that_is_too_slow() -> None:
+    history = History(rungs=(2, 6, 18), max_epoch_seconds=1.0)
+    for number, loss in enumerate([0.05, 0.080, 0.081, 0.082, 0.5]):
+        history.add(make_network(number))
+        history.add(make_trial(Trial(number, 0, 0), loss, seconds=1.0 if number else 9.0))
+    assert drop_worse(history, 0, range(5), 0, ACCURATE) == [1, 2, 3]
+
+
+def test_a_new_network_gets_a_seed_that_the_best_ones_have_had() -> None:
+    history = History(rungs=(2,))
+    for number, losses in enumerate([(0.0200,) * 3, (0.0201,) * 3, (0.0197,)]):
+        history.add(make_network(number, round_=number // 2))
+        for turn, loss in enumerate(losses):
+            history.add(make_trial(Trial(number, 0, turn), loss, round_=number // 2))
+    assert plan_trials(history, ACCURATE) == [Trial(2, 0, 1)]
+    history.add(make_trial(Trial(2, 0, 1), 0.0197, round_=1))
+    assert plan_trials(history, ACCURATE) == [Trial(2, 0, 2)]
+    history.add(make_trial(Trial(2, 0, 2), 0.0197, round_=1))
+    assert plan_trials(history, ACCURATE) == []
 
 
 def test_a_smaller_network_is_not_dropped_for_a_larger_one_that_is_better() -> None:

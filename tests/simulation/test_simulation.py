@@ -77,6 +77,7 @@ def living_in(world: World, workers: Workers) -> Iterator[None]:
         patch.object(race, "open_pool", open_pool),
         patch.object(race, "monotonic", world.clock),
         patch.object(race, "POLL_SECONDS", 10),
+        patch.object(race, "sleep", lambda seconds: world.wait(seconds, lambda: False)),
         patch.object(confirm, "draw_document", lambda document: ""),
         patch.object(pool, "time", type("Time", (), {"monotonic": staticmethod(world.clock)})),
         patch.object(Workers, "run", run),

@@ -233,6 +233,8 @@ class Client:
 
     def nthreads(self) -> dict[str, int]:
         """Return the threads of the workers."""
+        if self.world.happens("moments without workers", 0.03):
+            return {}
         return {f"tcp://{number}": 1 for number in range(self.world.chance.randint(1, 4))}
 
     def submit(self, function: object, remote: RemoteRunJob, *, pure: bool) -> Promised:

@@ -15,7 +15,7 @@ from mnistcli.engine.events import Emit, Event, StepFinished
 from mnistcli.engine.loop import train
 from mnistcli.engine.network.contain import contain
 from mnistcli.engine.state import LoopState, Recipe
-from mnistcli.errors import DivergedError, FileError, PresetError, WriteError
+from mnistcli.errors import DivergedError, FileError, PresetError, ShortageError, WriteError
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import (
@@ -137,7 +137,10 @@ class PresetTrial:
                 return replace(result, steps=steps, diverged=str(error))
             except PresetError as error:
                 raise PresetError(f"{self.name}: {error}") from error
-            except WriteError as error:  # without how to resume from the temporary folder
+            except (
+                WriteError,
+                ShortageError,
+            ) as error:  # without how to resume from the temporary folder
                 raise FileError(str(error).partition("; resume with")[0]) from error
         return replace(
             result,

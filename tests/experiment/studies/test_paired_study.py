@@ -136,11 +136,12 @@ def test_a_trial_that_diverges_is_a_result(
     assert done.arms["wild"].summary.mean_accuracy == second
 
 
-def test_trials_of_a_seed_have_the_same_images() -> None:
+@pytest.mark.parametrize("other", [("x", 3), ("y", 2)])
+def test_all_trials_have_the_same_images(other: tuple[str, int]) -> None:
     one = replace(RESULT, data_sha256=("a", "b"))
-    check_data({("x", 0): one, ("y", 0): one, ("x", 1): replace(one, data_sha256=("c", "d"))})
-    with pytest.raises(FileError, match="trials of seed 2 had different images"):
-        check_data({("x", 2): one, ("y", 2): replace(one, data_sha256=("a", "d"))})
+    check_data({("x", 2): one, other: one})
+    with pytest.raises(FileError, match=f"trials of seed {other[1]} had different images"):
+        check_data({("x", 2): one, other: replace(one, data_sha256=("a", "d"))})
 
 
 def test_real_trials_say_where_they_were_trained(
