@@ -8,7 +8,8 @@
     python -m tests.ledger steps PRESET SEEDS RUNS  first run missing next steps, studies in RUNS
     python -m tests.ledger precision FILE…        first add runs in both precisions
     python -m tests.ledger study NAME FILE        first add a study of the smallest networks
-    python -m tests.ledger searches FILE          first add what tests.benchmarks.search has written
+    python -m tests.ledger searches FILE…         first add searches: search --json, or .jsonl of
+                                                  tests.benchmarks.search
     python -m tests.ledger counts MACHINE FILE…   first add counts of the reliability tests
 
 Each FILE is the output of `train --seeds --json`; files of the same preset are combined.
@@ -39,7 +40,7 @@ from tests.ledger.files import (
 from tests.ledger.plot import draw_plot
 from tests.ledger.precision import add_precision, rows_of_precision
 from tests.ledger.references import add
-from tests.ledger.searches import add_searches, rows_of_searches
+from tests.ledger.searches import add_searches, rows_of_hours, rows_of_searches
 from tests.ledger.small import draw_small, rows_of_bytes, rows_of_smallest
 from tests.ledger.steps import rows_of_steps, run_steps
 from tests.ledger.studies import add_study, rows_of_study
@@ -66,8 +67,8 @@ def keep(arguments: list[str]) -> None:
             add_precision(read_runs(files))
         case ["study", name, file]:
             add_study(name, Path(file))
-        case ["searches", file]:
-            add_searches(Path(file))
+        case ["searches", _, *_]:
+            add_searches(files)
         case ["counts", machine, _, *_]:
             add_counts(machine, files[1:])
         case ["comparison", name, file]:
@@ -86,6 +87,7 @@ def main() -> None:
     write_between(PAGE, "ablation", rows_of_ablation())
     write_between(PAGE, "steps", rows_of_steps())
     write_between(PAGE, "precision", rows_of_precision())
+    write_between(SEARCH_PAGE, "hours", rows_of_hours())
     if rows := rows_of_searches():
         write_between(SEARCH_PAGE, "searches", rows)
     write_between(SMALL_PAGE, "smallest", rows_of_smallest())

@@ -1,4 +1,4 @@
-"""Searches in equal time: `mnistcli search`, random search and TPE; the table of the guide."""
+"""Searches of an hour, and in equal time with random search and TPE: the tables of the guide."""
 
 import json
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from mnistcli.preset.budget_text import format_budget
+from mnistcli.records.searches import SearchDocument
 from mnistcli.verdict.stats import Sample, accuracy_interval, welch_difference
 from tests.ledger.comparisons import line
 from tests.ledger.files import SEARCHES, read, write
@@ -15,18 +17,72 @@ METHODS = {
     "random": "random search",
     "tpe": "TPE (Optuna 5)",
 }
-SECONDS = 300
+SECONDS, HOUR = 300, 3_600
 MIN_REPEATS = 5
 
 
-def add_searches(path: Path) -> None:
-    """Keep the lines that `tests.benchmarks.search` has written, by method and seed."""
+def add_searches(paths: Sequence[Path]) -> None:
+    """Keep the lines that `tests.benchmarks.search` has written, and documents of `search --json`.
+
+    They are kept by method, time and seed.
+    """
     kept = read(SEARCHES)
-    for text in path.read_text().splitlines():
-        row = json.loads(text)
-        name = f"{row['method']} {row['seconds']:.0f} s, seed {row['seed']}"
-        kept.setdefault(name, row)
+    for path in paths:
+        text = path.read_text()
+        rows = (
+            map(json.loads, text.splitlines()) if path.suffix == ".jsonl" else [_read_search(text)]
+        )
+        for row in rows:
+            name = f"{row['method']} {row['seconds']:.0f} s, seed {row['seed']}"
+            kept.setdefault(name, row)
     write(SEARCHES, kept)
+
+
+def _read_search(text: str) -> dict[str, Any]:
+    """Return a row of a search that was asked for with `--within`."""
+    found = SearchDocument.model_validate_json(text)
+    reference = found.preset.reference
+    assert reference
+    assert found.oversized_train_seconds == 0
+    return {
+        "method": "mnistcli",
+        "seed": found.seed,
+        "seconds": found.within_seconds,
+        "budget": format_budget(found.budget),
+        "networks": found.networks,
+        "rejected": found.rejected,
+        "trials": found.trials,
+        "epochs": found.winner.epochs,
+        "parameters": found.winner.figures["parameters"],
+        "rank_correlations": [rung.rank_correlation for rung in found.rungs[:-1]],
+        "accuracies": reference.test_accuracies,
+        "verdict": found.verdict,
+    }
+
+
+def rows_of_hours() -> str:
+    """Return the table of the searches of an hour, by seed."""
+    lines = [
+        "| seed | networks | trials | did not fit | rank correlations | parameters "
+        "| test accuracy, % | 95 % interval | |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    rows = [row for row in read(SEARCHES).values() if row["seconds"] == HOUR]
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        found = Sample.of(row["accuracies"])
+        cells = [
+            f"{row['seed']}",
+            f"{row['networks']}",
+            f"{row['trials']}",
+            f"{row['rejected']}",
+            ", ".join(f"{each:.2f}" for each in row["rank_correlations"]),
+            f"{row['parameters']:,}",
+            f"{100 * found.mean:.2f} ± {100 * found.standard_deviation:.2f} ({found.size})",
+            _percent(accuracy_interval(found)),
+            row["verdict"].upper(),
+        ]
+        lines.append(line(cells))
+    return "\n".join(lines) + "\n"
 
 
 def list_repeats(method: str) -> list[dict[str, Any]]:

@@ -5,12 +5,26 @@ import pytest
 
 from tests.ledger import searches
 from tests.ledger.files import SEARCH_PAGE, read
-from tests.ledger.searches import MIN_REPEATS, SECONDS, add_searches, list_repeats, rows_of_searches
+from tests.ledger.searches import (
+    MIN_REPEATS,
+    SECONDS,
+    add_searches,
+    list_repeats,
+    rows_of_hours,
+    rows_of_searches,
+)
 
 
 def test_page_is_up_to_date() -> None:
     """If not, run python -m tests.ledger."""
     assert rows_of_searches() in SEARCH_PAGE.read_text()
+    assert rows_of_hours() in SEARCH_PAGE.read_text()
+
+
+def test_the_guide_says_how_many_searches_of_an_hour_passed() -> None:
+    verdicts = [row.split("|")[-2].strip() for row in rows_of_hours().splitlines()[2:]]
+    passed = verdicts.count("PASS")
+    assert f"{passed} of {len(verdicts)} passed" in " ".join(SEARCH_PAGE.read_text().split())
 
 
 def test_repeats_are_kept_once_and_tabled_when_there_are_enough(
@@ -26,10 +40,10 @@ def test_repeats_are_kept_once_and_tabled_when_there_are_enough(
         for place, method in enumerate(searches.METHODS)
     ]  # fmt: skip
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:-1]))
-    add_searches(tmp_path / "rows.jsonl")
+    add_searches([tmp_path / "rows.jsonl"])
     assert not rows_of_searches()
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[-2:]))
-    add_searches(tmp_path / "rows.jsonl")
+    add_searches([tmp_path / "rows.jsonl"])
     assert len(read(tmp_path / "searches.json")) == len(rows)
     assert [row["seed"] for row in list_repeats("tpe")] == [*range(MIN_REPEATS)]
     table = rows_of_searches().splitlines()
