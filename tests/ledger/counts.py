@@ -12,8 +12,6 @@ from tests.ledger.files import COUNTS, read, write
 
 EXECUTIONS = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
 FOUND = "Test unit written to"
-CAUGHT = ("killed", "timeout", "segfault")
-"""How a mutant ends that the tests caught: by an error, or by changing what they wait for."""
 
 
 def add_counts(machine: str, paths: Sequence[Path]) -> None:
@@ -21,8 +19,8 @@ def add_counts(machine: str, paths: Sequence[Path]) -> None:
 
     Args:
         machine: on which it was counted.
-        paths: of `pytest --keep-counts`; of `mutmut export-cicd-stats`, named like the package,
-            as "verdict.json"; or what `python -m tests.fuzz` has written to stderr, named like the
+        paths: of `pytest --keep-counts`; of `tests.mutants`, named like the part, as
+            "verdict.json"; or what `python -m tests.fuzz` has written to stderr, named like the
             reader, as "npz.log".
     """
     kept = read(COUNTS)
@@ -42,9 +40,8 @@ def _read_counts(path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
         figures = {"count": int(executions), "seconds": int(seconds), "failed": text.count(FOUND)}
         return "fuzzed", {path.stem: figures}
     document = json.loads(text)
-    if "killed" in document:
-        figures = {"count": document["total"], "caught": sum(document[how] for how in CAUGHT)}
-        return "mutants", {path.stem: figures}
+    if "noticed" in document:
+        return "mutants", {path.stem: {"count": document["mutants"], "caught": document["noticed"]}}
     failed = document["failed"]
     counts = document["counts"].items()
     return "survived", {name: {"count": count, "failed": failed} for name, count in counts}
@@ -59,7 +56,7 @@ def rows_of_counts() -> str:
         lines.append(line([name, f"{one['count']:,}", failed, one["date"]]))
     for name, one in kept.get("mutants", {}).items():
         caught = f"{100 * one['caught'] / one['count']:.1f} % noticed by tests"
-        lines.append(line([f"mutants of `{name}/`", f"{one['count']:,}", caught, one["date"]]))
+        lines.append(line([f"mutants of `{name}`", f"{one['count']:,}", caught, one["date"]]))
     for name, one in kept.get("fuzzed", {}).items():
         found = f"found {one['failed']}" if one["failed"] else "nothing found"
         what = f"{found} in {one['seconds'] / 60:.0f} min"

@@ -24,8 +24,7 @@ def test_every_kind_has_a_row_and_the_latest_counts(
 ) -> None:
     monkeypatch.setattr(counts, "COUNTS", tmp_path / "counts.json")
     faults, verdict, npz = (tmp_path / name for name in ("a.json", "verdict.json", "npz.log"))
-    ended = {"killed": 1_500, "survived": 157, "timeout": 10, "segfault": 0}
-    verdict.write_text(json.dumps(ended | {"total": 1_667}))
+    verdict.write_text(json.dumps({"mutants": 1_667, "noticed": 1_510}))
     npz.write_text(FUZZED)
     for number, failed in ((400, 2), (500, 0)):
         found = {"counts": {"crash states survived": number}, "failed": failed}
@@ -33,7 +32,7 @@ def test_every_kind_has_a_row_and_the_latest_counts(
         add_counts("a machine", [faults, verdict, npz])
     survived, mutants, inputs = rows_of_counts().splitlines()[2:]
     assert survived.startswith("| crash states survived | 500 | no test failed | ")
-    assert mutants.startswith("| mutants of `verdict/` | 1,667 | 90.6 % noticed by tests | ")
+    assert mutants.startswith("| mutants of `verdict` | 1,667 | 90.6 % noticed by tests | ")
     assert inputs.startswith("| inputs to the reader `npz` | 22,962 | nothing found in 1 min | ")
 
 

@@ -66,7 +66,7 @@ def test_part(name: str, folder: Path) -> int:
         return 1
     survivors = sorted(mutant for mutant, code in codes.items() if code in SURVIVED)
     caught = len(codes) - len(survivors)
-    counts = {"total": len(codes), "killed": caught, "survived": len(survivors)}
+    counts = {"mutants": len(codes), "noticed": caught}
     (folder / f"{name}.json").write_text(json.dumps(counts, indent=1) + "\n")
     print("\n".join(survivors))
     print(f"{name}: {caught} of {len(codes)} noticed ({caught / len(codes):.1%})")
