@@ -233,6 +233,7 @@ def test_data_without_test_images_is_refused_before_any_training(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "exit_code"), [(5, 5), (4, 4)])
 def test_runs_of_the_confirmation_that_fail_are_told(
     search: Callable, monkeypatch: pytest.MonkeyPatch, code: int, exit_code: int
@@ -257,6 +258,7 @@ def test_runs_of_the_confirmation_that_fail_are_told(
         assert "resume with: mnistcli search --resume" in answer.err
 
 
+@pytest.mark.slow
 def test_a_space_in_which_nothing_trains_ends_after_the_first_round(
     search: Callable, cli: Callable, space: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
