@@ -1,7 +1,7 @@
 """The options that commands share, each defined once."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -237,28 +237,21 @@ ThreadsOption = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
+
+
+def _make_data_option(default: str) -> Any:
+    return typer.Option(
         "--data",
         envvar="MNISTCLI_DATA",
         metavar="PATH",
         help="Images: IDX, CSV, .npz or folders of pictures.",
-        show_default="embedded MNIST",
+        show_default=default,
         rich_help_panel=MACHINE,
-    ),
-]
-OwnDataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        envvar="MNISTCLI_DATA",
-        metavar="PATH",
-        help="Images: IDX, CSV, .npz or folders of pictures.",
-        show_default="the run's own",
-        rich_help_panel=MACHINE,
-    ),
-]
+    )
+
+
+DataOption = Annotated[Path | None, _make_data_option("embedded MNIST")]
+OwnDataOption = Annotated[Path | None, _make_data_option("the run's own")]
 OutOption = Annotated[
     Path,
     typer.Option(

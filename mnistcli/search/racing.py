@@ -109,13 +109,6 @@ def choose_contestants(known: History, turn: int, goal: Goal) -> list[int]:
     Networks that have had this turn need not have it again, and leave their place to others.
     """
     last = len(known.rungs) - 1
-
-    def open_for(candidates: Sequence[Estimate]) -> list[int]:
-        numbers = [each.network for each in candidates]
-        return [each for each in numbers if Trial(each, last, turn) not in known.trials][
-            :CONTESTANTS
-        ]
-
     found = estimate_all(known, last, goal)
     estimates = [each for each in found if not each.is_too_slow]
     if not estimates:
@@ -124,11 +117,19 @@ def choose_contestants(known: History, turn: int, goal: Goal) -> list[int]:
     if goal.minimize and limit is not None:
         front = [each for each in find_front(estimates) if each.interval[1] >= limit]
         if front:
-            return open_for(front)
+            return _choose_open(known, front, turn)
     best = estimates[0]
     near = [
         each
         for each in estimates
         if each.log_loss - best.log_loss <= Z * sqrt(each.error**2 + best.error**2)
     ]
-    return open_for(near)
+    return _choose_open(known, near, turn)
+
+
+def _choose_open(known: History, estimates: Sequence[Estimate], turn: int) -> list[int]:
+    """Return the first networks that have not had this turn."""
+    found = [
+        each.network for each in estimates if (each.network, each.rung, turn) not in known.trials
+    ]
+    return found[:CONTESTANTS]
