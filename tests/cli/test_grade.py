@@ -256,13 +256,19 @@ SLOW_KINDS: dict[str, tuple[str | bytes, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not LIMITS_MEMORY, reason="memory is limited on Linux only")
-def test_sixty_submissions_have_sixty_right_rows_and_leave_nothing_running(
-    folder: Path, tiny_data: Path
+@pytest.mark.parametrize(
+    ("copies", "submissions"),
+    [
+        pytest.param(1, 24, marks=pytest.mark.slow),
+        pytest.param(3, 60, marks=pytest.mark.exhaustive),
+    ],
+)
+def test_all_submissions_have_their_right_rows_and_leave_nothing_running(
+    copies: int, submissions: int, folder: Path, tiny_data: Path
 ) -> None:
     wanted = {}
-    for number in range(3):
+    for number in range(copies):
         for name, kind in (KINDS if number else KINDS | SLOW_KINDS).items():
             content = kind[0].encode() if isinstance(kind[0], str) else kind[0]
             place = folder / f"{name}{number}" / f"{name}.py" if number == 1 else None
@@ -274,7 +280,7 @@ def test_sixty_submissions_have_sixty_right_rows_and_leave_nothing_running(
     wanted["notes"] = ("error", "is not a .py file")
     (folder / "bare").mkdir()
     wanted["bare"] = ("error", "has no .py file")
-    assert len(wanted) == 60
+    assert len(wanted) == submissions
     mark = uuid4().hex
     command = [
         sys.executable, "-m", "mnistcli", "grade", folder, "--budget", BUDGET, "--data", tiny_data,
@@ -293,8 +299,9 @@ def test_sixty_submissions_have_sixty_right_rows_and_leave_nothing_running(
         assert words in rows[name]["reason"], name
         assert (rows[name]["run"] is not None) == (verdict == "pass")
     alike = {name for name, each in rows.items() if each["same_as"] == "forks0"}
-    assert {"good0", "good2", "prints1"} <= alike
-    assert not {"other0", "large1", "empty2"} & alike
+    last = copies - 1
+    assert {"good0", f"good{last}", f"prints{copies // 2}"} <= alike
+    assert not {"other0", f"large{copies // 2}", f"empty{last}"} & alike
 
 
 @pytest.mark.faults
@@ -406,3 +413,21 @@ def count_children() -> int:
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     started = [f"mnistcli summary ./{name}.py" for name in ("ada", "ben", "eve")]
     return sum(each in line for line in lines for each in started)
+
+
+@posix_only
+def test_a_pipe_and_code_that_cannot_be_followed_end_no_grading(
+    folder: Path, grade: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(content: bytes, path: Path) -> list[str]:
+        raise RecursionError("too deep")
+
+    os.mkfifo(folder / "pipe.toml")
+    (folder / "deep.py").write_text(write_net())
+    monkeypatch.setattr("mnistcli.preset.code.code.find_networks", fail)
+    rows = rows_of(grade("--json", "--no-fail"))
+    assert {name: each["verdict"] for name, each in rows.items()} == dict.fromkeys(
+        ("pipe", "deep"), "error"
+    )
+    assert "is not a .py file" in rows["pipe"]["reason"]
+    assert "RecursionError" in rows["deep"]["reason"]
