@@ -130,11 +130,15 @@ def evaluate(model: nn.Module, examples: Examples, normalization: Normalization)
 
 @torch.no_grad()
 def has_finite_outputs(model: nn.Module, examples: Examples, normalization: Normalization) -> bool:
-    """Return whether the network's outputs on the first images are finite; keep its mode."""
-    is_training = model.training
-    with _keep_state(model):
+    """Return whether the network's outputs on the first images are finite.
+
+    Every layer keeps its mode: frozen ones are in evaluation mode during a training.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    with keep_state(model):
         outputs = model.eval()(normalize(to_inputs(examples.images[:PROBED]), normalization))
-    model.train(is_training)
+    for module, is_training in modes:
+        module.training = is_training
     return bool(torch.isfinite(outputs).all())
 
 
@@ -143,7 +147,7 @@ def _predict(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield logits, float32 (n, 10), and labels of one batch after the other."""
     model.eval()
-    with _keep_state(model):
+    with keep_state(model):
         for images, labels in zip(
             torch.split(examples.images, BATCH), torch.split(examples.labels, BATCH), strict=True
         ):
@@ -151,7 +155,7 @@ def _predict(
 
 
 @contextmanager
-def _keep_state(model: nn.Module) -> Iterator[None]:
+def keep_state(model: nn.Module) -> Iterator[None]:
     """Let a network draw the same every time it is evaluated, and keep its buffers as they are.
 
     The code of a user's network may change its buffers whenever it runs.

@@ -1,6 +1,7 @@
 """Settings of optimizer and schedule → PyTorch's objects."""
 
 import inspect
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import MethodType
@@ -224,12 +225,15 @@ def _build_one_cycle(
     settings: spec.OneCycle, optimizer: optim.Optimizer, total_steps: int
 ) -> lr_scheduler.OneCycleLR:
     first, peak = optimizer.param_groups[0]["lr"], settings.max_learning_rate
+    # PyTorch's phases need at least two steps; a third costs a tiny run nothing.
+    steps, warmup = max(total_steps, 3), settings.warmup_fraction
+    if warmup * steps == 1:  # PyTorch would divide by the number of steps before the first one
+        warmup = math.nextafter(warmup, 0)
     return lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[peak * group["lr"] / first for group in optimizer.param_groups],
-        # PyTorch's phases need at least two steps; a third costs a tiny run nothing.
-        total_steps=max(total_steps, 3),
-        pct_start=settings.warmup_fraction,
+        total_steps=steps,
+        pct_start=warmup,
         anneal_strategy=settings.anneal,
         cycle_momentum=settings.cycle_momentum,
         div_factor=settings.start_divisor,

@@ -1,18 +1,20 @@
 """Runs that a training starts from or learns from → their networks, and what is recorded."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from mnistcli.engine.network.quantize import SCALES
-from mnistcli.engine.teacher import Teachers
+from mnistcli.engine.teacher import Teacher, Teachers
 from mnistcli.errors import FileError, PresetError
-from mnistcli.experiment.load_run import check_weights, load_run
+from mnistcli.experiment.code import open_code
+from mnistcli.experiment.load_run import LoadedRun, check_weights, load_run
 from mnistcli.experiment.machine import Machine, Options
 from mnistcli.preset.schema import Preset
-from mnistcli.preset.teacher import Teacher
+from mnistcli.preset.teacher import Teacher as TeacherSettings
 from mnistcli.records.checkpoint import read_weights
 from mnistcli.records.earlier import EarlierRun
 from mnistcli.records.folders import find_run, name_absolutely
@@ -21,21 +23,41 @@ from mnistcli.records.store import read_record
 from mnistcli.records.weights import load_state_dict
 
 
-def load_teachers(teacher: Teacher, machine: Machine) -> Teachers:
+def load_teachers(settings: TeacherSettings, machine: Machine) -> Teachers:
     """Load the networks that the preset names.
 
     Raises:
         PresetError: a run is unreadable, or its code is not allowed to run.
     """
-    models = []
-    for folder in teacher.runs:
+    teachers = []
+    for folder in settings.runs:
         try:
             run = load_run(find_run(folder), Options(device="cpu"))
         except FileError as error:
             raise PresetError(f"teacher.runs: {error}") from error
-        model = run.model.eval().to(machine.device).to(memory_format=torch.channels_last)
-        models.append((model, run.record.preset.normalization))
-    return Teachers(models, teacher.temperature, teacher.weight, machine.precision)
+        teachers.append(_make_teacher(run, machine))
+    return Teachers(teachers, settings.temperature, settings.weight)
+
+
+def _make_teacher(run: LoadedRun, machine: Machine) -> Teacher:
+    """Return the network of a run as a teacher: as it was evaluated, if it is integers or code.
+
+    Sums of integers are exact in float32 only, and code may need that precision or this layout.
+    """
+    preset = run.record.preset
+    model, precision = run.model.eval().to(machine.device), torch.float32
+    if preset.model.layers is not None:
+        model = model.to(memory_format=torch.channels_last)
+        precision = torch.float32 if preset.train.quantize else machine.precision
+    return Teacher(model, preset.normalization, precision, preset.model.code)
+
+
+def allow_teachers(preset: Preset, *, allow: bool) -> None:
+    """Let the code of a preset's teachers run, if the user allows it."""
+    for folder in preset.teacher.runs if preset.teacher and allow else ():
+        with suppress(FileError):  # said when the run is read
+            path = find_run(folder)
+            open_code(read_record(path).preset, path, allow=True)
 
 
 def load_initial_weights(model: nn.Module, run: str) -> None:

@@ -16,6 +16,7 @@ from mnistcli.records.folders import name_absolutely
 from mnistcli.records.sources import DataSource
 from mnistcli.records.states import RunStart
 from mnistcli.records.store import RECORD, START, read_document, read_record
+from mnistcli.verdict.changes import hash_of_indices_file
 
 
 def load_teacher(reference: str) -> Preset:
@@ -69,4 +70,9 @@ def with_runs(preset: Preset, runs: list[Path]) -> Preset:
 
 def _is_same(run: RunRecord | RunStart, preset: Preset, seed: int, source: DataSource) -> bool:
     wanted, found = (each.model_dump(exclude=NOT_TRAINED) for each in (preset, run.preset))
-    return wanted == found and run.seed == seed and run.data.has_images_of(source)
+    if isinstance(run, RunRecord):
+        has_file = hash_of_indices_file(run) is not None
+    else:
+        has_file = run.coreset_file is not None
+    is_same_training = wanted == found and run.seed == seed and not has_file
+    return is_same_training and run.data.has_images_of(source)

@@ -221,4 +221,5 @@ def _plan_rounds(
         )
         for number, share in enumerate(shares)
     )
-    return PlannedCourse(sizes, choose, [phase.name for phase in phases], epochs, phases)
+    passes = sum(sizes) / len(indices)  # a round has full batches only
+    return PlannedCourse(sizes, choose, [phase.name for phase in phases], passes, phases)

@@ -6,8 +6,8 @@ from typing import Protocol
 from mnistcli.preset.training import EarlyStopping
 
 
-def has_stalled(settings: EarlyStopping, figures: Sequence[float]) -> bool:
-    """Return whether the last `patience` epochs brought no improvement.
+def find_stall(settings: EarlyStopping, figures: Sequence[float]) -> int | None:
+    """Return the first epoch that ends `patience` epochs without an improvement.
 
     Args:
         settings: how much counts as an improvement, and for how many epochs to wait.
@@ -18,7 +18,9 @@ def has_stalled(settings: EarlyStopping, figures: Sequence[float]) -> bool:
     for epoch, figure in enumerate(figures, start=1):
         if sign * figure > best + settings.min_delta:
             best, best_epoch = sign * figure, epoch
-    return len(figures) - best_epoch >= settings.patience
+        if epoch - best_epoch >= settings.patience:
+            return epoch
+    return None
 
 
 class Epoch(Protocol):
@@ -44,8 +46,5 @@ def list_figures(settings: EarlyStopping | None, history: Sequence[Epoch]) -> Se
 
 def count_epochs(settings: EarlyStopping | None, figures: Sequence[float], planned: int) -> int:
     """Return after which epoch a training of so many planned epochs ends."""
-    if settings is not None:
-        for epoch in range(1, min(planned, len(figures)) + 1):
-            if has_stalled(settings, figures[:epoch]):
-                return epoch
-    return planned
+    stall = find_stall(settings, figures[:planned]) if settings else None
+    return planned if stall is None else stall

@@ -259,3 +259,9 @@ def test_sizes_out_of_range_are_one_line(cli: Callable, sizes: str) -> None:
     assert answer.code == 2
     assert answer.err.startswith("mnistcli: --sizes needs numbers from 1 to 1,000,000: got ")
     assert answer.err.count("\n") == 1
+
+
+def test_phases_have_no_coresets_to_compare(choose: Callable) -> None:
+    answer, _ = choose("--compare", "--set", "curriculum={kind='paced'}")
+    assert answer.code == 2
+    assert "Set curriculum=none." in answer.err

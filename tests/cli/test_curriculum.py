@@ -102,7 +102,7 @@ def test_rounds_use_a_growing_fraction_in_the_steps_of_plain_training(
     assert answer.code == 0
     assert [phase["images"] for phase in record["phases"]] == [120, 312, 504, 600, 600]
     assert sum(phase["steps"] for phase in record["phases"]) == 20
-    assert record["passes"] == 2
+    assert record["passes"] == 20 * 64 / 600  # batches are full
     assert [phase["name"] for phase in record["phases"]][0] == "20 %"
     again = teach("--set", f"curriculum={{kind='{kind}', rounds=5}}")[1]
     assert again["weights_sha256"] == record["weights_sha256"]
@@ -273,3 +273,35 @@ def test_a_preset_without_a_curriculum_is_told_so(teach: Callable) -> None:
         answer, _ = teach(*options)
         assert answer.code == 2
         assert "no [curriculum]" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("train.keep=best", "train.keep: this comparison measures on the held-out images"),
+        ("train.early_stopping={patience=1}", "Set train.early_stopping=none."),
+        ("train.schedule={kind='plateau'}", "Set train.schedule=constant."),
+    ],
+)
+def test_what_goes_by_held_out_images_is_not_compared_on_them(
+    teach: Callable, setting: str, words: str
+) -> None:
+    held_out = ("--set", "train.validation_examples=100", "--set", setting)
+    hardest = ("--set", "curriculum={kind='hardest', fractions=[1.0, 0.5]}")
+    answer, _ = teach("--compare", *hardest, *held_out)
+    assert answer.code == 2
+    assert words in answer.err
+
+
+def test_a_run_that_learned_from_the_held_out_images_starts_no_comparison(
+    teach: Callable, cli: Callable, tiny_data: Path
+) -> None:
+    earlier = teach("--no-fail", command="train")[1]["path"]
+    held_out = ("--set", "train.validation_examples=100", "--set", f"train.init={earlier}")
+    for command in ("curriculum", "coreset"):
+        curriculum = "none" if command == "coreset" else PACED.removeprefix("curriculum=")
+        answer, _ = teach(
+            "--compare", *held_out, "--set", f"curriculum={curriculum}", command=command
+        )
+        assert answer.code == 2
+        assert "may have learned from the held-out images" in answer.err

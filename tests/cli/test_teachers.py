@@ -169,3 +169,14 @@ def test_a_teacher_that_is_none_is_one_line(
     assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
     assert words in answer.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_on_a_file_of_indices_is_no_teacher_of_the_preset(
+    train: Callable, cli: Callable, tiny_data: Path, tiny_preset: Path, tmp_path: Path
+) -> None:
+    common = ("--data", tiny_data, "--out", tmp_path / "runs", "--threads", 1)
+    chosen = json.loads(cli("coreset", tiny_preset, *common, "-n", 200, "--json").out)
+    options = ("--coreset", chosen["indices_file"], "--no-fail", "-q")
+    assert cli("train", tiny_preset, *common, *options).code == 0
+    answer, _ = train("--no-fail")
+    assert "teacher 1 of 2: train " in answer.err

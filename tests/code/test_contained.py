@@ -13,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from mnistcli.engine.network.contain import contain
+from mnistcli.preset.code.code import read_code
 from tests.code.sources import IMPORTS, PLAIN, line_of, network
 from tests.conftest import posix_only
 
@@ -330,6 +332,14 @@ def test_no_file_makes_the_parser_fail_otherwise(cli: Callable, tmp_path: Path, 
     assert answer.err.count("\n") == 1
 
 
+def test_as_many_branches_as_the_parser_takes_are_followed(cli: Callable, tmp_path: Path) -> None:
+    branches = "if 0: pass\n" + "elif 0: pass\n" * 1_500
+    (tmp_path / "net.py").write_text(branches)
+    answer = cli("summary", "net.py")
+    assert (answer.code, answer.out) == (2, "")
+    assert "defines no class that derives from nn.Module" in answer.err
+
+
 LATE = {
     "raises": "raise ValueError('late')",
     "exits": "raise SystemExit('late')",
@@ -463,3 +473,11 @@ def test_copies_that_a_moving_average_cannot_make_are_one_line(
         "mnistcli: train.ema_decay: the network cannot be copied: cannot pickle '_thread.lock' "
         "object. Set train.ema_decay=none.\n"
     )
+
+
+def test_too_little_memory_is_no_fault_of_the_code(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(PLAIN)
+    code = read_code(tmp_path, "net.py:Net", {})
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        with pytest.raises(type(error)), contain(code):
+            raise error

@@ -56,9 +56,11 @@ def test_one_cycle_rises_to_its_peak_and_ends_near_zero() -> None:
     assert found[-1] == pytest.approx(0.5 / 25 / 1e4)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
-def test_one_cycle_bears_a_training_of_few_batches(steps: int) -> None:
-    schedule = spec.OneCycle(kind="one_cycle", max_learning_rate=0.5)
+@pytest.mark.parametrize(
+    ("steps", "warmup"), [(1, 0.3), (2, 0.3), (3, 0.3), (10, 0.1), (5, 0.2), (3, 1 / 3)]
+)
+def test_one_cycle_bears_a_training_of_few_batches(steps: int, warmup: float) -> None:
+    schedule = spec.OneCycle(kind="one_cycle", max_learning_rate=0.5, warmup_fraction=warmup)
     assert all(0 < rate <= 0.5 for rate in rates(schedule, 1, steps))
 
 

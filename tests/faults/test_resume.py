@@ -6,14 +6,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from mnistcli.datasets.examples import fingerprint
 from mnistcli.engine import snapshot
 from mnistcli.engine.device import make_generator
+from mnistcli.engine.events import EpochFinished
 from mnistcli.errors import FileError
+from mnistcli.experiment.data import load_data
+from mnistcli.experiment.machine import choose_machine
 from mnistcli.experiment.training.run import run
-from mnistcli.experiment.training.setup import reopen
+from mnistcli.experiment.training.setup import prepare, reopen
+from mnistcli.process import Stopped
+from mnistcli.records.arrays import write_indices
 from tests.conftest import Counts
 from tests.faults.runs import (
     CHOICES,
@@ -210,3 +217,22 @@ def test_what_a_kill_left_beside_the_record_goes_with_the_next_resume(
     assert cli("train", "--resume", begun, "-q").code == 0
     assert {path.name for path in begun.iterdir()} == finished
     assert "record.json" in finished
+
+
+def test_the_file_of_a_coreset_may_be_gone_once_the_training_has_begun(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    chosen = mix(0) | {"coreset": None, "curriculum": None}
+    preset, options = make_preset(chosen), options_of(chosen, tiny_data, tmp_path)
+    examples = load_data(preset, options, choose_machine(options)).train
+    file = write_indices(tmp_path, np.arange(0, 500, 5), fingerprint(examples))
+    setup = prepare(preset, options, file)
+
+    def stop(event: object) -> None:
+        if isinstance(event, EpochFinished):
+            raise Stopped(15)
+
+    with pytest.raises(Stopped):
+        run(setup, stop)
+    file.unlink()
+    assert run(reopen(setup.folder), lambda event: None).train_examples == 100

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from torch import nn
 
 from mnistcli.engine.network.package import find_package, name_file
-from mnistcli.errors import MnistcliError, PresetError
+from mnistcli.errors import MnistcliError, PresetError, is_shortage
 from mnistcli.preset.code.code import Code
 from mnistcli.preset.code.sources import find_definition
 from mnistcli.process import Stopped, stopping_signals
@@ -52,6 +52,8 @@ def contain(code: Code | None) -> Iterator[None]:
         place = _find_line(code, error)
         if not place and isinstance(error, OSError | FloatingPointError):
             raise  # of the program itself
+        if isinstance(error, Exception) and is_shortage(error):
+            raise
         raise PresetError(
             f"{place or _define(code)}: {_describe(error)}. Use --traceback for more."
         ) from error

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mnistcli.engine.network.blocks import Residual
+from mnistcli.engine.network.blocks import Residual, Reused
 from mnistcli.errors import PresetError
 
 
@@ -20,7 +20,9 @@ def freeze(model: nn.Module, names: Sequence[str]) -> tuple[nn.Module, ...]:
     """
     layers = tuple(_find(model, name) for name in names)
     for layer in layers:
-        layer.requires_grad_(requires_grad=False)
+        for module in layer.modules():
+            used = module.module if isinstance(module, Reused) else module
+            used.requires_grad_(requires_grad=False)
     if names and not any(each.requires_grad for each in model.parameters()):
         raise PresetError("train.freeze leaves nothing to train. Remove a layer from it.")
     return layers

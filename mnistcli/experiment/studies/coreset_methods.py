@@ -10,6 +10,7 @@ from mnistcli.datasets.examples import CLASSES, Examples
 from mnistcli.engine.device import make_generator
 from mnistcli.engine.events import Emit
 from mnistcli.engine.stages import Stages
+from mnistcli.errors import PresetError
 from mnistcli.experiment.coresets.select import SelectionInputs, select_coreset
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
@@ -21,8 +22,10 @@ from mnistcli.experiment.network import (
 from mnistcli.experiment.rehearsal import rehearse_batches
 from mnistcli.experiment.studies.paired_study import Arm, PairedStudy, run_study
 from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_comparable
+from mnistcli.experiment.training.race import list_sizes
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Coreset, Method, default_selector
+from mnistcli.preset.curriculum import Hardest
 from mnistcli.preset.schema import Preset
 from mnistcli.records.comparisons import CoresetComparison, MethodResult
 from mnistcli.selection.coreset.groups import Indices, divide
@@ -65,8 +68,8 @@ def compare_methods(
 ) -> CoresetComparison:
     """Train on the coreset of every method from every seed, in equally many optimizer steps.
 
-    The steps are those of the preset itself. Test images are read only if the preset holds none
-    out, and once a trial.
+    The steps are those of the preset itself; its curriculum is left out. Test images are read only
+    if the preset holds none out, and once a trial.
 
     Args:
         preset: its [coreset] says balance and features; network and recipe are the same for all.
@@ -75,12 +78,12 @@ def compare_methods(
         emit: told of every stage of a selection and of every trial.
 
     Raises:
-        PresetError: a size or method does not fit the data.
+        PresetError: a size or method does not fit the data, or the preset no such comparison.
         UsageError: the workers differ.
         FileError: data cannot be read or results cannot be written.
     """
-    check_comparable(preset)
     options = study.workers.fix_machine(options)
+    check_comparable(preset, options)
     selection = _Selection(preset, options, emit)
     total = len(selection.load(study.seeds[0]).examples)
     sizes = study.sizes or default_sizes(total)
@@ -135,15 +138,20 @@ class _Selection:
         inputs = SelectionInputs(examples, seed, machine, stages)
         own = self._preset.coreset.size if self._preset.coreset else len(examples)
         recipe = make_recipe(self._preset, seed, machine)
-        steps = self._preset.train.epochs * recipe.count_steps(own)
+        steps = sum(map(recipe.count_steps, list_sizes(self._preset, own)))
         return _SeedInputs(options, examples, inputs, stages, steps)
 
     def check(self, sizes: Sequence[int], seed: int) -> None:
         """Refuse sizes that cannot be selected or trained on.
 
         Raises:
-            PresetError: a size does not fit the data, or leaves a batch of one.
+            PresetError: a size does not fit the data, or leaves a batch of one; or the preset has
+                phases, which are no training over the whole selection.
         """
+        if self._preset.curriculum and not isinstance(self._preset.curriculum, Hardest):
+            raise PresetError(
+                "curriculum: this comparison trains over the whole selection. Set curriculum=none."
+            )
         labels = self.load(seed).examples.labels.cpu().numpy()
         for size in sizes:
             divide(labels, size, self._settings(size).balance)

@@ -121,8 +121,8 @@ def compare_orders(
         UsageError: the workers differ.
         FileError: data cannot be read or results cannot be written.
     """
-    check_comparable(preset)
     options = workers.fix_machine(options)
+    check_comparable(preset, options)
     load = lru_cache(maxsize=1)(partial(_load, preset, options, emit))
 
     def prepare(order: Order, seed: int) -> TrialJob:

@@ -17,6 +17,7 @@ from mnistcli.engine.network.contain import contain
 from mnistcli.engine.state import LoopState, Recipe
 from mnistcli.errors import DivergedError, FileError, PresetError, ShortageError, WriteError
 from mnistcli.experiment.data import Data, load_data
+from mnistcli.experiment.earlier import describe_initial, describe_teachers
 from mnistcli.experiment.machine import Machine, Options, choose_machine
 from mnistcli.experiment.network import (
     advise_after_divergence,
@@ -27,6 +28,7 @@ from mnistcli.experiment.network import (
 from mnistcli.experiment.training.run import run
 from mnistcli.experiment.training.setup import TrainingSetup, prepare
 from mnistcli.preset.schema import Preset
+from mnistcli.preset.training import Plateau
 from mnistcli.records.studies import TrialMachine, TrialResult
 from mnistcli.selection.course import PlannedCourse
 
@@ -169,11 +171,13 @@ class PresetTrial:
         )
 
 
-def check_comparable(preset: Preset) -> None:
+def check_comparable(preset: Preset, options: Options) -> None:
     """Refuse what is no single training where all arms take equally many steps.
 
     Raises:
-        PresetError: the preset has a training time or an ensemble, or prunes.
+        PresetError: the preset has a training time or an ensemble, prunes, or goes by the
+            held-out images, which these arms are compared on; or a run it builds upon may have
+            learned from them.
     """
     if preset.ensemble:
         raise PresetError(
@@ -184,6 +188,35 @@ def check_comparable(preset: Preset) -> None:
         raise PresetError(f"train.within_seconds: {steps} Set train.within_seconds=none.")
     if preset.prune:
         raise PresetError(f"prune: {steps} Set prune=none.")
+    train = preset.train
+    by_held_out = {
+        "train.schedule=constant": isinstance(train.schedule, Plateau),
+        "train.early_stopping=none": train.early_stopping,
+        "train.keep=last": train.keep == "best",
+    }
+    for advice, does_so in by_held_out.items():
+        if does_so:
+            raise PresetError(
+                f"{advice.partition('=')[0]}: this comparison measures on the held-out images, so "
+                f"no training may go by them. Set {advice}."
+            )
+    if train.validation_examples and (preset.teacher or train.init):
+        _check_unseen(preset, options)
+
+
+def _check_unseen(preset: Preset, options: Options) -> None:
+    """Refuse earlier runs on the same images: which ones they held out, if any, may differ.
+
+    Raises:
+        PresetError: the preset names such a run.
+    """
+    source = load_data(preset, options, choose_machine(options)).source
+    for earlier in (*describe_teachers(preset), describe_initial(preset)):
+        if earlier and earlier.train_sha256 == source.train_sha256:
+            raise PresetError(
+                f'"{earlier.path}" may have learned from the held-out images, which this '
+                "comparison measures on. Leave it out, or set train.validation_examples=0."
+            )
 
 
 def describe(machine: Machine) -> TrialMachine:

@@ -46,7 +46,8 @@ def run(setup: TrainingSetup, show: Callable[[Event], None], *, profile: bool = 
                 _train(state, show)
                 record = _finish(state, profile=profile)
             except FloatingPointError as error:
-                raise DivergedError(state.loop.divergence(state.recipe)) from error
+                place = state.loop.divergence(state.recipe)
+                raise DivergedError(replace(place, member=state.loop.member)) from error
             except DivergedError as error:
                 place = replace(error.divergence, member=state.loop.member)
                 raise DivergedError(place, error.advice) from error

@@ -19,6 +19,7 @@ from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped
+from mnistcli.records.arrays import INDICES
 from mnistcli.records.comparisons import FailedRun, RunsDocument
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.folders import (
@@ -237,7 +238,11 @@ def keep_outcome(outcome: RunOutcome, folder: Path) -> RunRecord | FailedRun:
     if isinstance(result, FailedRun):
         reason = result.reason.replace(result.path, str(folder))
         return result.model_copy(update={"reason": reason, "path": str(folder)})
-    result = result.model_copy(update={"run_id": folder.name, "path": str(folder)})
+    moved: dict[str, object] = {"run_id": folder.name, "path": str(folder)}
+    if result.coreset:
+        indices = {"indices_file": str(folder / INDICES)}
+        moved["coreset"] = result.coreset.model_copy(update=indices)
+    result = result.model_copy(update=moved)
     write_record(folder, result)
     return result
 

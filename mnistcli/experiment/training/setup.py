@@ -11,6 +11,7 @@ from mnistcli.experiment.code import keep_code, open_code
 from mnistcli.experiment.coresets.select import SelectedCoreset, read_coreset
 from mnistcli.experiment.data import Data, load_data
 from mnistcli.experiment.earlier import (
+    allow_teachers,
     check_held_out,
     describe_initial,
     describe_teachers,
@@ -24,9 +25,10 @@ from mnistcli.experiment.network import (
 )
 from mnistcli.experiment.rehearsal import rehearse_batches
 from mnistcli.experiment.sizes import count_sizes
-from mnistcli.experiment.training.race import race_threads
+from mnistcli.experiment.training.race import list_sizes, race_threads
 from mnistcli.preset.code.code import Code
 from mnistcli.preset.schema import Preset
+from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.earlier import Repetition
 from mnistcli.records.folders import create_run_folder, name_absolutely
@@ -123,6 +125,7 @@ def check(
 ) -> TrainingSetup:
     """Return the setup of a training that has no run folder yet; arguments as of `prepare`."""
     preset = locate_runs(preset)
+    allow_teachers(preset, allow=options.allow_code)
     machine = choose_machine(options)
     network, unpruned = _build_networks(preset, options.seed, machine)
     data = load_data(preset, options, machine)
@@ -136,7 +139,7 @@ def check(
         repeats = _plan_repetition(earlier, machine, data)
         start = start.model_copy(update={"repeats": repeats})
     setup = TrainingSetup(start, machine, network, unpruned, data, given, Path())
-    check_batches(preset, network.layers, [setup.images])
+    check_batches(preset, network.layers, list_sizes(preset, setup.images))
     warnings = rehearse_batches(preset, network, [setup.images], machine)
     setup = replace(setup, warnings=network.warnings + warnings)
     return setup if options.threads else _choose_threads(setup)
@@ -189,8 +192,8 @@ def reopen(
     preset = start.preset.with_code(code) if code else start.preset
     preset = open_code(preset, folder, allow=allow_code)
     start = start.model_copy(update={"preset": preset})
-    known = start.data.locate()
-    held_out = start.data.evaluated_on == "held-out"
+    allow_teachers(preset, allow=allow_code)
+    known, held_out = start.data.locate(), start.data.evaluated_on == "held-out"
     where = (start.device, start.precision, start.threads)
     options = Options(start.seed, *where, data or known, hold_out=held_out)
     machine = choose_machine(options)
@@ -200,12 +203,20 @@ def reopen(
         found = f'"{data}" has' if data else "it was started with"
         advice = start.data.advise() if known else "Leave out --data."
         raise FileError(f'cannot resume "{folder}": {found} other images. {advice}')
-    given = read_coreset(Path(start.coreset_file), images.train) if start.coreset_file else None
     if changed := _find_changed(start):
         raise FileError(f'cannot resume "{folder}": {changed} changed. Train it anew.')
+    given = _read_given(start, folder, images)
     setup = TrainingSetup(start, machine, network, unpruned, images, given, folder)
     warnings = rehearse_batches(preset, network, [setup.images], machine)
     return replace(setup, warnings=network.warnings + warnings)
+
+
+def _read_given(start: RunStart, folder: Path, data: Data) -> SelectedCoreset | None:
+    """Read the coreset that was given as a file; the run has a copy once its training began."""
+    if start.coreset_file is None:
+        return None
+    kept = folder / INDICES
+    return read_coreset(kept if kept.exists() else Path(start.coreset_file), data.train)
 
 
 def _find_changed(start: RunStart) -> str:

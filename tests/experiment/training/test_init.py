@@ -9,13 +9,16 @@ import safetensors.torch
 import tomlkit
 from torch import Tensor
 
+from mnistcli.engine.network.freeze import count_frozen, freeze
 from mnistcli.errors import FileError
 from mnistcli.experiment.machine import Options
+from mnistcli.experiment.training import checkpoint
 from mnistcli.experiment.training.run import run
 from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.preset.loading import validate_preset
 from mnistcli.preset.schema import Preset
 from mnistcli.records.documents import RunRecord
+from tests.engine.network.nested import build
 from tests.faults.runs import make_preset, mix, options_of, train_in_pieces
 
 ALONE = {"ensemble": None, "prune": None, "curriculum": None, "dropout": []}
@@ -174,3 +177,25 @@ def test_a_run_that_does_not_fit_or_has_changed_is_one_line(
     with pytest.raises(FileError, match="the run it starts from has changed"):
         reopen(setup.folder)
     path.write_text(text)
+
+
+def test_saving_in_an_epoch_leaves_frozen_layers_as_they_are(
+    plain: Preset, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = set()
+    for seconds in (0.0, 30.0):
+        monkeypatch.setattr(checkpoint, "SAVE_SECONDS", seconds)
+        options = Options(3, "cpu", "float32", 1, tiny_data, tmp_path / str(seconds))
+        record = run(prepare(change(plain, freeze=["1"]), options), lambda event: None)
+        found.add(record.weights_sha256)
+    assert len(found) == 1
+
+
+def test_a_shared_layer_is_frozen_by_the_name_of_any_of_its_uses() -> None:
+    inner = {"kind": "conv", "out_channels": 3, "kernel_size": 3}
+    stem = {"kind": "conv", "out_channels": 3, "kernel_size": 5, "stride": 4}
+    repeat = {"kind": "repeat", "times": 2, "shared": True, "layers": [inner]}
+    for name in ("1.0.0", "1.1.0", "1.1"):
+        model = build([stem, repeat, {"kind": "flatten"}, {"kind": "linear", "out_features": 10}])
+        freeze(model, [name])
+        assert count_frozen(model) == 3 * 3 * 9 + 3

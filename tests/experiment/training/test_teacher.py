@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,41 @@ def test_mixing_reaches_the_training(
     answer = cli("train", tiny_preset, "--set", "augment=[{kind='mixup'}, {kind='blur'}]")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "mixup mixes labels too, so it must be the last one" in answer.err
+
+
+VIEWING = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 5, stride=4), nn.Linear(144, 10)
+
+    def forward(self, images):
+        noise = torch.rand_like(images) if self.training else torch.rand(images.shape)
+        return self.last(self.first(images + 0.1 * noise).view(-1, 144))
+"""
+
+
+def test_a_teacher_in_code_answers_as_it_was_evaluated_and_the_same_after_a_resume(
+    tiny_data: Path, tmp_path: Path, cli: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reshapes as channels last does not allow, and draws random numbers in evaluation."""
+    monkeypatch.setenv("MNISTCLI_ALLOWED", str(tmp_path / "allowed.txt"))
+    (tmp_path / "net.py").write_text(VIEWING)
+    taught = cli(
+        "train", f"{tmp_path}/net.py:Net", "--data", tiny_data, "--out", tmp_path / "runs",
+        "--set", "train.epochs=1", "--precision", "float32", "--no-fail", "--json",
+    )  # fmt: skip
+    assert taught.code == 0, taught.err
+    preset = make_student([json.loads(taught.out)["path"]])
+    chosen = {"precision": "bfloat16"}
+    unbroken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "a"), [])
+    broken = train_in_pieces(preset, options_of(chosen, tiny_data, tmp_path / "b"), [3, 5])
+    assert broken == unbroken
+    (tmp_path / "allowed.txt").unlink()
+    options = options_of(chosen, tiny_data, tmp_path / "c")
+    with pytest.raises(PresetError, match="--allow-code"):
+        run(prepare(preset, options), lambda event: None)
+    run(prepare(preset, replace(options, allow_code=True)), lambda event: None)
