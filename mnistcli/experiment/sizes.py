@@ -46,5 +46,7 @@ def _randomize(model: nn.Module, generator: torch.Generator) -> nn.Module:
     """Change all parameters and statistics a little: equal arrays would be counted once."""
     buffers = [each for each in model.buffers() if each.is_floating_point()]
     for values in (*model.parameters(), *buffers):
-        values += 0.1 * torch.rand(values.shape, generator=generator)
+        # By fractions, so that the values of a deep network do not grow without limit.
+        values *= 1 + 0.1 * torch.rand(values.shape, generator=generator)
+        values += 0.001 * torch.rand(values.shape, generator=generator)
     return model

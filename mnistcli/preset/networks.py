@@ -18,6 +18,7 @@ from mnistcli.preset.loading import (
 )
 from mnistcli.preset.overrides import Override
 from mnistcli.preset.schema import Preset
+from mnistcli.preset.training import MAX_EPOCHS
 
 RECIPE = "starter"
 """The bundled preset that trains networks of unknown kind."""
@@ -111,9 +112,8 @@ def _make_preset(code: Code, recipe: str, overrides: Sequence[str], budget: str 
 
 def _count_epochs(budget: Budget, own: int) -> int:
     """Return as many epochs as the budget allows, or the recipe's own where it has no limit."""
-    if budget.epochs_below is not None:
-        return max(1, budget.epochs_below - 1)
-    return own if budget.max_epochs is None else max(1, budget.max_epochs)
+    allowed = budget.max_epochs if budget.epochs_below is None else budget.epochs_below - 1
+    return own if allowed is None else min(max(1, allowed), MAX_EPOCHS)
 
 
 def _make_name(code: Code) -> str:

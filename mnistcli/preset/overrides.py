@@ -14,6 +14,7 @@ from mnistcli.errors import PresetError
 
 REMOVING = {"none", "null"}
 TAG = "kind"
+ARGUMENTS = ("model", "arguments")
 """Field that says which other fields a table has."""
 
 
@@ -69,8 +70,8 @@ class Override:
     def apply(self, data: Any) -> None:
         """Set the field in `data`, which is changed in place.
 
-        A removed item of a list is gone. A removed field becomes None, so that validation can
-        refuse a wrong name.
+        A removed item of a list is gone, and so is an argument of code. A removed field becomes
+        None, so that validation can refuse a wrong name.
 
         Raises:
             PresetError: the path leads through a single value or past the end of a list.
@@ -79,7 +80,9 @@ class Override:
         for depth, key in enumerate(self.path[:-1], start=1):
             target = _descend(target, key, ".".join(self.path[:depth]))
         last = self.path[-1]
-        if not isinstance(target, list):
+        if value is None and self.path[:-1] == ARGUMENTS:
+            target.pop(last, None)
+        elif not isinstance(target, list):
             target[last] = value
         elif value is None:
             del target[_list_index(target, last, ".".join(self.path))]

@@ -1,5 +1,6 @@
 """Ranges: what a field may be in a space of networks, and where they are in its content."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, floor, isfinite, log, log10
@@ -20,10 +21,14 @@ Decision = int | float
 
 
 def _check_number(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be a number, got {value!r}")
+    if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"must be a number, got {value!r}")
     if abs(value) > LIMIT:
-        raise ValueError(f"must be from {-LIMIT:g} to {LIMIT:g}, got {value:g}")
+        # An integer may be too large for a float, as which :g writes it.
+        found = f"{value:g}" if abs(value) <= sys.float_info.max else "a larger number"
+        raise ValueError(f"must be from {-LIMIT:g} to {LIMIT:g}, got {found}")
     return value
 
 

@@ -60,7 +60,7 @@ def scale_layers(
 
 
 def _scale_times(times: int, depth: float) -> int:
-    return ceil(round(times * depth, 9))  # 10 × 1.1 is 11, although not in floating point
+    return max(1, ceil(round(times * depth, 9)))  # 10 × 1.1 is 11, although not in floating point
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,16 @@ class Preset(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _pruned_weights_stay_zero(self) -> Self:
+        quantize = self.train.quantize
+        if self.prune and self.prune.kind == "weights" and quantize and quantize.weights == 2:
+            raise ValueError(
+                "prune: weights of 2 bits are −3, −1, 1 or 3 steps, never zero. "
+                'Set train.quantize.weights="ternary", 4 or 8, or prune channels.'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _phases_are_not_cut_short(self) -> Self:
         enders = {
             "early_stopping": self.train.early_stopping, "within_seconds": self.train.within_seconds

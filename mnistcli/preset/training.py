@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mnistcli.preset.values import PathText, Printable, Seconds, StrictModel
 
+MAX_EPOCHS = 100_000
 Rate = Annotated[float, Field(gt=0, le=100)]
 Decay = Annotated[float, Field(ge=0, le=10)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -149,7 +150,7 @@ class Quantize(StrictModel):
 class Train(StrictModel):
     """A training that minimizes the cross-entropy loss."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
     within_seconds: Seconds | None = None
     """Training time, however many epochs fit into it: the schedule's position is elapsed over
     allowed time."""

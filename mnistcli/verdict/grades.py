@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from mnistcli.records.documents import Check, Summary
 from mnistcli.records.grades import Grade
 
+MAX_DIGITS = 12
+"""Decimals by which a figure and its limit are told apart."""
 NAMES = {
     "parameters": "parameters",
     "macs": "MACs",
@@ -27,15 +29,31 @@ def explain(checks: Iterable[Check]) -> str:
 
 def _explain(check: Check) -> str:
     name = NAMES.get(check.name) or check.name.replace("_", " ")
-    value = "unknown" if check.value is None else _write(check.name, check.value)
-    text = f"{name} {value}: the limit is {check.comparison} {_write(check.name, check.limit)}"
+    value, limit = "unknown", _write(check.name, check.limit, 2)
+    if check.value is not None:
+        value, limit = _tell_apart(check.name, check.value, check.limit)
+    text = f"{name} {value}: the limit is {check.comparison} {limit}"
     return f"{text} ({check.reason})" if check.reason else text
 
 
-def _write(name: str, value: float) -> str:
+def _tell_apart(name: str, value: float, limit: float) -> tuple[str, str]:
+    """Return a figure and its limit, with as many decimals as they need to differ."""
+    texts = ("", "")
+    for digits in range(2, MAX_DIGITS):
+        texts = _write(name, value, digits), _write(name, limit, digits)
+        if texts[0] != texts[1] or value == limit:
+            break
+    return texts
+
+
+def _write(name: str, value: float, digits: int) -> str:
+    """Return a figure with so many decimals, without zeros at the end if it is no percentage."""
     if name.endswith(("_accuracy", "_fraction")):
-        return f"{100 * value:.2f} %"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+        return f"{100 * value:.{digits}f} %"
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = f"{value:,.{digits if abs(value) < 1_000 else digits - 2}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def identify_structure(summary: Summary) -> str:

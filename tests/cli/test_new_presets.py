@@ -104,3 +104,20 @@ def test_code_where_a_preset_is_needed_is_one_line_that_helps(cli: Callable, wor
         " is Python code, not a preset. Write a preset for it with: mnistcli presets" in answer.err
     )
     assert answer.err.count("\n") == 1
+
+
+def test_an_argument_can_be_removed(cli: Callable) -> None:
+    options = ("--set", "model.arguments.factor=3", "--set", "model.arguments.factor=none")
+    assert cli("presets", "new", "mine.toml", "--from", "net.py:Net", *options).code == 0
+    assert "factor" not in Path("mine.toml").read_text()
+
+
+def test_a_budget_of_any_number_of_epochs_is_one(cli: Callable) -> None:
+    answer = cli("train", "net.py:Net", "--budget", "epochs<=200000", "--dry-run")
+    assert answer.code == 0, answer.err
+    assert (
+        json.loads(
+            cli("train", "net.py:Net", "--budget", "epochs<=200000", "--dry-run", "--json").out
+        )["preset"]["train"]["epochs"]
+        == 100_000
+    )

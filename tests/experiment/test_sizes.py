@@ -66,3 +66,15 @@ def test_without_an_integer_form_they_are_unknown() -> None:
 
 def test_they_are_counted_only_for_a_budget_that_limits_them() -> None:
     assert count_sizes(load_preset("sprint")) is None
+
+
+def test_a_deep_network_has_sizes() -> None:
+    conv = "{kind='conv', out_channels=16, kernel_size=3}"
+    deep = (
+        "model.layers=[{kind='conv', out_channels=16, kernel_size=4, stride=4}, {kind='repeat',"
+        f"times=60, shared=true, layers=[{conv}, {{kind='batch_norm'}}, {{kind='relu'}}]}},"
+        "{kind='global_average_pool'}, {kind='linear', out_features=10}]"
+    )
+    sizes = count_sizes(load(deep))
+    assert sizes is not None
+    assert sizes.fault is None

@@ -118,7 +118,8 @@ def test_a_scaled_network_fits_together_if_the_written_one_does(
 
 
 @pytest.mark.parametrize(
-    ("times", "depth", "scaled"), [(3, 1.5, 5), (3, 0.5, 2), (1, 0.1, 1), (10, 1.1, 11), (4, 2, 8)]
+    ("times", "depth", "scaled"),
+    [(3, 1.5, 5), (3, 0.5, 2), (1, 0.1, 1), (10, 1.1, 11), (4, 2, 8), (3, 1e-10, 1)],
 )
 def test_depth_scales_repetitions_and_rounds_up(times: int, depth: float, scaled: int) -> None:
     inner = {"kind": "repeat", "times": times, "layers": [CONV]}

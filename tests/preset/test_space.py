@@ -160,6 +160,10 @@ CONV = '{{ kind = "conv", out_channels = {}, kernel_size = 3 }}'
             "model.layers.0.out_channels.high: must be from -1e+15 to 1e+15, got 1e+300",
         ),
         (
+            CONV.format(f"{{ low = 4, high = 1{'0' * 400} }}"),
+            "model.layers.0.out_channels.high: must be from -1e+15 to 1e+15, got a larger number",
+        ),
+        (
             CONV.format("{ choices = 4 }"),
             "model.layers.0.out_channels: choices must be a list, and the only key of its table",
         ),

@@ -64,3 +64,16 @@ def test_networks_are_the_same_by_shapes_parameters_and_macs_alone() -> None:
     assert identify_structure(sprint.model_copy(update={"layers": renamed})) == (
         identify_structure(sprint)
     )
+
+
+def test_a_figure_and_its_limit_differ_where_they_do() -> None:
+    checks = (
+        make_check("train_seconds", 4.0003, "<", 4, "fail"),
+        make_check("train_seconds", 12_345.6, "<", 9_000, "fail"),
+        make_check("test_accuracy", 0.99398, ">=", 0.994, "fail"),
+        make_check("train_seconds", 30.0, "<", 30, "fail"),
+    )
+    assert explain(checks) == (
+        "seconds 4.0003: the limit is < 4; seconds 12,346: the limit is < 9,000; "
+        "accuracy 99.398 %: the limit is >= 99.400 %; seconds 30: the limit is < 30"
+    )

@@ -70,7 +70,8 @@ def choose_scale(values: Tensor, max_integer: int) -> float:
 
 
 def only_picks(stage: Stage) -> bool:
-    """Return whether results are 8-bit values that the stage reads, unchanged."""
+    """Return whether the output is 8-bit values that the stage reads, unchanged."""
     averages = any(isinstance(each, Average) for each in stage.sums)
     is_weighted = stage.layer is not None or stage.norm is not None
-    return len(stage.sources) == 1 and stage.sources[0] > 0 and not (is_weighted or averages)
+    changes = is_weighted or averages or stage.curve is not None
+    return len(stage.sources) == 1 and stage.sources[0] > 0 and not changes

@@ -7,12 +7,13 @@ weights, so that nothing changes about it in training.
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mnistcli.datasets.examples import CLASSES
+from mnistcli.datasets.examples import CLASSES, SIDE
 from mnistcli.engine.evaluation import Normalization
 from mnistcli.engine.network.calibrate import Scales, only_picks
 from mnistcli.engine.network.fold import Weights, find_image
@@ -56,6 +57,15 @@ class Quantized(nn.Sequential):
         self.stages = plan_stages(self)
         self.normalization = normalization
         self.register_buffer(SCALES, torch.zeros(len(self.stages), 2))
+        self._try_shapes()
+
+    @torch.no_grad()
+    def _try_shapes(self) -> None:
+        self.eval()  # so that nothing is learned of the image
+        values = [torch.zeros(1, 1, SIDE, SIDE)]
+        for stage in self.stages:
+            values.append(stage.compute(*(values[each] for each in stage.sources)))
+        self.train()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits, float (n, 10), of normalized images, float (n, 1, 28, 28)."""
@@ -75,9 +85,11 @@ class Quantized(nn.Sequential):
         found = list[Scales]()
         for stage, row in zip(self.stages, self.scales.tolist(), strict=True):
             results, output = (each or 1.0 for each in row)
+            # Older runs have not measured what a curve makes of values that a stage picks.
+            measured = stage if row[OUTPUT] else replace(stage, curve=None)
             if stage is self.stages[-1]:
                 found.append(Scales(None, None))
-            elif only_picks(stage):
+            elif only_picks(measured):
                 found.append(found[stage.sources[0] - 1])
             else:
                 found.append(Scales(results if stage.curve else output, output))
@@ -129,7 +141,9 @@ class Quantized(nn.Sequential):
             if low:
                 largest = torch.maximum(largest, -smallest)
             found = largest.float().clamp_min(TINY) / high
-            scale.copy_(torch.where(scale > 0, torch.lerp(scale, found, RATE), found))
+            updated = torch.where(scale > 0, torch.lerp(scale, found, RATE), found)
+            # Where a batch has no value to represent, the scale of the others stays.
+            scale.copy_(torch.where((scale > 0) & (largest <= 0), scale, updated))
         rounded: Tensor = RoundValues.apply(values, scale.clone(), low, high)
         return rounded
 

@@ -20,6 +20,7 @@ from mnistcli.engine.network.fold import (
 )
 from mnistcli.engine.network.layers import GlobalAveragePool
 from mnistcli.engine.network.stages import Stage, apply
+from mnistcli.errors import PresetError
 
 FLOAT_LIMIT = 2**24
 """Whole numbers up to this are exact in float32."""
@@ -50,7 +51,10 @@ def simulate(
         for stage, scale, own in zip(stages, scales, weights, strict=True):
             given = [values[source] for source in stage.sources]
             units = [reached[source] for source in stage.sources]
-            results, unit = _compute(stage, scale, own, given, units)
+            try:
+                results, unit = _compute(stage, scale, own, given, units)
+            except PresetError as error:
+                raise PresetError(f"layer {stage.name}: {error}") from error
             values.append(results)
             reached.append(Inputs(unit))
     return values[-1].double().flatten(1), reached[-1].scale

@@ -92,7 +92,16 @@ class Stage:
         return self.finish(self.sum_up(*inputs))
 
     def sum_up(self, *inputs: Tensor) -> Tensor:
-        """Return the sums, float (n, c, h, w)."""
+        """Return the sums, float (n, c, h, w).
+
+        Raises:
+            PresetError: what is to be added has other shapes.
+        """
+        if len({each.shape for each in inputs}) > 1:
+            raise PresetError(
+                f"layer {self.name}: integers cannot add it to an input that was flattened. Put a "
+                "linear layer before it"
+            )
         if len(inputs) > 1:
             return sum(inputs[1:], start=inputs[0])
         match self.layer:

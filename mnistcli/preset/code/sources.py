@@ -162,12 +162,14 @@ def find_definition(content: bytes, path: Path, name: str) -> int | None:
 
 def _walk_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield the statements that run when a file is imported, in blocks too."""
-    for node in body:
+    waiting = [*reversed(body)]
+    while waiting:  # every elif is a block in the one before it: thousands would be too deep
+        node = waiting.pop()
         yield node
         if isinstance(node, ast.If | ast.Try | ast.With):
             handlers = node.handlers if isinstance(node, ast.Try) else []
-            for block in (node.body, getattr(node, "orelse", []), *(h.body for h in handlers)):
-                yield from _walk_top(block)
+            blocks = (node.body, getattr(node, "orelse", []), *(h.body for h in handlers))
+            waiting += reversed([inner for block in blocks for inner in block])
 
 
 def _last_name(node: ast.expr) -> str:

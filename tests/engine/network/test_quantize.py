@@ -42,6 +42,10 @@ NETWORKS = {
     "separable": [STEM, {"kind": "separable_conv", "out_channels": 12, "kernel_size": 3}, *HEAD],
     "silu": [STEM, NORM, {"kind": "silu"}, CONV, {"kind": "gelu"}, *HEAD],
     "prelu": [STEM, {"kind": "prelu"}, CONV, {"kind": "leaky_relu"}, POOL, *HEAD],
+    "curve_of_picked": [STEM, RELU, POOL, {"kind": "silu"}, CONV, RELU, *HEAD],
+    "curve_first": [
+        STEM, NORM, RELU, {"kind": "residual", "layers": [{"kind": "gelu"}, CONV]}, RELU, *HEAD,
+    ],
     "hard_swish": [STEM, {"kind": "hard_swish"}, AVERAGE, LINEAR],
     "residual": [STEM, RELU, {"kind": "residual", "layers": [CONV, NORM]}, RELU, *HEAD],
     "projection": [
@@ -193,3 +197,37 @@ def test_an_untrained_network_has_finite_logits() -> None:
 def test_a_layer_without_integers_is_named(kind: dict) -> None:
     with pytest.raises(PresetError, match=f"layer 1 {kind['kind']} cannot be computed in integers"):
         Quantized(build([STEM, kind, *HEAD]), Quantize(weights=8), NORMALIZATION)
+
+
+@pytest.mark.parametrize("name", ["silu", "curve_of_picked", "curve_first"])
+def test_evaluation_has_the_scales_of_the_training(name: str) -> None:
+    model = make(name, steps=60)
+    with torch.no_grad():
+        trained, evaluated = model(INPUTS), model.eval()(INPUTS)
+    if "batch_norm" not in str(NETWORKS[name]):  # its statistics are others in training
+        assert (evaluated - trained).std() / trained.std() < 0.03
+
+
+def test_a_layer_that_is_always_zero_ends_no_training() -> None:
+    model = make("no_norm", steps=1)
+    with torch.no_grad():
+        model.get_submodule("2").bias.fill_(-100.0)
+    for _ in range(400):
+        model.train()(INPUTS)
+    assert torch.isfinite(model.eval()(INPUTS)).all()
+
+
+FLATTENED = [
+    CONV | {"out_channels": 4, "kernel_size": 5, "stride": 4},
+    {"kind": "flatten"},
+    {"kind": "residual", "layers": [{"kind": "linear", "out_features": 4 * 7 * 7}]},
+    LINEAR,
+]
+
+
+def test_a_residual_of_flattened_values_has_no_integer_form() -> None:
+    model = build(FLATTENED)
+    with pytest.raises(PresetError, match="layer 2 residual: integers cannot add it"):
+        convert(model.eval(), NORMALIZATION, IMAGES[:1])
+    with pytest.raises(PresetError, match="layer 2 residual: integers cannot add it"):
+        Quantized(model, Quantize(weights=8), NORMALIZATION)
