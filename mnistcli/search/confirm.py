@@ -1,6 +1,8 @@
 """The winner of a search, trained on all training images from fresh seeds."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from mnistcli.datasets.cached import find_dataset
 from mnistcli.display.searches import draw_document
@@ -21,7 +23,7 @@ from mnistcli.records.searches import (
     RungSummary,
     SearchDocument,
 )
-from mnistcli.records.store import BATCH_SUFFIX, write_document
+from mnistcli.records.store import BATCH_SUFFIX, read_document, write_document
 from mnistcli.search.advice import advise
 from mnistcli.search.history import History
 from mnistcli.search.race import Race
@@ -47,11 +49,19 @@ def confirm(race: Race, workers: Workers, emit: Emit) -> SearchDocument:
     preset = race.make_winner(winner.network)
     runs = _train(race, preset, workers, emit)
     preset = add_reference(preset, runs)
-    write_winner(preset, race.search.folder)
+    if not _is_finished(race.search.folder):  # somebody may have edited the winner since
+        write_winner(preset, race.search.folder)
     document = _describe(race, estimates, winner, preset, runs)
     write_atomically(race.search.folder / FRONT, draw_document(document).encode())
     write_document(race.search.folder / RESULT, document)
     return document
+
+
+def _is_finished(folder: Path) -> bool:
+    """Return whether the search has ended before, with all runs of its confirmation."""
+    with suppress(FileError):
+        return not read_document(folder / RESULT, SearchDocument, "a search").failed
+    return False
 
 
 def _train(race: Race, preset: Preset, workers: Workers, emit: Emit) -> RunsDocument:

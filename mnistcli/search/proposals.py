@@ -10,7 +10,7 @@ from mnistcli.errors import PresetError
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.space import Space
 from mnistcli.records.documents import Check
-from mnistcli.records.searches import Decisions, NetworkLine
+from mnistcli.records.searches import Decisions, NetworkLine, SearchPlan
 from mnistcli.search.fit import Counted
 from mnistcli.search.history import History
 from mnistcli.search.plan import Search
@@ -21,6 +21,8 @@ RANDOM_FRACTION = 0.25
 """Fraction of the networks after the first round that are drawn at random."""
 CROSSOVER_FRACTION = 0.5
 """Fraction of the others that have two parents."""
+OTHERS = 2
+"""Networks that are drawn beside a random one where the largest is wanted."""
 TRIES = 200
 """Networks that are drawn for one that fits."""
 SHRINKS = 60
@@ -56,6 +58,9 @@ def propose(search: Search, history: History, round_: int, count: Count) -> Netw
     for _ in range(TRIES):
         origin, network = _vary(search, known, generator, is_first=round_ == 0)
         found = fitting.fit(network)
+        if found and origin == "random" and _wants_large(search.plan):
+            others = [fitting.fit(draw(search.space, generator)) for _ in range(OTHERS)]
+            found = max(found, *filter(None, others), key=lambda each: each[1]["parameters"])
         if found and found[0] not in taken:
             return NetworkLine(
                 number=number,
@@ -70,6 +75,12 @@ def propose(search: Search, history: History, round_: int, count: Count) -> Netw
         f'no new network of the space "{search.space.name}" fits the budget: {reason}. Change '
         "the budget, or search another --space."
     )
+
+
+def _wants_large(plan: SearchPlan) -> bool:
+    """Return whether a network is the more accurate, the nearer it comes to the limits."""
+    is_limited = "parameters" in plan.budget.figures
+    return is_limited and plan.minimize is None and plan.sampler != "random"
 
 
 @dataclass

@@ -131,8 +131,10 @@ class Race:
             return [each for each in first if each not in history.trials]
         while not (trials := plan_trials(history, goal)):
             round_ += 1
-            if self.running or not self._can_begin(round_):
+            if self.running:
                 return []
+            if not self._can_begin(round_):
+                return plan_trials(history, goal, is_last=True)
             self._propose(round_)
         return trials
 

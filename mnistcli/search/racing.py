@@ -4,8 +4,9 @@ A round begins with new networks. All of them are trained for the first rung's e
 seed and on the same images in the same order, so that their losses can be compared. Those that are
 clearly worse than the best are dropped, at most half of them; the others are trained anew for the
 next rung's epochs, with a schedule of that length. At the last rung the best networks of all rounds
-get more seeds. Which trials are run follows from their results alone, however many ran at once:
-while the last ones of a rung run, networks that stay whatever these give begin with the next one.
+get more seeds, but not after the first round, whose networks are random, unless it is the only one.
+Which trials are run follows from their results alone, however many ran at once: while the last ones
+of a rung run, networks that stay whatever these give begin with the next one.
 
 Source: successive halving (Jamieson & Talwalkar 2016), with tests as in F-Race (Birattari et al.
 2002).
@@ -36,8 +37,13 @@ def plan_rungs(epochs: int) -> tuple[int, ...]:
     return FIRST_EPOCHS, round(sqrt(FIRST_EPOCHS * epochs)), epochs
 
 
-def plan_trials(history: History, goal: Goal) -> list[Trial]:
+def plan_trials(history: History, goal: Goal, *, is_last: bool = False) -> list[Trial]:
     """Return the trials that are still missing in the round under way, the most promising first.
+
+    Args:
+        history: what is known.
+        goal: what the search is after.
+        is_last: whether no other round can follow.
 
     Returns:
         Trials that may run in any order, or at once; nothing if the round has ended.
@@ -49,7 +55,7 @@ def plan_trials(history: History, goal: Goal) -> list[Trial]:
             certain = find_certain(history, alive, rung, goal)
             return missing + _find_missing(history, [Trial(each, rung + 1, 0) for each in certain])
         alive = drop_worse(history, number, alive, rung, goal)
-    for turn in range(1, TURNS):
+    for turn in range(1, TURNS if number or is_last else 1):
         known = history.before(number, turn)
         best = choose_contestants(known, turn, goal)
         last = len(history.rungs) - 1

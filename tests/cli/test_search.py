@@ -342,3 +342,12 @@ def test_a_search_is_not_resumed_on_other_images(
     assert "was begun with other training images" in answer.err
     assert answer.err.count("\n") == 1
     assert cli("search", "--resume", folder, "--data", tiny_data, "-q").code == 0
+
+
+def test_a_finished_search_leaves_an_edited_winner(search: Callable, cli: Callable) -> None:
+    _, found = search("--trials", 2, "--no-fail")
+    winner = Path(found["path"]) / "winner.toml"
+    winner.write_text(f"# mine\n{winner.read_text()}")
+    again = cli("search", "--resume", found["path"], "--json", "--no-fail")
+    assert json.loads(again.out)["winner"] == found["winner"]
+    assert winner.read_text().startswith("# mine\n")

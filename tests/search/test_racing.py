@@ -49,7 +49,9 @@ def race(qualities: list[float], size: int, goal: Goal, order: Random, at_once: 
             history.add(make_network(number, place // size, 100 + 7 * number % 50))
         running: list[Trial] = []
         while True:
-            wanted = [each for each in plan_trials(history, goal) if each not in running]
+            is_last = place + size >= len(qualities)
+            planned = plan_trials(history, goal, is_last=is_last)
+            wanted = [each for each in planned if each not in running]
             running += wanted[: at_once - len(running)]
             if not running:
                 break
@@ -100,6 +102,14 @@ def test_rounds_drop_at_most_half_and_never_the_best(qualities: list[float], siz
             if worked:
                 assert min(worked, key=lambda each: results[each]) in kept
             alive = kept
+
+
+def test_random_networks_get_no_more_seeds_if_better_ones_may_follow() -> None:
+    history = History(rungs=(2,))
+    history.add(make_network(0))
+    history.add(make_trial(Trial(0, 0, 0), 0.02))
+    assert plan_trials(history, ACCURATE) == []
+    assert plan_trials(history, ACCURATE, is_last=True) == [Trial(0, 0, 1)]
 
 
 def test_networks_that_are_clearly_worse_are_dropped() -> None:
