@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -40,6 +40,10 @@ class Stopped(BaseException):
 class _Signals:
     deferred: bool = False
     waiting: int | None = None
+    ignored: bool = False
+    """Whether the program is ending because of one already."""
+    ends: bool = False
+    """Whether a signal ends the process at once: only Python's own exit is left to do."""
 
 
 _signals = _Signals()
@@ -50,6 +54,7 @@ def handle_signals() -> None:
 
     What the parent process ignores stays ignored, as SIGHUP under `nohup`.
     """
+    _signals.ignored = False
     if threading.current_thread() is threading.main_thread():
         for number in stopping_signals():
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -83,12 +88,17 @@ def defer_signals() -> Iterator[Callable[[], None]]:
 
     That function raises `Stopped` if a signal has come. A second signal is not held back.
     """
-    _signals.deferred, _signals.waiting = True, None
+    _signals.deferred, _signals.waiting, _signals.ignored = True, None, False
     try:
         yield _raise_waiting
     finally:
         _signals.deferred = False
     _raise_waiting()
+
+
+def ignore_signals() -> None:
+    """Let further signals do nothing: the program is ending because of one."""
+    _signals.ignored = True
 
 
 def is_stopping() -> bool:
@@ -103,6 +113,10 @@ def _raise_waiting() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    if _signals.ends:
+        os._exit(128 + number)
+    if _signals.ignored:
+        return
     if _signals.deferred and _signals.waiting is None:
         _signals.waiting = number
     else:
@@ -123,8 +137,21 @@ def ending_at_once() -> Iterator[None]:
         yield
     except SystemExit as ended:
         if isinstance(ended.code, int):
+            _signals.ends = True
+            _divert_output()
             codes.append(ended.code)
         raise
+    except Stopped as stopped:  # one more signal, while the program was ending
+        _signals.ends = True
+        codes.append(128 + stopped.number)
+        sys.exit(codes[0])
+
+
+def _divert_output() -> None:
+    """Send what is printed from now on to stderr: a user's code may print at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        os.dup2(2, 1)
 
 
 def _end(codes: Sequence[int]) -> None:

@@ -25,7 +25,13 @@ from mnistcli.cli.study import study
 from mnistcli.cli.summary import summary
 from mnistcli.cli.train import train
 from mnistcli.errors import ExitCode, as_error, require_text
-from mnistcli.process import Stopped, ending_at_once, handle_signals, tune_process
+from mnistcli.process import (
+    Stopped,
+    ending_at_once,
+    handle_signals,
+    ignore_signals,
+    tune_process,
+)
 
 FIRST_COMMANDS = """\
 Try:
@@ -119,6 +125,7 @@ def _run() -> int:
     except TyperException as error:
         return _fail(error.exit_code, error.format_message().replace("Value error, ", ""))
     except Stopped as stopped:
+        ignore_signals()
         code, word = ENDINGS[signal.Signals(stopped.number).name]
         advice = f"; {stopped.advice}" if stopped.advice else ""
         return _fail(code, f"{word}{advice}")

@@ -1,5 +1,6 @@
 """`mnistcli compare`: compare runs and presets side by side, with statistical verdicts."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -113,11 +114,13 @@ def read_member(name: str) -> "RunRecord | Preset":
         UsageError: the name is neither that of a run nor of a preset.
         FileError: the run is unreadable.
     """
-    from mnistcli.preset.loading import load_preset
+    from mnistcli.preset.loading import list_presets, load_preset
     from mnistcli.records.folders import find_run, list_runs
-    from mnistcli.records.store import read_record
+    from mnistcli.records.store import RECORD, START, read_record
 
-    if list_runs(name) is None:
+    # A folder may have the name of a preset.
+    is_run = any((Path(name) / document).exists() for document in (RECORD, START))
+    if list_runs(name) is None or (name in list_presets() and not is_run):
         try:
             return load_preset(name)
         except PresetError as error:

@@ -181,6 +181,8 @@ def predict_images(
         raise UsageError("--csv cannot be combined with --json: both print on stdout")
     runs, more = part_pictures(runs)
     references = list_references(runs)
+    if not references:
+        raise UsageError("a run is missing. Name it first: mnistcli evaluate RUN --images FILE…")
     if len(references) > 1:
         raise UsageError(f"--images takes a single run: got {len(references)}")
     result = predict_pictures(find_run(references[0]), [*images, *more], options)

@@ -62,7 +62,11 @@ def list_pictures(references: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for reference in references:
         if reference.is_dir():
-            inside = [path for path in sorted(reference.iterdir()) if is_picture(path)]
+            inside = [
+                path
+                for path in sorted(reference.iterdir())
+                if is_picture(path) and (path.is_file() or not path.exists())  # no pipe
+            ]
         elif not reference.exists() and any(mark in reference.name for mark in "*?["):
             inside = sorted(reference.parent.glob(reference.name))
         else:

@@ -35,7 +35,7 @@ def budget_table(rows: Iterable[BudgetRow]) -> Table:
     """Build the table of all figures."""
     table = new_table("budget", "measured", "limit", "verdict", right=("measured", "limit"))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return table
 
 

@@ -49,7 +49,7 @@ def journal_view(journal: Journal) -> RenderableType:
     table = new_table("started", "preset", *figures, "changed since", right=figures, gap=1)
     for number, entry in enumerate(journal.entries):
         table.add_row(
-            entry.started[:16].replace("T", " "),
+            Text(entry.started[:16].replace("T", " ")),
             Text(entry.preset + " (held-out)" * (entry.evaluated_on == "held-out")),
             percent(entry.accuracy),
             "" if entry.change is None else f"{100 * entry.change:+.2f}",

@@ -1,9 +1,8 @@
 """Run records → curves as CSV, one row per epoch."""
 
-import csv
 from collections.abc import Sequence
-from io import StringIO
 
+from mnistcli.display.spreadsheet import rows_as_csv
 from mnistcli.records.documents import RunRecord
 
 COLUMNS = (
@@ -14,17 +13,16 @@ COLUMNS = (
 
 def curves_as_csv(records: Sequence[RunRecord]) -> str:
     """Return CSV with fractions and seconds as in the record; missing figures are empty cells."""
-    page = StringIO()
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for record in records:
-        for epoch in record.epochs:
-            writer.writerow(
-                [
-                    record.run_id,
-                    record.preset.name,
-                    record.seed,
-                    *(getattr(epoch, column) for column in COLUMNS[3:]),
-                ]
+    return rows_as_csv(
+        COLUMNS,
+        (
+            (
+                record.run_id,
+                record.preset.name,
+                record.seed,
+                *(getattr(epoch, column) for column in COLUMNS[3:]),
             )
-    return page.getvalue()
+            for record in records
+            for epoch in record.epochs
+        ),
+    )

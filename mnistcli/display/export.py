@@ -3,6 +3,7 @@
 from textwrap import fill
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,7 @@ def export_view(document: ExportDocument) -> RenderableType:
 
 
 def _figure_table(document: ExportDocument) -> Table:
-    table = new_table(document.run_id, "", right=("",))
+    table = new_table(escape(document.run_id), "", right=("",))
     table.add_row("parameters", f"{document.parameters:,}")
     table.add_row("MACs", f"{document.macs:,}")
     if document.constants is not None:

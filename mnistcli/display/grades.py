@@ -1,11 +1,9 @@
 """The grades of submissions → lines and a live view of those at work, a table, and CSV."""
 
-import csv
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import StringIO
 from shlex import quote
 from typing import get_args
 
@@ -16,6 +14,7 @@ from rich.text import Text
 
 from mnistcli.display.layout import new_table
 from mnistcli.display.progress import is_live
+from mnistcli.display.spreadsheet import rows_as_csv
 from mnistcli.display.text import count, percent, percent_or_dash, seconds
 from mnistcli.records.grades import Grade, GradesDocument, GradingProgress, Outcome
 
@@ -26,7 +25,6 @@ COLUMNS = (
     "name", "verdict", "parameters", "macs", "test_accuracy", "epochs", "train_seconds", "same_as",
     "reason", "submission", "run",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
@@ -140,19 +138,7 @@ def _note(grade: Grade) -> str:
 
 
 def grades_as_csv(document: GradesDocument) -> str:
-    """Return CSV, one row per submission; missing figures are empty cells.
-
-    A spreadsheet runs a text that begins like a formula: an apostrophe before it prevents that.
-    """
-    page = StringIO()
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for grade in document.grades:
-        cells = [getattr(grade, column) for column in COLUMNS]
-        writer.writerow(
-            [
-                f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-                for cell in cells
-            ]
-        )
-    return page.getvalue()
+    """Return CSV, one row per submission; missing figures are empty cells."""
+    return rows_as_csv(
+        COLUMNS, ([getattr(grade, column) for column in COLUMNS] for grade in document.grades)
+    )

@@ -175,7 +175,7 @@ def _profile_table(profile: Profile) -> Table:
     table = new_table("stage", "time", "fraction", right=("time", "fraction"))
     total = sum(profile.stages.values())
     for stage, spent in profile.stages.items():
-        table.add_row(stage, f"{spent:.2f} s", percent(spent / total, 1))
+        table.add_row(Text(stage), f"{spent:.2f} s", percent(spent / total, 1))
     return table
 
 

@@ -17,8 +17,9 @@ from mnistcli.export.run_c import find_compiler, run_header
 from mnistcli.export.run_page import find_node, run_page
 from mnistcli.records.exports import ExportDocument, Parity
 from mnistcli.records.outputs import check_output, write_output
+from mnistcli.records.store import HEADER, MISMATCH, ONNX, PAGE
 
-NAMES: dict[Format, str] = {"c": "network.h", "html": "network.html", "onnx": "network.onnx"}
+NAMES: dict[Format, str] = {"c": HEADER, "html": PAGE, "onnx": ONNX}
 
 
 def export_run(
@@ -72,7 +73,7 @@ def _load(folder: Path, options: Options) -> LoadedRun:
 def _choose_path(path: Path, parity: Sequence[Parity]) -> Path:
     """Return the path to write; one that tells of it, if something is computed otherwise."""
     is_equal = all(row.equal == row.images for row in parity)
-    return path if is_equal else path.with_name(f"{path.name}.mismatch")
+    return path if is_equal else path.with_name(f"{path.name}{MISMATCH}")
 
 
 def _render(

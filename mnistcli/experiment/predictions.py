@@ -12,7 +12,7 @@ from torch import Tensor
 from mnistcli.datasets.examples import Examples
 from mnistcli.datasets.pictures import FoundDigit, list_pictures, read_pictures
 from mnistcli.engine.evaluation import Evaluation
-from mnistcli.errors import FileError, PresetError
+from mnistcli.errors import FileError, PresetError, UsageError, require_text
 from mnistcli.experiment.answers import MIN_MEASURED, draw_sample, measure_limits, rate_similarity
 from mnistcli.experiment.data import split_again
 from mnistcli.experiment.load_run import LoadedRun, load_run
@@ -83,9 +83,12 @@ def _read(paths: Sequence[Path]) -> tuple[list[FoundDigit], list[FileError]]:
     faults: list[FileError] = []
     for path in paths:
         try:
+            require_text(str(path))
             found += read_pictures([path])
         except FileError as error:
             faults.append(error)
+        except UsageError as error:
+            faults.append(FileError(str(error)))
     if not found:
         raise faults[0]
     return found, faults

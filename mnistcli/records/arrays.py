@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mnistcli.datasets.cached import cache_folder
 from mnistcli.datasets.contents import describe_file
+from mnistcli.datasets.npz import FAULTS
 from mnistcli.errors import FileError, reason_of
 from mnistcli.records import files
 from mnistcli.records.files import write_atomically
@@ -45,7 +46,7 @@ def read_arrays(path: Path) -> Arrays:
                 raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+    except FAULTS as error:
         if isinstance(error, OSError):
             raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
         kind = describe_file(path) or "a file of another kind"

@@ -113,6 +113,8 @@ def read_progress(folder: Path) -> RunState | None:
     path = folder / STATE
     if not path.exists():
         return None
+    if not path.is_file():
+        raise FileError(f'"{path}" is not a file')
     try:
         with safe_open(path, framework="numpy") as file:
             return RunState.model_validate_json(file.get_tensor("facts").tobytes())

@@ -14,7 +14,12 @@ from mnistcli.records.store import (
     CODE,
     DIVERGENCE,
     EVENTS,
+    HEADER,
     LOCK,
+    MISMATCH,
+    ONNX,
+    ONNX_INT8,
+    PAGE,
     RECORD,
     REPORT,
     START,
@@ -23,7 +28,11 @@ from mnistcli.records.store import (
     WEIGHTS,
 )
 
-WRITTEN = {RECORD, EVENTS, WEIGHTS, START, STATE, LOCK, DIVERGENCE, INDICES, TAG, REPORT}
+EXPORTS = {HEADER, PAGE, ONNX, ONNX_INT8}
+WRITTEN = {
+    RECORD, EVENTS, WEIGHTS, START, STATE, LOCK, DIVERGENCE, INDICES, TAG, REPORT, *EXPORTS,
+    *(f"{name}{MISMATCH}" for name in EXPORTS),
+}  # fmt: skip
 TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, sorted(WRITTEN)))})\.\d+")
 """Name of a file that a process was killed while writing."""
 SOURCE = re.compile(r".+\.py|\..+\.py\.\d+")

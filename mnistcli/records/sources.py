@@ -36,9 +36,11 @@ class DataSource(Document):
 
     def locate(self) -> Path | None:
         """Return the path to read the images from; None for the embedded MNIST."""
+        folder = Path(self.folder) if self.folder else None
         if self.dataset and self.dataset != "mnist":
-            return cached_path(self.dataset)
-        return Path(self.folder) if self.folder else None
+            cached = cached_path(self.dataset)
+            return cached if folder is None or cached.exists() else folder
+        return folder
 
     def advise(self) -> str:
         """Return a sentence on what to do if the images are not there."""

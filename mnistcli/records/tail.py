@@ -18,6 +18,8 @@ class EventTail:
     def read(self) -> list[dict[str, Any]]:
         """Return the new events; a torn last line is left for the next time."""
         try:
+            if not self._path.is_file():  # a pipe would be waited for
+                return []
             with self._path.open("rb") as file:
                 if self._path.stat().st_size < self._offset:
                     self._offset = 0  # a resumed run truncates its log

@@ -159,3 +159,11 @@ def test_presets_stand_for_their_references(cli: Callable) -> None:
     answer = cli("compare", "sprint", "--json")
     assert answer.code == 0
     assert json.loads(answer.out)["groups"][0]["source"] == "reference"
+
+
+def test_a_folder_hides_no_preset(
+    cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sevenconv").mkdir()
+    assert "19,114 parameters" in cli("compare", "sevenconv", "onebyone").out

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from io import StringIO
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 from mnistcli.datasets.embedded import EMBEDDED
 from mnistcli.datasets.examples import fingerprint
 from mnistcli.datasets.load import load_examples
+from tests.conftest import posix_only
 
 pytestmark = pytest.mark.usefixtures("quick_speed")
 
@@ -355,3 +357,25 @@ def test_a_record_with_other_figures_does_not_agree(
     (record[part] if part else record)[name] = value
     (folder / "record.json").write_text(json.dumps(record))
     assert json.loads(cli("evaluate", folder, "--json").out)["matches_record"] is False
+
+
+def test_pictures_without_a_run_are_one_line(cli: Callable, tmp_path: Path) -> None:
+    answer = cli("evaluate", "--images", tmp_path / "a.png", tmp_path / "b.png")
+    assert answer.code == 2
+    assert "a run is missing" in answer.err
+
+
+@posix_only
+def test_a_folder_of_pictures_with_odd_names_answers_the_others(
+    cli: Callable, run: dict, tmp_path: Path
+) -> None:
+    page = np.full((60, 60), 255, dtype=np.uint8)
+    page[10:50, 25:35] = 0
+    Image.fromarray(page).save(tmp_path / "one.png")
+    (tmp_path / os.fsdecode(b"zw\xf6lf.png")).write_bytes((tmp_path / "one.png").read_bytes())
+    os.mkfifo(tmp_path / "pipe.png")
+    for form in ("--json", "--csv"):
+        answer = cli("evaluate", run["path"], "--images", tmp_path, form)
+        assert answer.code == 4
+        assert "one.png" in answer.out
+        assert "Rename it." in answer.err

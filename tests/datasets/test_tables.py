@@ -64,3 +64,12 @@ def test_another_table_is_one_clear_line(tmp_path: Path, content: bytes, message
     with warnings.catch_warnings(action="error"), pytest.raises(FileError, match=message) as raised:
         read_table(path)
     assert len(str(raised.value)) < 200 + len(str(path))
+
+
+@pytest.mark.parametrize("cell", [b"", b"nan", b"x"])
+def test_a_fault_in_the_first_image_is_no_header(tmp_path: Path, cell: bytes) -> None:
+    path = tmp_path / "train.csv"
+    for row in (ROW.replace(b"255", cell), cell * (cell != b"x") + ROW[1:]):
+        path.write_bytes(row + ROW)
+        with pytest.raises(FileError, match="in row 1"):
+            read_table(path)

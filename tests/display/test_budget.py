@@ -51,3 +51,10 @@ def test_a_limit_is_shown_with_all_of_its_digits(name: str, limit: float, shown:
 def test_macs_are_shown_if_limited_and_the_data_as_limited(limit: dict, shown: list) -> None:
     figures = {"parameters": 1, "macs": 2, "train_fraction": 0.5, "train_examples": 3}
     assert list(select_figures(Budget(**limit), figures)) == shown
+
+
+def test_names_from_a_foreign_record_are_no_markup() -> None:
+    check = make_check("[/x]")
+    lines = drawn(check_table([check], {"[red]y": 1.0}))
+    assert any("[/x]" in line for line in lines)
+    assert any("[red]y" in line for line in lines)

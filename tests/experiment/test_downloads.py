@@ -30,6 +30,7 @@ from mnistcli.experiment.training.setup import prepare
 from mnistcli.preset.loading import load_preset
 from mnistcli.process import Stopped
 from mnistcli.records import files
+from mnistcli.records.sources import DataSource
 from tests.server import Server, make_certificate, serve
 
 NAMES = ("fashion", "kmnist", "qmnist", "emnist-digits", "usps")
@@ -494,3 +495,13 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
     with show_download(Console(file=plain), "usps", quiet=True) as tell:
         tell("downloading usps.t.bz2", 0, None)
     assert "usps.t.bz2" not in plain.getvalue()
+
+
+def test_a_copy_is_read_where_the_cache_has_none(tmp_path: Path) -> None:
+    source = DataSource(
+        source="fashion", folder=str(tmp_path), dataset="fashion", train_sha256="", test_sha256=""
+    )
+    assert source.locate() == tmp_path
+    cached_path("fashion").mkdir(parents=True)
+    assert source.locate() == cached_path("fashion")
+    assert source.model_copy(update={"folder": None}).locate() == cached_path("fashion")

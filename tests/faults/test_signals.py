@@ -224,3 +224,16 @@ def test_the_second_ctrl_c_does_not_wait_and_the_cursor_comes_back(
     assert b"\x1b[?25l" in shown
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
     assert re.search(rb"interrupted; resume with: mnistcli\s+train", shown)
+
+
+def test_a_key_that_is_held_down_gives_one_line(long_command: list[str], begin: Callable) -> None:
+    """Ctrl-C repeats while the program is ending."""
+    process = begin(long_command, "epoch 3/")
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err

@@ -76,3 +76,15 @@ def test_the_cache_forgets_rather_than_fails(
     monkeypatch.setenv("MNISTCLI_CACHE", str(blocked / "cache"))
     Cache().write("a", {"x": np.arange(3)})
     assert Cache().read("a") is None
+
+
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(path := tmp_path / "x.npz", indices=np.arange(5_000) ** 2 % 977)
+    content, refused = path.read_bytes(), 0
+    for place in range(0, len(content), 97):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            read_arrays(path)  # some bytes say nothing
+        except FileError as error:
+            refused += "not an .npz file of plain arrays" in str(error)
+    assert refused > 10

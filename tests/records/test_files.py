@@ -1,6 +1,8 @@
 import ast
+import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +133,21 @@ def test_folders_are_made_with_their_parents(
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(FileNotFoundError):
         files.make_folder(Path("runs"), exist_ok=True)
+
+
+@posix_only
+@pytest.mark.parametrize(("number", "is_fault"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_folders_that_no_system_syncs_are_written_to(
+    number: int, is_fault: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    if is_fault:
+        with pytest.raises(FileError):
+            write_atomically(tmp_path / "x", b"1")
+    else:
+        write_atomically(tmp_path / "x", b"1")
+    assert (tmp_path / "x").exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnistcli.errors import FileError
+from mnistcli.experiment.export import NAMES
 from mnistcli.records import files
 from mnistcli.records.folders import lock_run
 from mnistcli.records.removal import WRITTEN, find_removable_run, remove_run
@@ -192,3 +193,11 @@ def test_an_empty_folder_is_removed_only_with_the_name_of_a_run(tmp_path: Path) 
     with pytest.raises(FileError, match="is not a run"):
         remove_run(str(tmp_path / "anything"))
     assert [path.name for path in tmp_path.iterdir()] == ["anything"]
+
+
+def test_what_an_export_wrote_goes_with_the_run(place: Path) -> None:
+    for name in NAMES.values():
+        for written in (name, f"{name}.mismatch", f".{name}.4711"):
+            (place / "runs" / "best" / written).write_text("x")
+    remove_run(str(place / "runs" / "best"))
+    assert not (place / "runs" / "best").exists()

@@ -1,8 +1,10 @@
 import json
+import os
 from pathlib import Path
 
 from mnistcli.records.store import EVENTS
 from mnistcli.records.tail import EventTail
+from tests.conftest import posix_only
 
 
 def append(folder: Path, text: str) -> None:
@@ -58,3 +60,9 @@ def test_a_log_that_was_truncated_is_read_again(tmp_path: Path) -> None:
 def test_a_line_that_is_no_json_is_skipped(tmp_path: Path) -> None:
     append(tmp_path, "x\n" + line(1))
     assert counts(EventTail(tmp_path)) == [1]
+
+
+@posix_only
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / EVENTS)
+    assert EventTail(tmp_path).read() == []

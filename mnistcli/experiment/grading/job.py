@@ -213,14 +213,19 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _read_run(folder: Path, record: RunRecord) -> dict[str, bytes]:
-    """Return the contents of the files that a run leaves, and of no others: no links out of it."""
+    """Return the contents of the files that a run leaves, and of no others: no links out of it.
+
+    All together they have at most `SIZE_LIMIT` bytes.
+    """
     names = [*KEPT, *(f"{CODE}/{place}" for place in record.preset.model.sources or ())]
-    # Not Path.resolve, which raises an error at links in a circle.
-    paths = {name: Path(os.path.realpath(folder / name)) for name in names}
-    return {
-        name: path.read_bytes()
-        for name, path in paths.items()
-        if path.is_relative_to(os.path.realpath(folder))
-        and path.is_file()
-        and path.stat().st_size <= SIZE_LIMIT
-    }
+    found: dict[str, bytes] = {}
+    left = SIZE_LIMIT
+    for name in names:
+        # Not Path.resolve, which raises an error at links in a circle.
+        path = Path(os.path.realpath(folder / name))
+        if not (path.is_relative_to(os.path.realpath(folder)) and path.is_file()):
+            continue
+        if (size := path.stat().st_size) <= left:
+            found[name] = path.read_bytes()
+            left -= size
+    return found

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mnistcli.errors import FileError, MnistcliError, PresetError, reason_of, require_text
+from mnistcli.errors import (
+    FileError,
+    MnistcliError,
+    PresetError,
+    as_error,
+    reason_of,
+    require_text,
+)
 from mnistcli.preset.code.code import read_code
 from mnistcli.preset.code.reference import FORM, is_code
 from mnistcli.preset.code.sources import find_networks, read_source
@@ -120,6 +127,8 @@ def _read(submission: Submission) -> Submission:
     except OSError as error:
         fault = f'cannot read "{submission.path}": {reason_of(error)}'
         return replace(submission, fault=fault)
+    except Exception as error:  # one submission ends no grading
+        return replace(submission, fault=str(as_error(error)))
     return found
 
 
@@ -129,7 +138,7 @@ def _read_network(submission: Submission) -> Submission:
         return _read_code(submission, str(_choose_file(path)))
     if is_code(submission.path):
         return _read_code(submission, submission.path)
-    if path.suffix == ".toml":
+    if path.suffix == ".toml" and (path.is_file() or not path.exists()):  # no pipe
         return _read_preset(submission, path)
     raise PresetError(f'"{path}" is not a .py file, a folder with one, or a preset (.toml)')
 

@@ -48,3 +48,14 @@ def test_a_fault_here_is_the_row_of_one_submission(
     grade = job.grade(Commands()).grade
     assert (grade.verdict, grade.is_final) == ("error", False)
     assert "No such file or directory" in grade.reason
+
+
+def test_what_is_kept_of_a_run_is_limited_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many links to one file would fill the memory."""
+    monkeypatch.setattr("mnistcli.experiment.grading.job.SIZE_LIMIT", 10)
+    (tmp_path / "events.jsonl").write_text("1234567")
+    (tmp_path / "weights.safetensors").write_text("1234567")
+    (tmp_path / "indices.npz").write_text("123")
+    assert _read_run(tmp_path, make_run()) == {"events.jsonl": b"1234567", "indices.npz": b"123"}
