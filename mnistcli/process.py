@@ -41,9 +41,7 @@ class _Signals:
     deferred: bool = False
     waiting: int | None = None
     ignored: bool = False
-    """Whether the program is ending because of one already."""
-    ends: bool = False
-    """Whether a signal ends the process at once: only Python's own exit is left to do."""
+    """Whether the program is ending already."""
 
 
 _signals = _Signals()
@@ -86,7 +84,8 @@ def blocked_signals() -> Iterator[None]:
 def defer_signals() -> Iterator[Callable[[], None]]:
     """Hold the first signal back until the function that is yielded is called.
 
-    That function raises `Stopped` if a signal has come. A second signal is not held back.
+    That function raises `Stopped` if a signal has come. A second signal is not held back. Signals
+    are no longer ignored, if they were.
     """
     _signals.deferred, _signals.waiting, _signals.ignored = True, None, False
     try:
@@ -97,7 +96,7 @@ def defer_signals() -> Iterator[Callable[[], None]]:
 
 
 def ignore_signals() -> None:
-    """Let further signals do nothing: the program is ending because of one."""
+    """Let signals do nothing, until the next command: the program is ending."""
     _signals.ignored = True
 
 
@@ -113,8 +112,6 @@ def _raise_waiting() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    if _signals.ends:
-        os._exit(128 + number)
     if _signals.ignored:
         return
     if _signals.deferred and _signals.waiting is None:
@@ -136,15 +133,11 @@ def ending_at_once() -> Iterator[None]:
     try:
         yield
     except SystemExit as ended:
+        ignore_signals()
         if isinstance(ended.code, int):
-            _signals.ends = True
             _divert_output()
             codes.append(ended.code)
         raise
-    except Stopped as stopped:  # one more signal, while the program was ending
-        _signals.ends = True
-        codes.append(128 + stopped.number)
-        sys.exit(codes[0])
 
 
 def _divert_output() -> None:

@@ -115,7 +115,11 @@ def main() -> NoReturn:
     tune_process()
     prepare_streams()
     handle_signals()
-    sys.exit(_run())
+    try:
+        code = _run()
+    except Stopped as again:  # a further signal, before they were ignored
+        code = _end(again)
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -125,15 +129,23 @@ def _run() -> int:
     except TyperException as error:
         return _fail(error.exit_code, error.format_message().replace("Value error, ", ""))
     except Stopped as stopped:
-        ignore_signals()
-        code, word = ENDINGS[signal.Signals(stopped.number).name]
-        advice = f"; {stopped.advice}" if stopped.advice else ""
-        return _fail(code, f"{word}{advice}")
+        return _end(stopped)
     except Exception as error:
         if "--traceback" in sys.argv:
             print_traceback(error)
         known = as_error(error)
         return _fail(known.exit_code, str(known))
+
+
+def _end(stopped: Stopped) -> int:
+    """Say that a signal came, and how to resume if that is known of it or of one before it."""
+    ignore_signals()
+    advised: BaseException | None = stopped
+    while isinstance(advised, Stopped) and not advised.advice:
+        advised = advised.__context__
+    advice = f"; {advised.advice}" if isinstance(advised, Stopped) else ""
+    code, word = ENDINGS[signal.Signals(stopped.number).name]
+    return _fail(code, f"{word}{advice}")
 
 
 def _check_names() -> None:

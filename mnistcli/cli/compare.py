@@ -115,12 +115,11 @@ def read_member(name: str) -> "RunRecord | Preset":
         FileError: the run is unreadable.
     """
     from mnistcli.preset.loading import list_presets, load_preset
-    from mnistcli.records.folders import find_run, list_runs
-    from mnistcli.records.store import RECORD, START, read_record
+    from mnistcli.records.folders import find_run, is_run, list_runs
+    from mnistcli.records.store import read_record
 
     # A folder may have the name of a preset.
-    is_run = any((Path(name) / document).exists() for document in (RECORD, START))
-    if list_runs(name) is None or (name in list_presets() and not is_run):
+    if list_runs(name) is None or (name in list_presets() and not is_run(Path(name))):
         try:
             return load_preset(name)
         except PresetError as error:

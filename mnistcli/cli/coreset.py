@@ -121,6 +121,9 @@ def coreset(
     if compare:
         workers = read_workers(jobs, cluster)
         study = read_study(methods, sizes, seeds or DEFAULT_SEEDS, workers)
+        from mnistcli.experiment.studies.trial import check_comparable
+
+        check_comparable(loaded)
         compare_methods(train_teachers(loaded, options, shown), study, options, shown)
     elif any(each is not None for each in (methods, sizes, seeds, jobs, cluster)):
         raise UsageError("--methods, --sizes, --seeds, --jobs and --cluster need --compare")

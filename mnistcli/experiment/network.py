@@ -182,6 +182,14 @@ def check_batches(preset: Preset, layers: Iterable[LayerDescription], sizes: Ite
         )
 
 
+def list_sizes(preset: Preset, images: int) -> list[int]:
+    """Return the number of images of every planned epoch, of a training without phases."""
+    curriculum, epochs = preset.curriculum, range(1, preset.epochs + 1)
+    if not isinstance(curriculum, Hardest):
+        return [images for _ in epochs]
+    return [max(1, round(images * curriculum.fraction(epoch))) for epoch in epochs]
+
+
 def advise_after_divergence(preset: Preset) -> str:
     """Return which settings of the preset to change so that its training does not diverge."""
     by_schedule = isinstance(preset.train.schedule, OneCycle)

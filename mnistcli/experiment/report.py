@@ -19,8 +19,7 @@ from mnistcli.experiment.data import load_data
 from mnistcli.experiment.evaluate import compute_metrics, select_worst
 from mnistcli.experiment.load_run import LoadedRun, load_run
 from mnistcli.experiment.machine import Options, choose_machine
-from mnistcli.experiment.network import build_network, describe_network, make_recipe
-from mnistcli.experiment.training.race import list_sizes
+from mnistcli.experiment.network import build_network, describe_network, list_sizes, make_recipe
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import LayerRow
 from mnistcli.records.reports import ReportedRun, Sample, SheetRow

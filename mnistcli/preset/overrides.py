@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from mnistcli.errors import PresetError
 
 REMOVING = {"none", "null"}
-TAG = "kind"
 ARGUMENTS = ("model", "arguments")
+TAG = "kind"
 """Field that says which other fields a table has."""
 
 
@@ -80,7 +80,7 @@ class Override:
         for depth, key in enumerate(self.path[:-1], start=1):
             target = _descend(target, key, ".".join(self.path[:depth]))
         last = self.path[-1]
-        if value is None and self.path[:-1] == ARGUMENTS:
+        if value is None and self.path[:-1] == ARGUMENTS and isinstance(target, dict):
             target.pop(last, None)
         elif not isinstance(target, list):
             target[last] = value

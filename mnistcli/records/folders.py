@@ -10,6 +10,8 @@ from shlex import quote
 from mnistcli.errors import FileError, UsageError, WriteError, reason_of, require_text
 from mnistcli.preset.code.reference import check_place
 from mnistcli.records import files
+from mnistcli.records.arrays import INDICES
+from mnistcli.records.documents import RunRecord
 from mnistcli.records.states import BatchDocument
 from mnistcli.records.store import BATCH_SUFFIX, CODE, LOCK, RECORD, START, STATE, read_document
 
@@ -163,6 +165,23 @@ def _explain(folder: Path, name: str) -> str:
         if folder.is_file():
             return "is a file. Name a run folder."
     return f"is not a run: it has no {name}"
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run, finished or not."""
+    try:
+        return any((folder / name).exists() for name in (RECORD, START))
+    except (OSError, ValueError):
+        return False
+
+
+def move_record(record: RunRecord, folder: Path) -> RunRecord:
+    """Return the record of a run whose files were moved into another folder."""
+    moved: dict[str, object] = {"run_id": folder.name, "path": str(folder)}
+    if record.coreset:
+        indices = {"indices_file": str(folder / INDICES)}
+        moved["coreset"] = record.coreset.model_copy(update=indices)
+    return record.model_copy(update=moved)
 
 
 def list_runs(reference: str) -> list[Path] | None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mnistcli.errors import FileError, UsageError, reason_of, require_text
 from mnistcli.preset.faults import describe_fault
 from mnistcli.records.documents import RunRecord
+from mnistcli.records.folders import is_run
 from mnistcli.records.listings import RunRow
 from mnistcli.records.states import BatchDocument, DivergenceDocument, RunStart, RunState
 from mnistcli.records.store import (
@@ -45,7 +46,7 @@ def list_run_folders(reference: str) -> list[Path]:
         named = read_document(path, BatchDocument, "a batch of runs").runs.values()
         folders = [path.parent / Path(name).name for name in named]
     else:
-        if _is_run(path):
+        if is_run(path):
             raise FileError(
                 f'"{path}" is a run. Name the folder that it is in, or show the run with: '
                 f"mnistcli runs show {quote(str(path))}"
@@ -56,7 +57,7 @@ def list_run_folders(reference: str) -> list[Path]:
             raise FileError(f'"{path}" does not exist. Name a folder of runs.') from error
         except (OSError, ValueError) as error:
             raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
-    return [folder for folder in folders if _is_run(folder)]
+    return [folder for folder in folders if is_run(folder)]
 
 
 def list_rows(reference: str) -> list[RunRow]:
@@ -184,13 +185,6 @@ def _describe_record(record: RunRecord) -> dict[str, object]:
 def _count_epochs(folder: Path) -> int:
     events = EventTail(folder).read()
     return sum(isinstance(each, dict) and each.get("event") == "EpochFinished" for each in events)
-
-
-def _is_run(folder: Path) -> bool:
-    try:
-        return any((folder / name).exists() for name in (RECORD, START))
-    except (OSError, ValueError):
-        return False
 
 
 def _as_text(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mnistcli.errors import WriteError, reason_of
 from mnistcli.records.arrays import INDICES
 from mnistcli.records.files import write_atomically
+from mnistcli.records.folders import is_run
 from mnistcli.records.store import DIVERGENCE, EVENTS, RECORD, START, STATE, TAG, WEIGHTS
 
 OWN = {RECORD, EVENTS, WEIGHTS, START, STATE, DIVERGENCE, TAG, INDICES}
@@ -46,8 +47,7 @@ def _find_obstacle(path: Path, suffix: str) -> str:
         return os.strerror(errno.EISDIR)
     if not path.parent.is_dir():
         return os.strerror(errno.ENOENT)
-    is_run = any((path.parent / name).exists() for name in (RECORD, START))
-    if path.name in OWN and is_run:
+    if path.name in OWN and is_run(path.parent):
         return "it belongs to a run. Choose another name."
     if path.is_file() and not path.name.lower().endswith(suffix):
         return f"it exists and is no {suffix} file. Choose another name."

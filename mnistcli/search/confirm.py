@@ -20,6 +20,7 @@ from mnistcli.records.searches import (
     CONFIRMATION,
     FRONT,
     RESULT,
+    WINNER,
     RungSummary,
     SearchDocument,
 )
@@ -49,7 +50,7 @@ def confirm(race: Race, workers: Workers, emit: Emit) -> SearchDocument:
     preset = race.make_winner(winner.network)
     runs = _train(race, preset, workers, emit)
     preset = add_reference(preset, runs)
-    if not _is_finished(race.search.folder):  # somebody may have edited the winner since
+    if not _is_finished(race.search.folder):
         write_winner(preset, race.search.folder)
     document = _describe(race, estimates, winner, preset, runs)
     write_atomically(race.search.folder / FRONT, draw_document(document).encode())
@@ -58,7 +59,12 @@ def confirm(race: Race, workers: Workers, emit: Emit) -> SearchDocument:
 
 
 def _is_finished(folder: Path) -> bool:
-    """Return whether the search has ended before, with all runs of its confirmation."""
+    """Return whether the search has ended before, with all runs of its confirmation.
+
+    Somebody may have edited the winner since.
+    """
+    if not (folder / WINNER).exists():
+        return False
     with suppress(FileError):
         return not read_document(folder / RESULT, SearchDocument, "a search").failed
     return False

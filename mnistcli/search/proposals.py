@@ -57,11 +57,12 @@ def propose(search: Search, history: History, round_: int, count: Count) -> Netw
     fitting = Fitting(search.space, count, generator)
     for _ in range(TRIES):
         origin, network = _vary(search, known, generator, is_first=round_ == 0)
-        found = fitting.fit(network)
-        if found and origin == "random" and _wants_large(search.plan):
-            others = [fitting.fit(draw(search.space, generator)) for _ in range(OTHERS)]
-            found = max(found, *filter(None, others), key=lambda each: each[1]["parameters"])
-        if found and found[0] not in taken:
+        drawn = [network]
+        if origin == "random" and _wants_large(search.plan):
+            drawn += [draw(search.space, generator) for _ in range(OTHERS)]
+        fits = [each for each in map(fitting.fit, drawn) if each and each[0] not in taken]
+        if fits:
+            found = max(fits, key=lambda each: each[1]["parameters"])
             return NetworkLine(
                 number=number,
                 round=round_,

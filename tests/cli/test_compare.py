@@ -167,3 +167,7 @@ def test_a_folder_hides_no_preset(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sevenconv").mkdir()
     assert "19,114 parameters" in cli("compare", "sevenconv", "onebyone").out
+    for name in ("x" * 300, "nothing"):
+        answer = cli("compare", name)
+        assert answer.code == 2
+        assert "is neither a run nor a preset" in answer.err

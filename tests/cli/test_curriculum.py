@@ -280,7 +280,7 @@ def test_a_preset_without_a_curriculum_is_told_so(teach: Callable) -> None:
     [
         ("train.keep=best", "train.keep: this comparison measures on the held-out images"),
         ("train.early_stopping={patience=1}", "Set train.early_stopping=none."),
-        ("train.schedule={kind='plateau'}", "Set train.schedule=constant."),
+        ("train.schedule={kind='plateau'}", "Set train.schedule=none."),
     ],
 )
 def test_what_goes_by_held_out_images_is_not_compared_on_them(

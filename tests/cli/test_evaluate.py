@@ -372,8 +372,11 @@ def test_a_folder_of_pictures_with_odd_names_answers_the_others(
     page = np.full((60, 60), 255, dtype=np.uint8)
     page[10:50, 25:35] = 0
     Image.fromarray(page).save(tmp_path / "one.png")
-    (tmp_path / os.fsdecode(b"zw\xf6lf.png")).write_bytes((tmp_path / "one.png").read_bytes())
     os.mkfifo(tmp_path / "pipe.png")
+    try:
+        (tmp_path / os.fsdecode(b"zw\xf6lf.png")).write_bytes((tmp_path / "one.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system has only UTF-8 names")
     for form in ("--json", "--csv"):
         answer = cli("evaluate", run["path"], "--images", tmp_path, form)
         assert answer.code == 4

@@ -344,10 +344,15 @@ def test_a_search_is_not_resumed_on_other_images(
     assert cli("search", "--resume", folder, "--data", tiny_data, "-q").code == 0
 
 
+@pytest.mark.slow
 def test_a_finished_search_leaves_an_edited_winner(search: Callable, cli: Callable) -> None:
-    _, found = search("--trials", 2, "--no-fail")
+    _, found = search("--trials", 2, "--no-fail", "-q")
+    again = ("search", "--resume", found["path"], "--json", "--no-fail", "-q", "--jobs", 1)
     winner = Path(found["path"]) / "winner.toml"
-    winner.write_text(f"# mine\n{winner.read_text()}")
-    again = cli("search", "--resume", found["path"], "--json", "--no-fail")
-    assert json.loads(again.out)["winner"] == found["winner"]
-    assert winner.read_text().startswith("# mine\n")
+    text = winner.read_text()
+    winner.write_text(f"# mine\n{text}")
+    assert json.loads(cli(*again).out)["winner"] == found["winner"]
+    assert winner.read_text() == f"# mine\n{text}"
+    winner.unlink()
+    assert cli(*again).code == 0
+    assert winner.read_text() == text

@@ -34,7 +34,8 @@ def test_repeats_are_kept_once_and_tabled_when_there_are_enough(
     rows = [
         {
             "method": method, "seed": seed, "seconds": float(SECONDS), "epochs": 6,
-            "networks": 20 + seed, "accuracies": [0.99 + 0.001 * place, 0.991 + 0.0001 * seed],
+            "networks": 20 + seed, "total_seconds": 290.0 + seed,
+            "accuracies": [0.99 + 0.001 * place, 0.991 + 0.0001 * seed],
         }
         for seed in range(MIN_REPEATS)
         for place, method in enumerate(searches.METHODS)
@@ -47,5 +48,5 @@ def test_repeats_are_kept_once_and_tabled_when_there_are_enough(
     assert len(read(tmp_path / "searches.json")) == len(rows)
     assert [row["seed"] for row in list_repeats("tpe")] == [*range(MIN_REPEATS)]
     table = rows_of_searches().splitlines()
-    assert "| `mnistcli search` | 22 | 6 epochs | 99.06 ± 0.01 (5) |" in table[2]
+    assert "| `mnistcli search` | 22 | 6 | 290 to 294 | 99.06 ± 0.01 (5) |" in table[2]
     assert "+0.10 (" in table[4]

@@ -50,10 +50,9 @@ def contain(code: Code | None) -> Iterator[None]:
         raise
     except BaseException as error:  # sys.exit and KeyboardInterrupt too
         place = _find_line(code, error)
-        if not place and isinstance(error, OSError | FloatingPointError):
+        is_own = isinstance(error, OSError | FloatingPointError)
+        if not place and (is_own or (isinstance(error, Exception) and is_shortage(error))):
             raise  # of the program itself
-        if isinstance(error, Exception) and is_shortage(error):
-            raise
         raise PresetError(
             f"{place or _define(code)}: {_describe(error)}. Use --traceback for more."
         ) from error

@@ -18,6 +18,7 @@ from mnistcli.experiment.grading.command import GradingRequest, make_environment
 from mnistcli.experiment.grading.limits import Commands, Ending
 from mnistcli.experiment.grading.submissions import Submission
 from mnistcli.experiment.workers import when_cancelled
+from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import RunRecord, Summary
 from mnistcli.records.files import make_folder, write_atomically
 from mnistcli.records.folders import make_parents
@@ -29,7 +30,7 @@ REASON_LIMIT = 500
 PREFIX = "mnistcli: "
 ADVICE = ". Use --traceback for more."
 """Advice in messages that does not help where another command runs the command."""
-KEPT = (EVENTS, WEIGHTS, "indices.npz")
+KEPT = (WEIGHTS, INDICES, EVENTS)
 """Files of a run beside its record and its code."""
 NOT_OF_THE_SUBMISSION = {ExitCode.INTERNAL, ExitCode.UNREADABLE}
 KILLED = {-9, 137}
@@ -215,7 +216,7 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 def _read_run(folder: Path, record: RunRecord) -> dict[str, bytes]:
     """Return the contents of the files that a run leaves, and of no others: no links out of it.
 
-    All together they have at most `SIZE_LIMIT` bytes.
+    All together they have at most `SIZE_LIMIT` bytes: what is beyond that is left out.
     """
     names = [*KEPT, *(f"{CODE}/{place}" for place in record.preset.model.sources or ())]
     found: dict[str, bytes] = {}

@@ -24,7 +24,7 @@ from mnistcli.preset.loading import find_preset, list_presets, load_preset, read
 from mnistcli.preset.networks import RECIPE, make_plain
 from mnistcli.process import Stopped
 from mnistcli.records import files
-from mnistcli.records.folders import create_run_folder, lock_run, write_files
+from mnistcli.records.folders import create_run_folder, lock_run, move_record, write_files
 from mnistcli.records.grades import GRADES, Grade, GradesDocument, GradingProgress
 from mnistcli.records.store import read_document, write_document, write_record
 from mnistcli.verdict.grades import mark_same
@@ -124,8 +124,7 @@ class Grading:
         name = make_plain(grade.name) or "submission"
         folder = create_run_folder(self.options.out, name, record.seed, datetime.now(UTC))
         write_files(folder, outcome.files)
-        record = record.model_copy(update={"run_id": folder.name, "path": str(folder)})
-        write_record(folder, record)
+        write_record(folder, move_record(record, folder))
         return grade.model_copy(update={"run": str(folder)})
 
     def _make_document(self, grades: dict[str, Grade]) -> GradesDocument:

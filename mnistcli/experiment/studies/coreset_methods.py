@@ -17,12 +17,12 @@ from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.network import (
     build_network,
     check_batches,
+    list_sizes,
     make_recipe,
 )
 from mnistcli.experiment.rehearsal import rehearse_batches
 from mnistcli.experiment.studies.paired_study import Arm, PairedStudy, run_study
-from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_comparable
-from mnistcli.experiment.training.race import list_sizes
+from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_unseen
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Coreset, Method, default_selector
 from mnistcli.preset.curriculum import Hardest
@@ -83,7 +83,7 @@ def compare_methods(
         FileError: data cannot be read or results cannot be written.
     """
     options = study.workers.fix_machine(options)
-    check_comparable(preset, options)
+    check_unseen(preset, options)
     selection = _Selection(preset, options, emit)
     total = len(selection.load(study.seeds[0]).examples)
     sizes = study.sizes or default_sizes(total)

@@ -16,7 +16,7 @@ from mnistcli.experiment.course import make_course
 from mnistcli.experiment.data import load_data
 from mnistcli.experiment.machine import Options, choose_machine
 from mnistcli.experiment.studies.paired_study import Arm, ArmTrials, run_study
-from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_comparable
+from mnistcli.experiment.studies.trial import TrialJob, TrialSetting, check_unseen
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.coreset import Score
 from mnistcli.preset.curriculum import Curriculum, Groups, Hardest, Paced, SelfPaced
@@ -122,7 +122,7 @@ def compare_orders(
         FileError: data cannot be read or results cannot be written.
     """
     options = workers.fix_machine(options)
-    check_comparable(preset, options)
+    check_unseen(preset, options)
     load = lru_cache(maxsize=1)(partial(_load, preset, options, emit))
 
     def prepare(order: Order, seed: int) -> TrialJob:

@@ -171,13 +171,12 @@ class PresetTrial:
         )
 
 
-def check_comparable(preset: Preset, options: Options) -> None:
+def check_comparable(preset: Preset) -> None:
     """Refuse what is no single training where all arms take equally many steps.
 
     Raises:
         PresetError: the preset has a training time or an ensemble, prunes, or goes by the
-            held-out images, which these arms are compared on; or a run it builds upon may have
-            learned from them.
+            held-out images, which these arms are compared on.
     """
     if preset.ensemble:
         raise PresetError(
@@ -190,26 +189,35 @@ def check_comparable(preset: Preset, options: Options) -> None:
         raise PresetError(f"prune: {steps} Set prune=none.")
     train = preset.train
     by_held_out = {
-        "train.schedule=constant": isinstance(train.schedule, Plateau),
-        "train.early_stopping=none": train.early_stopping,
-        "train.keep=last": train.keep == "best",
+        "train.schedule": isinstance(train.schedule, Plateau),
+        "train.early_stopping": train.early_stopping,
+        "train.keep": train.keep == "best",
     }
-    for advice, does_so in by_held_out.items():
+    for name, does_so in by_held_out.items():
         if does_so:
             raise PresetError(
-                f"{advice.partition('=')[0]}: this comparison measures on the held-out images, so "
-                f"no training may go by them. Set {advice}."
+                f"{name}: this comparison measures on the held-out images, so no training may go "
+                f"by them. Set {name}=none."
             )
-    if train.validation_examples and (preset.teacher or train.init):
-        _check_unseen(preset, options)
+    if train.validation_examples and preset.teacher and preset.teacher.preset:
+        raise PresetError(
+            "teacher.preset: its networks would learn from the held-out images, which this "
+            "comparison measures on. Leave it out, or set train.validation_examples=0."
+        )
 
 
-def _check_unseen(preset: Preset, options: Options) -> None:
-    """Refuse earlier runs on the same images: which ones they held out, if any, may differ.
+def check_unseen(preset: Preset, options: Options) -> None:
+    """Refuse what `check_comparable` does, and earlier runs on the same images.
+
+    Which images these held out, if any, may differ.
 
     Raises:
-        PresetError: the preset names such a run.
+        PresetError: the preset is of that kind, or names such a run and is measured on images that
+            it holds out.
     """
+    check_comparable(preset)
+    if not preset.train.validation_examples or not (preset.teacher or preset.train.init):
+        return
     source = load_data(preset, options, choose_machine(options)).source
     for earlier in (*describe_teachers(preset), describe_initial(preset)):
         if earlier and earlier.train_sha256 == source.train_sha256:

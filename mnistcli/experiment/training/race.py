@@ -13,8 +13,7 @@ from mnistcli.engine.device import choose_threads, drawing_from
 from mnistcli.engine.loop import learn
 from mnistcli.engine.network.contain import contain
 from mnistcli.experiment.machine import Machine
-from mnistcli.experiment.network import build_network, make_learner, make_recipe
-from mnistcli.preset.curriculum import Hardest
+from mnistcli.experiment.network import build_network, list_sizes, make_learner, make_recipe
 from mnistcli.preset.schema import Preset
 
 SHARE = 0.02
@@ -65,14 +64,6 @@ def count_allowed(preset: Preset, images: int) -> int:
 def count_steps(preset: Preset, images: int) -> int:
     """Return the number of steps of a training that learns from `images` images, about."""
     return sum(ceil(size / preset.train.batch_size) for size in list_sizes(preset, images))
-
-
-def list_sizes(preset: Preset, images: int) -> list[int]:
-    """Return the number of images of every planned epoch, of a training without phases."""
-    curriculum, epochs = preset.curriculum, range(1, preset.epochs + 1)
-    if not isinstance(curriculum, Hardest):
-        return [images for _ in epochs]
-    return [max(1, round(images * curriculum.fraction(epoch))) for epoch in epochs]
 
 
 def choose(step: Callable[[], None], threads: int, tries: int) -> int:

@@ -19,11 +19,11 @@ from mnistcli.experiment.training.setup import prepare, reopen
 from mnistcli.experiment.workers import Workers
 from mnistcli.preset.schema import Preset
 from mnistcli.process import Stopped
-from mnistcli.records.arrays import INDICES
 from mnistcli.records.comparisons import FailedRun, RunsDocument
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.folders import (
     create_run_folder,
+    move_record,
     name_absolutely,
     read_folder,
     remove_leftovers,
@@ -238,11 +238,7 @@ def keep_outcome(outcome: RunOutcome, folder: Path) -> RunRecord | FailedRun:
     if isinstance(result, FailedRun):
         reason = result.reason.replace(result.path, str(folder))
         return result.model_copy(update={"reason": reason, "path": str(folder)})
-    moved: dict[str, object] = {"run_id": folder.name, "path": str(folder)}
-    if result.coreset:
-        indices = {"indices_file": str(folder / INDICES)}
-        moved["coreset"] = result.coreset.model_copy(update=indices)
-    result = result.model_copy(update=moved)
+    result = move_record(result, folder)
     write_record(folder, result)
     return result
 

@@ -22,10 +22,11 @@ from mnistcli.experiment.network import (
     Network,
     build_network,
     check_batches,
+    list_sizes,
 )
 from mnistcli.experiment.rehearsal import rehearse_batches
 from mnistcli.experiment.sizes import count_sizes
-from mnistcli.experiment.training.race import list_sizes, race_threads
+from mnistcli.experiment.training.race import race_threads
 from mnistcli.preset.code.code import Code
 from mnistcli.preset.schema import Preset
 from mnistcli.records.arrays import INDICES

@@ -58,4 +58,5 @@ def test_what_is_kept_of_a_run_is_limited_as_a_whole(
     (tmp_path / "events.jsonl").write_text("1234567")
     (tmp_path / "weights.safetensors").write_text("1234567")
     (tmp_path / "indices.npz").write_text("123")
-    assert _read_run(tmp_path, make_run()) == {"events.jsonl": b"1234567", "indices.npz": b"123"}
+    kept = {"weights.safetensors": b"1234567", "indices.npz": b"123"}
+    assert _read_run(tmp_path, make_run()) == kept
