@@ -31,6 +31,7 @@ from mnistcli.cli.options import (
     ThreadsOption,
     TracebackOption,
     make_options,
+    refuse,
     refuse_others,
 )
 from mnistcli.cli.several import parse_numbers, read_workers, warn_of_diverged
@@ -87,6 +88,10 @@ def curriculum(
         data = choose_data(context, data, dataset, quiet=quiet)
         resume_training(resume, jobs, cluster, data, shown, allow_code=allow_code)
         return
+    if compare:
+        refuse(context, "--compare", {"seed", "no_fail"})
+    elif seeds is not None:
+        refuse(context, "--seeds", {"seed"})
     loaded = load_curriculum(network, overrides or (), budget, recipe, allow_code=allow_code)
     data = choose_data(context, data, dataset, quiet=quiet)
     options = make_options(seed, device, precision, threads, data, out)

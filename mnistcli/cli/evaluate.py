@@ -134,7 +134,7 @@ def check_options(
     if code := [each for each in runs if is_code(each)]:
         raise UsageError(f'"{code[0]}" is a network without weights. Name their file: --weights')
     if images:
-        refuse(context, "--images", {"sheet", "robustness"})
+        refuse(context, "--images", {"sheet", "robustness", "split"})
 
 
 def part_pictures(names: list[str]) -> tuple[list[str], list[Path]]:

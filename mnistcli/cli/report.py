@@ -72,6 +72,8 @@ def report(
     references = list_references(runs)
     if curves and (out or as_json):
         raise UsageError("--csv cannot be combined with --out or --json: it prints on stdout")
+    if curves:
+        refuse(context, "--csv", {"device", "threads", "data", "dataset"})
     if badge:
         write_badge(references, badge, as_json=as_json)
     elif curves:

@@ -97,12 +97,8 @@ def select_figures(budget: Budget, figures: Mapping[str, Value]) -> dict[str, Va
 
 def check_row(check: Check) -> BudgetRow:
     """Fill the row of a check."""
-    return BudgetRow(
-        figure_name(check.name),
-        DASH if check.value is None else figure(check.name, check.value),
-        format_limit(check.name, check.comparison, check.limit),
-        verdict(check.verdict),
-    )
+    measured, limit = format_pair(check.name, check.value, check.comparison, check.limit)
+    return BudgetRow(figure_name(check.name), measured, limit, verdict(check.verdict))
 
 
 def figure_row(name: str, value: float) -> BudgetRow:
@@ -110,7 +106,20 @@ def figure_row(name: str, value: float) -> BudgetRow:
     return BudgetRow(figure_name(name), figure(name, value), DASH, "")
 
 
-def format_limit(name: str, comparison: str, limit: float) -> str:
+def format_pair(
+    name: str, value: float | None, comparison: str, limit: float
+) -> tuple[str | Text, str]:
+    """Return a figure and its limit, with as many digits as they need to differ if they do."""
+    if value is None:
+        return DASH, format_limit(name, comparison, limit)
+    for digits in range(MAX_DIGITS + 1):
+        measured, shown = figure(name, value, digits), format_limit(name, comparison, limit, digits)
+        if value == limit or shown != f"{SIGNS[comparison]} {measured}":
+            break
+    return measured, shown
+
+
+def format_limit(name: str, comparison: str, limit: float, digits: int = 0) -> str:
     """Return, for example, "≥ 99.40 %", with more digits if the limit has them."""
-    digits = -int(Decimal(repr(limit)).as_tuple().exponent)
-    return f"{SIGNS[comparison]} {figure(name, limit, min(digits, MAX_DIGITS))}"
+    own = -int(Decimal(repr(limit)).as_tuple().exponent)
+    return f"{SIGNS[comparison]} {figure(name, limit, min(max(own, digits), MAX_DIGITS))}"

@@ -38,7 +38,7 @@ def _figure_table(run: CheckedRun) -> Table:
     table = new_table("figure", "recorded", "found", "verdict", right=("recorded", "found"))
     for row in run.figures:
         table.add_row(
-            _name(row.figure),
+            Text(_name(row.figure)),
             _cell(row.figure, row.recorded),
             _cell(row.figure, row.found),
             Text(row.verdict, style="" if row.verdict == "confirmed" else STYLE["refuted"]),

@@ -211,7 +211,11 @@ def _plot(groups: Sequence[Group]) -> str:
     for number, group in enumerate(groups):
         column = _place(group.parameters, min(x), max(x), PLOT_WIDTH)
         row = _place(group.mean_accuracy, min(y), max(y), PLOT_HEIGHT)
-        cells[PLOT_HEIGHT - 1 - row][column] = _letter(number)
+        line = cells[PLOT_HEIGHT - 1 - row]
+        free = [place for place in range(PLOT_WIDTH) if line[place] == " "]
+        # Beside the place that another group has; a full row keeps its letters.
+        if free:
+            line[min(free, key=lambda place: (abs(place - column), place))] = _letter(number)
     labels = [percent(max(y)), *[""] * (PLOT_HEIGHT - 2), percent(min(y))]
     lines = [
         f"{label:>9} |{''.join(row).rstrip()}" for label, row in zip(labels, cells, strict=True)

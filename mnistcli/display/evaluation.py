@@ -59,8 +59,9 @@ def evaluation_view(
         if document.not_checked:
             names = ", ".join(map(figure_name, document.not_checked))
             parts += [Text(), Text(f" not checked, as weights alone do not show it: {names}")]
-        word = verdict(overall_verdict(document.checks))
-        parts += [Text(), Text.assemble(" ", word)]
+        if document.checks:
+            word = verdict(overall_verdict(document.checks))
+            parts += [Text(), Text.assemble(" ", word)]
     if document.matches_record is not None:
         note = "agrees with" if document.matches_record else "differs from"
         style = "" if document.matches_record else VERDICT_STYLE["fail"]

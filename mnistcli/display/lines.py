@@ -67,7 +67,7 @@ def plan_line(event: PhasePlanned) -> str:
     )
     if event.left_out:
         line += f", {event.left_out} left out"
-    return line if event.target is None else f"{line}, target {percent(event.target, 0)}"
+    return line if event.target is None else f"{line}, target {percent(event.target)}"
 
 
 def phase_line(event: PhaseFinished) -> str:

@@ -14,10 +14,10 @@ from mnistcli.display.budget import (
     budget_table,
     check_row,
     figure_row,
-    format_limit,
+    format_pair,
     select_figures,
 )
-from mnistcli.display.text import figure, figure_name, verdict
+from mnistcli.display.text import figure_name, verdict
 from mnistcli.engine.events import (
     EpochFinished,
     Event,
@@ -157,8 +157,7 @@ class LiveBudget:
             passed = holds(value, comparison, limit)
             is_final = not passed or self._has_ended or name not in GROWING
             word = verdict("pass" if passed else "fail") if is_final else word
-        measured = DASH if value is None else figure(name, value)
-        return BudgetRow(figure_name(name), measured, format_limit(name, comparison, limit), word)
+        return BudgetRow(figure_name(name), *format_pair(name, value, comparison, limit), word)
 
     @property
     def _pending(self) -> Text:

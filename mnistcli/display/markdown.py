@@ -9,6 +9,7 @@ from mnistcli.display.budget import BudgetRow, check_rows, list_reasons, run_row
 from mnistcli.display.layers import draw_tree
 from mnistcli.display.members import describe_members
 from mnistcli.display.runs import advise, mean_line
+from mnistcli.display.tables import count_notes
 from mnistcli.display.text import count, of_dataset, overall_verdict, percent, seconds, size
 from mnistcli.records.comparisons import RunsDocument
 from mnistcli.records.documents import Check, RunRecord, Summary
@@ -24,11 +25,11 @@ Columns = Sequence[tuple[str, str]]
 
 def run_as_markdown(record: RunRecord) -> str:
     """Return a run's verdict, budget, accuracy, and the command that repeats it."""
-    word = record.verdict.upper()
+    word = f"{record.verdict.upper()}: " if record.checks else ""
     low, high = record.test.interval
     machine = f"{record.device} in {record.precision} with {count(record.threads, 'thread')}"
     return _join(
-        f"## {word}: {literal(record.preset.name)}, seed {record.seed}",
+        f"## {word}{literal(record.preset.name)}, seed {record.seed}",
         _budget_table(run_rows(record)),
         _list_reasons(record.checks),
         f"{record.data.evaluated_on.capitalize()} accuracy {percent(record.test.accuracy)}: "
@@ -65,6 +66,7 @@ def summary_as_markdown(summary: Summary) -> str:
         f"## {verdict}{literal(name)}, {count(summary.parameters, 'parameter')}",
         _budget_table(check_rows(summary.checks)) if summary.checks else "",
         _list_reasons(summary.checks),
+        " ".join(count_notes(summary)),
         f"{summary.macs:,} multiply-accumulates (MACs) per image; parameters "
         f"{size(summary.memory.parameters)} in float32.",
         describe_members(summary.preset),

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWN = 3
-DIGITS = 4
-"""Decimals in CSV."""
 REFUSED = "don't know"
 COLUMNS = ("file", "position", "digit", "predicted", "confidence", "similarity")
 
@@ -53,20 +51,10 @@ def predictions_as_csv(document: PredictionsDocument) -> str:
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(
-        (
-            one.file,
-            one.position,
-            one.answer,
-            one.predicted,
-            *map(_round, (one.confidence, one.similarity)),
-        )
+        (one.file, one.position, one.answer, one.predicted, one.confidence, one.similarity)
         for one in document.predictions
     )
     return page.getvalue()
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
 
 
 def _name(one: Prediction, refused: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from mnistcli.display.layout import Page
 from mnistcli.display.lines import (
     epoch_figures,
     epoch_title,
@@ -34,7 +35,7 @@ from mnistcli.engine.events import (
 
 def standard_error() -> Console:
     """Create the console of progress, warnings and errors."""
-    return Console(file=sys.stderr, highlight=False)
+    return Page(file=sys.stderr, highlight=False)
 
 
 @contextmanager

@@ -83,7 +83,9 @@ def advise(document: RunsDocument) -> str:
     """Return what would decide an inconclusive check: more seeds, or an export."""
     summary = document.summary
     if all(check.reason for check in document.checks if check.verdict == "inconclusive"):
-        return "an export would decide"
+        sizes = document.runs[0].integer_sizes
+        has_form = sizes is None or sizes.fault is None
+        return "an export would decide" if has_form else "nothing can decide it"
     if summary.additional_seeds_needed is None:
         return "the mean is too close to the limit for 1,000 seeds to decide"
     return f"about {summary.additional_seeds_needed} more seeds would decide"

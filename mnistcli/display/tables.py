@@ -37,6 +37,13 @@ NEXT: dict[Verdict, str] = {
 """The command after a run."""
 
 
+def _choose_next(record: RunRecord) -> str:
+    """Return the command that comes next; no export decides what has no integer form."""
+    has_form = record.integer_sizes is None or record.integer_sizes.fault is None
+    is_open = record.verdict == "inconclusive" and not has_form
+    return NEXT["fail" if is_open or record.data.evaluated_on == "held-out" else record.verdict]
+
+
 def summary_view(summary: Summary) -> RenderableType:
     """Build the view of a network: layers, totals, published claims and countable checks."""
     parts: list[RenderableType] = [
@@ -61,11 +68,24 @@ def summary_view(summary: Summary) -> RenderableType:
         parts += [Text(), Text(_measured(summary.preset.reference))]
     if summary.checks:
         parts += [Text(), check_table(summary.checks), *reason_views(summary.checks)]
+    if later := _not_checked(summary):
+        parts += [Text(), Text(later)]
+    return Group(*parts)
+
+
+def count_notes(summary: Summary) -> list[str]:
+    """Return what the counts and checks of a network leave out, a sentence each."""
+    frozen = summary.frozen_parameters
+    first = f"{frozen:,} of the parameters are frozen" if frozen else ""
+    notes = (first, _pruned(summary), _not_checked(summary))
+    return [f"{note.strip()[0].upper()}{note.strip()[1:]}." for note in notes if note]
+
+
+def _not_checked(summary: Summary) -> str:
     checked = {check.name for check in summary.checks}
     limits = [limit.figure for limit in summary.preset.budget.limits]
-    if later := [figure_name(name) for name in limits if name not in checked]:
-        parts += [Text(), Text(f" not checked before training: {', '.join(later)}")]
-    return Group(*parts)
+    later = [figure_name(name) for name in limits if name not in checked]
+    return f" not checked before training: {', '.join(later)}" if later else ""
 
 
 def _frozen(summary: Summary) -> str:
@@ -88,12 +108,11 @@ def run_view(record: RunRecord) -> RenderableType:
     test = record.test
     low, high = test.interval
     path = quote(record.path)
-    command = NEXT["fail" if record.data.evaluated_on == "held-out" else record.verdict]
-    ending = Text.assemble(
-        " ",
-        verdict(record.verdict),
-        f"  written to {path}\n next: mnistcli {command.format(path)}",
-    )
+    command = _choose_next(record)
+    ending = Text(" ")
+    if record.checks:
+        ending.append_text(verdict(record.verdict)).append("  ")
+    ending.append(f"written to {path}\n next: mnistcli {command.format(path)}")
     images = of_dataset(record.data.dataset)
     parts: list[RenderableType] = [
         Text(

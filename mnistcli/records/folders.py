@@ -185,7 +185,7 @@ def move_record(record: RunRecord, folder: Path) -> RunRecord:
 
 
 def list_runs(reference: str) -> list[Path] | None:
-    """Return the finished runs in a folder or of a batch.
+    """Return the finished runs in a folder, or all runs of a batch that have begun.
 
     The list is empty for a run, and None for what is not a folder, a batch or a record.json: that
     may be the name of a preset.
@@ -200,7 +200,8 @@ def list_runs(reference: str) -> list[Path] | None:
         if path.name.endswith(BATCH_SUFFIX):
             named = read_document(path, BatchDocument, "a batch of runs").runs.values()
             folders = [path.parent / Path(name).name for name in named]
-            return [folder for folder in folders if (folder / RECORD).exists()]
+            # One that began and has not finished is no part of the mean, and is named as that.
+            return [folder for folder in folders if is_run(folder)]
         if not path.is_dir():
             return None
         return (

@@ -78,17 +78,22 @@ def _walk(path: str, one: Any, other: Any) -> list[str]:
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))
         return [change for i, pair in pairs for change in _walk(f"{path}.{i}", *pair)]
-    return [f"{path}: {_shorten(one)} → {_shorten(other)}"]
+    texts = _shorten(one), _shorten(other)
+    if texts[0] == texts[1]:  # they differ at the end, as paths do
+        texts = _shorten(one, at_end=True), _shorten(other, at_end=True)
+    return ["{}: {} → {}".format(path, *texts)]
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: Any, *, at_end: bool = False) -> str:
     if value is None:
         return "none"  # as --set spells it
     if isinstance(value, list):
         if len(value) > LISTED:
             return f"{len(value)} entries"
-        return ", ".join(map(_shorten, value)) or "none"
+        return ", ".join(_shorten(each, at_end=at_end) for each in value) or "none"
     if isinstance(value, dict) and "kind" in value:
         return str(value["kind"])
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    if len(text) <= SHOWN:
+        return text
+    return f"…{text[1 - SHOWN :]}" if at_end else f"{text[: SHOWN - 1]}…"

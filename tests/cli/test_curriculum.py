@@ -54,7 +54,7 @@ def test_phases_are_trained_evaluated_and_recorded(teach: Callable) -> None:
     assert last["own_accuracy"] == last["final_own_accuracy"]
     assert record["phases_evaluated_on"] == "training images"
     assert "easy 1/6" in answer.err
-    assert "easy    0 1 7          180 images     6 batches of 64, target 20 %" in answer.err
+    assert "easy    0 1 7          180 images     6 batches of 64, target 20.00 %" in answer.err
     dropping = teach("--set", GROUPS, "--set", "train.drop_last=true")[0]
     assert "4 batches of 64, 52 left out" in dropping.err
     assert "target 20.00 %: PASS" in answer.err
@@ -305,3 +305,13 @@ def test_a_run_that_learned_from_the_held_out_images_starts_no_comparison(
         )
         assert answer.code == 2
         assert "may have learned from the held-out images" in answer.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--seeds", "0-1", "--seed", 7), ("--compare", "--seed", 7), ("--compare", "--no-fail")],
+)
+def test_options_without_effect_are_refused(teach: Callable, options: tuple) -> None:
+    answer, _ = teach("--set", PACED, *options)
+    assert answer.code == 2
+    assert "cannot be combined with" in answer.err

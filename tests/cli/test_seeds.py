@@ -246,3 +246,32 @@ def test_a_mistake_is_one_line(train: Callable, options: tuple, words: str) -> N
     answer, _ = train(*options)
     assert answer.code == 2
     assert words in answer.err
+
+
+def test_a_batch_of_different_images_has_no_mean(
+    train: Callable, cli: Callable, tmp_path: Path
+) -> None:
+    _, document = train("--seeds", "0-1", "--jobs", 1, "--no-fail", "-q")
+    record = Path(document["runs"][1]["path"]) / "record.json"
+    content = json.loads(record.read_text())
+    content["data"]["train_sha256"] = "0" * 64
+    record.write_text(json.dumps(content))
+    (batch,) = (tmp_path / "runs").glob("*.batch.json")
+    answer = cli("train", "--resume", batch, "--no-fail", "-q")
+    assert answer.code == 4
+    assert "were trained on different images" in answer.err
+
+
+def test_a_run_of_a_batch_that_has_not_ended_is_named(
+    train: Callable, cli: Callable, tmp_path: Path
+) -> None:
+    _, document = train("--seeds", "0-2", "--jobs", 1, "--no-fail", "-q")
+    folder = Path(document["runs"][1]["path"])
+    (folder / "record.json").rename(folder / "start.json")
+    (batch,) = (tmp_path / "runs").glob("*.batch.json")
+    answer = cli("compare", batch, "--json")
+    assert answer.code == 4
+    assert folder.name in answer.err
+    assert [group["seeds"] for group in json.loads(answer.out)["groups"]] == [[0, 2]]
+    (folder / "start.json").unlink()
+    assert cli("compare", batch).code == 0, "it was removed"

@@ -1,6 +1,6 @@
 import pytest
 
-from mnistcli.display.budget import check_table, format_limit, select_figures
+from mnistcli.display.budget import check_table, format_limit, format_pair, select_figures
 from mnistcli.preset.budget import Budget
 from tests.display.samples import drawn, make_check, row
 
@@ -58,3 +58,19 @@ def test_names_from_a_foreign_record_are_no_markup() -> None:
     lines = drawn(check_table([check], {"[red]y": 1.0}))
     assert any("[/x]" in line for line in lines)
     assert any("[red]y" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "comparison", "limit", "shown"),
+    [
+        ("train_seconds", 10.03, "<=", 10.0, ("10.03 s", "≤ 10.00 s")),
+        ("test_accuracy", 0.99398, ">=", 0.994, ("99.398 %", "≥ 99.400 %")),
+        ("train_fraction", 0.20001, "<=", 0.2, ("20.001 %", "≤ 20.000 %")),
+        ("test_accuracy", 0.994, ">=", 0.994, ("99.40 %", "≥ 99.40 %")),
+        ("epochs", 4.027, "<=", 4, ("4.027", "≤ 4")),
+    ],
+)
+def test_a_figure_and_its_limit_differ_where_they_do(
+    name: str, value: float, comparison: str, limit: float, shown: tuple[str, str]
+) -> None:
+    assert format_pair(name, value, comparison, limit) == shown

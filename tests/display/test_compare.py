@@ -111,3 +111,11 @@ def test_pruned_weights_have_a_column_of_their_own() -> None:
     head = as_markdown(make_comparison(BASE, pruned)).splitlines()[0]
     assert head.endswith("| verdict | non-zero weights |")
     assert "non-zero" not in as_csv(make_comparison(BASE, SMALL))
+
+
+def test_no_group_is_drawn_over_another() -> None:
+    groups = [make_group(f"group {number}") for number in range(5)]
+    groups += [make_group("other", parameters=5_000, mean_accuracy=0.9)]
+    lines = drawn(comparison_view(make_comparison(*groups)))
+    plot = "".join(line.partition("|")[2] for line in lines if "|" in line)
+    assert sorted(plot.replace(" ", "")) == [*"abcdef"]

@@ -135,3 +135,23 @@ def test_pixels_and_weights_keep_their_order() -> None:
         assert (np.asarray(picture) == image).all()
     assert scale_filter(np.float32([[-2, 0], [1, np.nan]])).tolist() == [[0, 127], [191, 127]]
     assert scale_filter(np.zeros((2, 2), dtype=np.float32)).tolist() == [[127] * 2] * 2
+
+
+def test_identical_weights_count_once_in_the_verdict_of_several_runs() -> None:
+    checks = (make_check(value=0.9948, limit=0.994), make_check(value=0.9944, limit=0.994))
+    runs = [
+        make_reported(seed, checks=(checks[seed],), weights_sha256=str(seed) * 64)
+        for seed in (0, 1)
+    ]
+    once = render_report([run.record for run in runs], runs, [])
+    twice = [*runs, *runs]
+    assert (
+        words(once).count("INCONCLUSIVE")
+        == words(render_report([run.record for run in twice], twice, [])).count("INCONCLUSIVE")
+        > 0
+    )
+
+
+def test_a_run_without_limits_has_no_verdict() -> None:
+    run = make_reported(checks=())
+    assert "PASS" not in words(render_report([run.record], [run], []))

@@ -4,7 +4,7 @@ import pytest
 
 from mnistcli.errors import UsageError
 from mnistcli.records.documents import RunRecord
-from mnistcli.verdict.changes import list_image_changes
+from mnistcli.verdict.changes import list_image_changes, list_run_changes
 from mnistcli.verdict.compare import keep_journal
 from mnistcli.verdict.groups import make_groups
 from mnistcli.verdict.stats import proportion_difference
@@ -60,3 +60,17 @@ def test_two_proportions_are_compared_as_in_a_textbook() -> None:
     assert found.mean == pytest.approx(0.2)
     assert found.interval == pytest.approx((0.0575, 0.3425), abs=1e-4)
     assert found.p_value == pytest.approx(0.008, abs=5e-4)
+
+
+def test_paths_that_begin_alike_are_told_apart_by_their_ends() -> None:
+    def start_from(name: str) -> RunRecord:
+        preset = make_run().preset
+        train = preset.train.model_copy(
+            update={"init": f"/home/student/projects/mnist/runs/{name}"}
+        )
+        return make_run(preset=preset.model_copy(update={"train": train}))
+
+    (change,) = list_run_changes(start_from("tiny-1"), start_from("tiny-2"))
+    assert change.startswith("train.init: …")
+    assert "runs/tiny-1 → …" in change
+    assert change.endswith("runs/tiny-2")

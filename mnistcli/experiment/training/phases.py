@@ -39,7 +39,7 @@ def choose_phase_evaluation_set(
         validation: the held-out images.
         seed: decides which images, if there are more than 10,000.
     """
-    if validation:
+    if validation and len(torch.unique(validation.labels)) == CLASSES:
         return PhaseEvaluationSet(validation, "validation images")
     unused = torch.ones(len(examples), dtype=torch.bool)
     unused[indices] = False

@@ -258,6 +258,11 @@ def _summarize(batch: Batch, failed: Mapping[int, FailedRun]) -> RunsDocument:
         all_of = f"all {len(failures)} runs failed; " if len(failures) > 1 else ""
         message = f"{all_of}{_name(first.seed)}: {first.reason}"
         raise BatchError(message, first.exit_code)
+    if not all(each.data.has_images_of(records[0].data) for each in records):
+        raise FileError(
+            f'the runs of "{batch.path}" were trained on different images, so that no mean is '
+            "theirs. Start another batch on one data set."
+        )
     return summarize_runs(records, failures)
 
 
