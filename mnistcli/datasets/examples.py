@@ -69,4 +69,5 @@ def split_validation(
         rank[members] = torch.arange(1, len(members) + 1, dtype=torch.float64) / len(members)
     held = torch.zeros(len(labels), dtype=torch.bool)
     held[order[torch.argsort(rank, stable=True)[:count]]] = True
+    held = held.to(examples.labels.device)
     return examples.take(torch.nonzero(~held)[:, 0]), examples.take(torch.nonzero(held)[:, 0])

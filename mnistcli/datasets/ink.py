@@ -5,6 +5,7 @@ photograph in uneven light and a drawing come out alike.
 """
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import combinations
 
 import numpy as np
@@ -149,17 +150,22 @@ def _touches_border(box: Box, shape: tuple[int, ...]) -> bool:
 
 def _join_parts(parts: list[int], boxes: list[Box]) -> list[list[int]]:
     """Return the parts in groups of one digit each."""
-    groups = [[place] for place in parts]
-    while pair := next(
-        (
-            (one, other)
-            for one, other in combinations(groups, 2)
-            if _are_one_digit(_hull(one, boxes), _hull(other, boxes))
-        ),
-        None,
-    ):
-        groups = [group for group in groups if group not in pair] + [pair[0] + pair[1]]
-    return groups
+    groups = {number: [place] for number, place in enumerate(parts)}
+    hulls = {number: boxes[place] for number, place in enumerate(parts)}
+    pairs = [
+        pair for pair in combinations(groups, 2) if _are_one_digit(*(hulls[each] for each in pair))
+    ]
+    while pairs:  # of the first groups first, and of joined ones last
+        one, other = heappop(pairs)
+        if not {one, other} <= groups.keys():
+            continue
+        joined, number = groups.pop(one) + groups.pop(other), len(hulls)
+        hulls[number] = _hull(joined, boxes)
+        for each in groups:
+            if _are_one_digit(hulls[each], hulls[number]):
+                heappush(pairs, (each, number))
+        groups[number] = joined
+    return [*groups.values()]
 
 
 def _are_one_digit(one: Box, other: Box) -> bool:

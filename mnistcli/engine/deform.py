@@ -74,6 +74,10 @@ def add_noise(images: Tensor, std: Tensor, flipped: Tensor, generator: torch.Gen
     return images
 
 
+REACH = 5
+"""Sides of an image beyond which the widest Gaussian is nothing: its deviation is one side."""
+
+
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
     """Convolve every image with a Gaussian of its own standard deviation (n,), in pixels.
 
@@ -86,7 +90,8 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     weights = torch.exp(squares * inverse.view(-1, 1, 1))
     # The kernel's sum over all whole numbers: the middle row holds nearly all of it.
     kernel = torch.exp(
-        (torch.arange(-side, side + 1, device=images.device) ** 2) * inverse[:, None]
+        (torch.arange(-REACH * side, REACH * side + 1, device=images.device) ** 2)
+        * inverse[:, None]
     )
     matrix = (weights / kernel.sum(dim=1).view(-1, 1, 1))[:, None]
     return matrix @ images @ matrix

@@ -49,7 +49,7 @@ def build_optimizer(
     _spare_compiler()
     optimizer = _build(settings, parameters)
     _step_plainly(optimizer)
-    if isinstance(settings, spec.SGD) and settings.momentum:
+    if isinstance(settings, spec.SGD):  # a schedule may give it momentum
         _begin_momentum_late(optimizer)
     return optimizer
 

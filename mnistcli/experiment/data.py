@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from mnistcli.datasets.cached import find_dataset, name_data
 from mnistcli.datasets.examples import Examples, corrupt_labels, fingerprint, split_validation
 from mnistcli.datasets.load import load_examples
@@ -26,6 +28,8 @@ class Data:
     test: Examples
     """Those that the result is measured on."""
     source: DataSource
+    right_labels: Tensor
+    """Labels of the training images before any of them was made wrong, int64 (n,)."""
 
 
 def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
@@ -50,6 +54,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
         evaluated_on="held-out" if options.hold_out else "test",
     )
     examples, validation = hold_out(preset, examples, options.seed)
+    right_labels = examples.labels
     if noise := preset.data.label_noise:
         generator = make_generator(options.seed, "noise")
         examples = corrupt_labels(examples, noise, generator)
@@ -58,6 +63,7 @@ def load_data(preset: Preset, options: Options, machine: Machine) -> Data:
         validation=validation.to(machine.device) if validation else None,
         test=test.to(machine.device),
         source=source,
+        right_labels=right_labels.to(machine.device),
     )
 
 

@@ -63,6 +63,8 @@ def list_versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": version("numpy"),
+        "scikit-learn": version("scikit-learn"),
+        "scipy": version("scipy"),
         "platform": platform.platform(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
     }

@@ -71,7 +71,9 @@ def _trace(run: LoadedRun, options: Options) -> Sequence[float]:
         optimizer = build_network(stage, record.seed, machine).optimizer
         steps = [recipe.count_steps(epoch.images) for epoch in epochs]
         if stage.train.within_seconds is None:
-            schedule = plan_schedule(stage.train, optimizer, steps)
+            # Early stopping may have ended what was planned for more epochs.
+            further = [steps[-1]] * (stage.train.epochs - len(steps)) if steps else []
+            schedule = plan_schedule(stage.train, optimizer, [*steps, *further])
             losses = [epoch.validation_loss for epoch in epochs]
             found = trace_settings(schedule, optimizer, steps, losses)
         else:

@@ -1,7 +1,7 @@
 """Curricula: the order in which a network learns from the training images."""
 
 from collections import Counter
-from math import exp, log, sqrt
+from math import exp, floor, log, sqrt
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -92,7 +92,7 @@ class _Paced(StrictModel):
     @model_validator(mode="after")
     def _reaches_all_images(self) -> Self:
         if self.pacing.fraction((self.rounds - 1) / self.rounds) < 1:
-            most = (self.rounds - 1) / self.rounds
+            most = floor(1e4 * (self.rounds - 1) / self.rounds) / 1e4
             raise ValueError(
                 f"pacing never reaches all images in {self.rounds} rounds. "
                 + (f"Set pacing.full_at to {most:g} or less." if most else "Use more rounds.")

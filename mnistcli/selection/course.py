@@ -15,6 +15,7 @@ from mnistcli.preset.curriculum import Groups, Hardest, Paced, SelfPaced
 from mnistcli.preset.schema import Preset
 from mnistcli.preset.training import EarlyStopping
 from mnistcli.selection.curriculum import (
+    count_share,
     divide_by_digits,
     draw,
     draw_hardest,
@@ -214,7 +215,7 @@ def _plan_rounds(
         Phase(
             name=f"{100 * share:.0f} %",
             digits=tuple(range(CLASSES)),
-            images=max(1, round(share * len(indices))),
+            images=count_share(share, len(indices)),
             steps=steps[number],
             last_epoch=number + 1,
             target=None,

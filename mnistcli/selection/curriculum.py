@@ -68,6 +68,11 @@ def order_evenly(scores: Tensor, labels: Tensor, generator: torch.Generator) -> 
     return rising[torch.argsort(rank[rising], stable=True)]
 
 
+def count_share(fraction: float, images: int) -> int:
+    """Return how many of the images a round draws from."""
+    return max(1, ceil(fraction * images))
+
+
 def draw(order: Tensor, fraction: float, images: int, generator: torch.Generator) -> Tensor:
     """Draw `images` positions from the first `fraction` of `order`, equally often but for one pass.
 
@@ -77,7 +82,7 @@ def draw(order: Tensor, fraction: float, images: int, generator: torch.Generator
         images: number of positions; if there are fewer, they repeat.
         generator: draws them.
     """
-    available = order[: max(1, ceil(fraction * len(order)))]
+    available = order[: count_share(fraction, len(order))]
     passes = ceil(images / len(available))
     drawn = [available[torch.randperm(len(available), generator=generator)] for _ in range(passes)]
     return torch.cat(drawn)[:images]

@@ -1,9 +1,13 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from mnistcli.datasets.centering import center_digit
-from mnistcli.datasets.ink import find_digits, find_ink
+from mnistcli.datasets.ink import _are_one_digit, _hull, _join_parts, find_digits, find_ink
 from tests.datasets.pages import CONDITIONS, choose_digits, draw_ink, draw_page
 
 DIGITS = choose_digits()
@@ -67,3 +71,24 @@ def test_the_centre_of_mass_is_in_the_middle() -> None:
             assert abs(middle - 14) <= 0.6
         rows, columns = np.nonzero(centred > 64)
         assert 18 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 21
+
+
+BOXES = st.lists(st.tuples(*[st.integers(0, 60), st.integers(1, 15)] * 2), max_size=12)
+
+
+@given(BOXES)
+def test_parts_are_joined_pair_by_pair_from_the_first_on(places: list[tuple[int, ...]]) -> None:
+    boxes = [
+        (slice(top, top + height), slice(left, left + width)) for top, height, left, width in places
+    ]
+    groups = [[place] for place in range(len(boxes))]
+    while pair := next(
+        (
+            (one, other)
+            for one, other in combinations(groups, 2)
+            if _are_one_digit(_hull(one, boxes), _hull(other, boxes))
+        ),
+        None,
+    ):
+        groups = [group for group in groups if group not in pair] + [pair[0] + pair[1]]
+    assert _join_parts([*range(len(boxes))], boxes) == groups

@@ -111,3 +111,17 @@ def test_training_does_not_import_pytorchs_compiler(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
+
+
+def test_sgd_without_momentum_may_get_it_from_its_schedule() -> None:
+    early, late = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    settings = spec.SGD(kind="sgd", learning_rate=0.1)
+    optimizer = build_optimizer(settings, [early, late])
+    cycle = spec.OneCycle(kind="one_cycle", max_learning_rate=0.1)
+    schedule = build_schedule(cycle, optimizer, epochs=1, total_steps=8)
+    for step in range(4):
+        early.grad = torch.ones(3)
+        late.grad = torch.ones(3) if step > 1 else None
+        optimizer.step()
+        schedule.scheduler.step()
+    assert (late < 1).all()

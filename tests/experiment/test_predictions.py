@@ -145,3 +145,10 @@ def test_a_network_that_fails_here_alone_keeps_its_training(
     assert answer.code == 0, answer.err
     assert "every picture is answered" in answer.err
     assert "AssertionError: here" in answer.err
+
+
+def test_limits_are_measured_on_all_digits_where_data_is_sorted(tiny_data: Path) -> None:
+    training = load_examples("train", tiny_data)
+    order = torch.argsort(training.labels, stable=True).repeat_interleave(20)
+    sample = draw_sample(training, training.take(order), 0)
+    assert set(sample.measured.labels.tolist()) == set(range(10))

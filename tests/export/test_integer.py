@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mnistcli.datasets.load import load_examples
 from mnistcli.engine.evaluation import normalize, to_inputs
+from mnistcli.engine.network.calibrate import choose_scale
 from mnistcli.engine.network.stages import compute_stages, plan_stages
 from mnistcli.errors import PresetError
 from mnistcli.export.convert import convert
@@ -199,3 +200,12 @@ def test_a_table_holds_the_activation(images: torch.Tensor) -> None:
     values = [images[:, 0].numpy()[:2, None].astype(np.int64) - model.zero]
     looked_up = stage.table.astype(np.int64)[compute_stage(plain, values) + 128]
     assert (compute_stage(stage, values) == looked_up).all()
+
+
+@pytest.mark.parametrize("shape", [(1000, 32, 7, 7), (1000, 16, 13, 13), (50, 9, 28, 28)])
+def test_scales_are_chosen_by_values_of_the_whole_map(shape: tuple[int, ...]) -> None:
+    """Values at the left edge are small."""
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    values[..., 0] *= 0.2
+    largest = float(values.max())
+    assert choose_scale(values, 255) > 0.95 * largest / 255

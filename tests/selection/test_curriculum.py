@@ -1,13 +1,16 @@
 import math
+import re
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from mnistcli.errors import PresetError
-from mnistcli.preset.curriculum import Groups, Pacing
+from mnistcli.preset.curriculum import Groups, Paced, Pacing
 from mnistcli.selection.curriculum import (
+    count_share,
     divide_by_digits,
     draw,
     draw_hardest,
@@ -148,3 +151,17 @@ def test_the_hardest_images_are_drawn_once_each(
         assert values[drawn[:hardest]].min() >= values[left].max()
     again = draw_hardest(values, size, share, torch.Generator().manual_seed(seed))
     assert torch.equal(drawn, again)
+
+
+@given(st.floats(1e-6, 1), st.integers(1, 60_000))
+def test_a_round_draws_from_as_many_images_as_it_says(fraction: float, images: int) -> None:
+    drawn = draw(torch.arange(images), fraction, 5 * images, generator())
+    assert len(drawn.unique()) == count_share(fraction, images)
+
+
+@pytest.mark.parametrize("rounds", range(2, 60))
+def test_the_advice_on_pacing_helps(rounds: int) -> None:
+    with pytest.raises(ValidationError, match="or less") as raised:
+        Paced(kind="paced", rounds=rounds, pacing=Pacing(full_at=1.0))
+    advised = float(re.findall(r"full_at to ([\d.]+) or less", str(raised.value))[0])
+    assert Paced(kind="paced", rounds=rounds, pacing=Pacing(full_at=advised)).rounds == rounds

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 
 import torch
 from torch import Tensor
@@ -55,7 +56,10 @@ def calibrate(stages: Sequence[Stage], inputs: Tensor, input_scale: float) -> li
 def choose_scale(values: Tensor, max_integer: int) -> float:
     """Return the scale with the smallest mean squared error of rounding and clipping."""
     flat = values.flatten()
-    flat = flat[:: max(1, len(flat) // SAMPLED)]
+    step = max(1, len(flat) // SAMPLED)
+    while gcd(step, values[0].numel()) > 1:  # the same places of every map, as its left edge
+        step += 1
+    flat = flat[::step]
     largest = float(values.abs().max())
     if largest == 0:
         return 1.0

@@ -43,14 +43,14 @@ def score_difficulty(examples: Examples, seed: int, machine: Machine, stages: St
     """Train the preset `proxy` from three seeds, or read its scores from the cache.
 
     The networks predict all examples after every quarter of an epoch. The cache key is a hash of
-    preset, data, seed, device, precision, threads and versions.
+    preset, data, seed, device, kind of processor, precision, threads and versions.
     """
     preset = load_preset(PRESET)
     content = json.dumps(
         [
             preset.model_dump_json(), fingerprint(examples), seed, TRAININGS, PARTS,
             machine.device.type, machine.precision_name, machine.threads,
-            __version__, version("torch"),
+            __version__, version("torch"), torch.backends.cpu.get_cpu_capability(),
         ]
     )  # fmt: skip
     cache = Cache()

@@ -260,9 +260,9 @@ def _plan_repetition(earlier: RunRecord, machine: Machine, data: Data) -> Repeti
         "training images": data.source.train_sha256[:12],
     }
     differences = tuple(
-        f"{name} {before.get(name, 'unknown')} → {value}"
+        f"{name} {before[name]} → {value}"
         for name, value in now.items()
-        if before.get(name) != value
+        if before.get(name, value) != value  # older records have fewer of them
     )
     if not earlier.is_bit_reproducible:
         differences += ("the number of steps in the training time depends on the speed",)

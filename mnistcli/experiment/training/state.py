@@ -1,7 +1,7 @@
 """The one value of a training's state: begun or resumed, and how it becomes bytes and back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -266,9 +266,8 @@ def _plan(
     plan = _plan_member(setup, inputs, indices, len(finished))
     state = TrainingState(setup, log, inputs, indices, record, *plan, finished=finished)
     if state.course.phases:
-        state.phase_set = choose_phase_evaluation_set(
-            data.train, indices, data.validation, setup.seed
-        )
+        right = replace(data.train, labels=data.right_labels)
+        state.phase_set = choose_phase_evaluation_set(right, indices, data.validation, setup.seed)
     return state
 
 
