@@ -67,7 +67,10 @@ def plan_line(event: PhasePlanned) -> str:
     )
     if event.left_out:
         line += f", {event.left_out} left out"
-    return line if event.target is None else f"{line}, target {percent(event.target)}"
+    if event.target is None:
+        return line
+    is_whole = (100 * event.target).is_integer()
+    return f"{line}, target {percent(event.target, 0 if is_whole else 2)}"
 
 
 def phase_line(event: PhaseFinished) -> str:

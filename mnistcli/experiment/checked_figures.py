@@ -124,8 +124,7 @@ def _check_images(run: LoadedRun, data: Data, machine: Machine) -> Figures:
 
 def _check_training_images(run: LoadedRun, data: Data, machine: Machine) -> Figures:
     record, coreset, settings = run.record, run.record.coreset, run.record.preset.coreset
-    held_out = len(data.validation) if data.validation else 0
-    indices = torch.arange(len(data.train))
+    held_out, indices = len(data.validation or ()), torch.arange(len(data.train))
     if coreset:
         try:
             selected = read_coreset(run.folder / INDICES, data.train)
@@ -141,15 +140,14 @@ def _check_training_images(run: LoadedRun, data: Data, machine: Machine) -> Figu
         yield compare("coreset_method", _method(used), _method(settings))
     yield compare("train_examples", record.train_examples, len(indices))
     yield compare("validation_examples", record.validation_examples, held_out)
-    fraction = len(indices) / (len(data.train) + held_out)
-    yield compare("train_fraction", record.train_fraction, fraction, TOLERANCE)
+    share = len(indices) / (len(data.train) + held_out)
+    yield compare("train_fraction", record.train_fraction, share, TOLERANCE)
     passes, images = _plan(run, data, indices, machine)
-    if isinstance(record.preset.curriculum, Paced | SelfPaced):
-        older = float(record.preset.epochs)  # what records of 0.1.0 have for rounds
-        passes = older if record.passes == older else passes
-    yield compare("epochs", record.passes, passes, TOLERANCE)
+    epochs = record.preset.epochs  # which 0.1.0 recorded of rounds
+    is_older = isinstance(record.preset.curriculum, Paced | SelfPaced) and record.passes == epochs
+    yield compare("epochs", record.passes, epochs if is_older else passes, TOLERANCE)
     yield compare("images_seen", sum(epoch.images for epoch in record.epochs), images)
-    spent = sum(epoch.seconds for epoch in record.epochs)
+    spent = sum(each.seconds for each in record.epochs)
     yield compare("train_seconds", record.train_seconds, spent, TOLERANCE)
 
 

@@ -161,7 +161,7 @@ class Preset(StrictModel):
         quantize = self.train.quantize
         if self.prune and self.prune.kind == "weights" and quantize and quantize.weights == 2:
             raise ValueError(
-                "prune: weights of 2 bits are −3, −1, 1 or 3 steps, never zero. "
+                "prune: weights of 2 bits are -3, -1, 1 or 3 steps, never zero. "
                 'Set train.quantize.weights="ternary", 4 or 8, or prune channels.'
             )
         return self

@@ -17,8 +17,8 @@ from mnistcli.datasets.npz import FAULTS
 from mnistcli.errors import FileError, reason_of
 from mnistcli.records import files
 from mnistcli.records.files import write_atomically
+from mnistcli.records.store import INDICES as INDICES
 
-INDICES = "indices.npz"
 SIZE_LIMIT = 1 << 28
 Arrays = dict[str, NDArray[Any]]
 

@@ -10,10 +10,18 @@ from shlex import quote
 from mnistcli.errors import FileError, UsageError, WriteError, reason_of, require_text
 from mnistcli.preset.code.reference import check_place
 from mnistcli.records import files
-from mnistcli.records.arrays import INDICES
 from mnistcli.records.documents import RunRecord
 from mnistcli.records.states import BatchDocument
-from mnistcli.records.store import BATCH_SUFFIX, CODE, LOCK, RECORD, START, STATE, read_document
+from mnistcli.records.store import (
+    BATCH_SUFFIX,
+    CODE,
+    INDICES,
+    LOCK,
+    RECORD,
+    START,
+    STATE,
+    read_document,
+)
 
 
 def create_run_folder(out: Path, preset: str, seed: int, now: datetime) -> Path:

@@ -15,6 +15,8 @@ from mnistcli.records.older import update
 RECORD, EVENTS, WEIGHTS = "record.json", "events.jsonl", "weights.safetensors"
 START, STATE, LOCK = "start.json", "state.safetensors", ".lock"
 DIVERGENCE, TAG, REPORT = "divergence.json", "tag.json", "report.html"
+INDICES = "indices.npz"
+"""Indices of a coreset."""
 HEADER, PAGE = "network.h", "network.html"
 ONNX, ONNX_INT8 = "network.onnx", "network.int8.onnx"
 MISMATCH = ".mismatch"

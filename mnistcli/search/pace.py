@@ -6,10 +6,9 @@ from math import ceil, log
 from mnistcli.records.searches import RungsLine, SearchPlan
 from mnistcli.search.history import History
 from mnistcli.search.plan import CONFIRMATIONS
-from mnistcli.search.racing import Z, plan_rungs
+from mnistcli.search.racing import plan_rungs
 from mnistcli.search.ranking import (
     ALL_IMAGES,
-    PRIOR_SD,
     TINY,
     Estimate,
     Goal,
@@ -28,8 +27,6 @@ CONFIRMATION_FRACTION = 0.5
 GAIN = 0.35
 """The loss falls with this power of the number of epochs: from 2 to 8, four networks of the default
 space had 0.31 to 0.35."""
-NEAR = Z * PRIOR_SD * 2**0.5
-"""Difference of two logarithms of losses that different seeds alone explain."""
 RUN_SECONDS = 3.0
 """Time for starting and testing a run of the confirmation."""
 SPARE = 1.15
@@ -55,10 +52,10 @@ class Pace:
     def decide_rungs(self) -> RungsLine | None:
         """Return the rungs, once it is known how many epochs fit the time.
 
-        They are those after which a promising one of the first networks can be confirmed in its
+        They are those after which the most promising of the first networks can be confirmed in its
         fraction of the time; slower ones drop out. A network promises its loss after the first
-        rung, less what it will gain by as many epochs as it has time for. Of those whose promises
-        are about the lowest, the one with the most epochs decides.
+        rung, less what it will gain by as many epochs as it has time for: a third of all, if any
+        network has.
         """
         limit, epochs = self.plan.within_seconds, self.epochs
         if limit is None:
@@ -76,9 +73,8 @@ class Pace:
 
         fastest = min(found, key=lambda each: each.train_seconds)
         fitting = [each for each in found if each.train_seconds <= time] or [fastest]
-        promises = {each: each.log_loss - GAIN * log(count(each) / first) for each in fitting}
-        near = [each for each in fitting if promises[each] <= min(promises.values()) + NEAR]
-        best = max(near, key=count)
+        enough = [each for each in fitting if 3 * count(each) >= self.epochs] or fitting
+        best = min(enough, key=lambda each: each.log_loss - GAIN * log(count(each) / first))
         epochs, seconds = count(best), best.train_seconds / first
         return RungsLine(
             epochs=plan_rungs(epochs), max_epoch_seconds=SPARE * max(seconds, time / epochs)

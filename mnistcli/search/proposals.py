@@ -52,8 +52,7 @@ def propose(search: Search, history: History, round_: int, count: Count) -> Netw
     """
     number = len(history.networks)
     generator = np.random.default_rng([search.plan.seed, number])
-    known = history.before(round_)
-    taken = [each.decisions for each in history.networks]
+    known, taken = history.before(round_), [each.decisions for each in history.networks]
     fitting = Fitting(search.space, count, generator)
     for _ in range(TRIES):
         origin, network = _vary(search, known, generator, is_first=round_ == 0)
@@ -62,12 +61,12 @@ def propose(search: Search, history: History, round_: int, count: Count) -> Netw
             drawn += [draw(search.space, generator) for _ in range(OTHERS)]
         fits = [each for each in map(fitting.fit, drawn) if each and each[0] not in taken]
         if fits:
-            found = max(fits, key=lambda each: each[1]["parameters"])
+            decisions, figures = max(fits, key=lambda each: each[1]["parameters"])
             return NetworkLine(
                 number=number,
                 round=round_,
-                decisions=found[0],
-                figures=found[1],
+                decisions=decisions,
+                figures=figures,
                 origin=origin,
                 rejected=fitting.rejected,
             )

@@ -99,7 +99,7 @@ OTHERS = (
 )
 LINES = [
     "choice: 12 by random  1.2 s",
-    "easy    0 1 7        3,600 images    28 batches of 128, 16 left out, target 98.00 %",
+    "easy    0 1 7        3,600 images    28 batches of 128, 16 left out, target 98 %",
     "  own digits 99.00 %, all digits so far 98.50 %, target 98.00 %: PASS",
     "  own digits 50.00 %, all digits so far –",
     "run 1/4  random, seed 4: failed",

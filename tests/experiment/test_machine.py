@@ -25,6 +25,8 @@ def test_a_missing_device_is_one_line() -> None:
 
 def test_versions_name_all_that_bits_may_depend_on() -> None:
     versions = list_versions()
-    assert versions.keys() == {"mnistcli", "python", "torch", "numpy", "platform", "cpu"}
+    assert versions.keys() == {
+        "mnistcli", "python", "torch", "numpy", "scikit-learn", "scipy", "platform", "cpu",
+    }  # fmt: skip
     assert versions["mnistcli"] == __version__
     assert all(versions.values())

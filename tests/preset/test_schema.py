@@ -148,6 +148,6 @@ def test_only_layers_are_quantized() -> None:
 
 def test_pruned_weights_of_two_bits_would_not_be_zero() -> None:
     prune = ["prune={kind='weights', fraction=0.5, epochs=1}", "train.quantize={weights=2}"]
-    with pytest.raises(PresetError, match="weights of 2 bits are −3, −1, 1 or 3 steps, never zero"):
+    with pytest.raises(PresetError, match="weights of 2 bits are -3, -1, 1 or 3 steps, never zero"):
         load_preset("bytes-3k", prune)
     assert load_preset("bytes-3k", [prune[0], "train.quantize={weights='ternary'}"]).prune

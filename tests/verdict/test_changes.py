@@ -66,7 +66,7 @@ def test_paths_that_begin_alike_are_told_apart_by_their_ends() -> None:
     def start_from(name: str) -> RunRecord:
         preset = make_run().preset
         train = preset.train.model_copy(
-            update={"init": f"/home/student/projects/mnist/runs/{name}"}
+            update={"init": f"/home/student/projects/mnist/first/runs/{name}"}
         )
         return make_run(preset=preset.model_copy(update={"train": train}))
 
