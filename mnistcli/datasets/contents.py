@@ -3,14 +3,21 @@
 import gzip
 import itertools
 import os
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO, cast
 
 from mnistcli.errors import FileError, reason_of
 
+ARCHIVE_FAULTS = (
+    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, SyntaxError,
+    TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What reading a damaged .npz archive raises."""
 HEAD = 512
 GZIP_MAGIC = b"\x1f\x8b"
 SHOWN = 3

@@ -2,16 +2,14 @@
 
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from textwrap import shorten
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mnistcli.datasets.contents import describe_pixels, join_some
+from mnistcli.datasets.contents import ARCHIVE_FAULTS, describe_pixels, join_some
 from mnistcli.datasets.examples import SIDE, ImagesAndLabels
 from mnistcli.errors import FileError, reason_of
 from mnistcli.preset.choices import Split
@@ -24,11 +22,6 @@ SIZE_LIMIT = 1 << 30
 """Bytes of an array."""
 REASON = 100
 """Characters of what NumPy says, which may quote the file."""
-FAULTS = (
-    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, SyntaxError,
-    TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What reading a damaged archive raises."""
 
 
 def list_arrays(path: Path) -> list[str]:
@@ -36,7 +29,7 @@ def list_arrays(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
-    except FAULTS:
+    except ARCHIVE_FAULTS:
         return []
 
 
@@ -82,6 +75,6 @@ def _read_member(path: Path, name: str) -> NDArray[Any]:
                 raise FileError(f'"{path}" has more than {SIZE_LIMIT:,} bytes in {name}')
             with archive.open(member) as file, warnings.catch_warnings(action="ignore"):
                 return np.lib.format.read_array(file, allow_pickle=False)
-    except FAULTS as error:
+    except ARCHIVE_FAULTS as error:
         reason = shorten(reason_of(error), REASON, placeholder=" …")
         raise FileError(f'cannot read {name} in "{path}": {reason}') from error

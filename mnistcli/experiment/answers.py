@@ -47,10 +47,11 @@ def draw_sample(training: Examples, held_out: Examples | None, seed: int) -> Ans
     count = min(REFERENCES, len(order) if held_out else len(order) * 2 // 3)
     references = training.take(order[:count].to(device))
     if held_out:
-        # Data may be sorted by label.
-        chosen = torch.randperm(len(held_out), generator=make_generator(seed, "answers", 1))
-        measured = held_out.take(chosen[:MEASURED].to(device))
-        return AnswerSample(references, measured, "held-out images")
+        chosen = torch.arange(min(MEASURED, len(held_out)), device=device)
+        labels = held_out.labels
+        if len(torch.unique(labels[chosen])) < len(torch.unique(labels)):
+            chosen = chosen * len(held_out) // len(chosen)  # the data is sorted by label
+        return AnswerSample(references, held_out.take(chosen), "held-out images")
     others = training.take(order[count : count + MEASURED].to(device))
     generator = make_generator(seed, "answers", device=device)
     turned = build_augment([TURN])(to_inputs(others.images), generator)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistcli.datasets.cached import cache_folder
-from mnistcli.datasets.contents import describe_file
-from mnistcli.datasets.npz import FAULTS
+from mnistcli.datasets.contents import ARCHIVE_FAULTS, describe_file
 from mnistcli.errors import FileError, reason_of
 from mnistcli.records import files
 from mnistcli.records.files import write_atomically
@@ -46,7 +45,7 @@ def read_arrays(path: Path) -> Arrays:
                 raise FileError(f'"{path}" is larger than {SIZE_LIMIT:,} bytes')
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except FAULTS as error:
+    except ARCHIVE_FAULTS as error:
         if isinstance(error, OSError):
             raise FileError(f'cannot read "{path}": {reason_of(error)}') from error
         kind = describe_file(path) or "a file of another kind"

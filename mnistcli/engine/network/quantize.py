@@ -143,8 +143,8 @@ class Quantized(nn.Sequential):
             found = largest.float().clamp_min(TINY) / high
             updated = torch.where(scale > 0, torch.lerp(scale, found, RATE), found)
             # Where a batch has no value to represent, the scale of the others stays.
-            scale.copy_(torch.where((scale > 0) & (largest <= 0), scale, updated))
-        rounded: Tensor = RoundValues.apply(values, scale.clone(), low, high)
+            scale.copy_(torch.where(largest > 0, updated, scale))
+        rounded: Tensor = RoundValues.apply(values, scale.clamp_min(TINY / high), low, high)
         return rounded
 
     def has_finite_values(self) -> bool:
