@@ -121,7 +121,7 @@ def coreset(
     if compare:
         workers = read_workers(jobs, cluster)
         study = read_study(methods, sizes, seeds or DEFAULT_SEEDS, workers)
-        from mnistcli.experiment.studies.trial import check_comparable
+        from mnistcli.experiment.studies.trial import check_comparable  # imports torch
 
         check_comparable(loaded)
         compare_methods(train_teachers(loaded, options, shown), study, options, shown)

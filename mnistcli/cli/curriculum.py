@@ -80,7 +80,6 @@ def curriculum(
     """Train a preset's curriculum phase by phase, or compare orders."""
     from mnistcli.cli.resume import resume_training
     from mnistcli.cli.train import train_preset
-    from mnistcli.experiment.studies.trial import check_comparable
 
     shown = OutputOptions(as_json, quiet, no_fail)
     if resume is not None:
@@ -97,6 +96,8 @@ def curriculum(
     options = make_options(seed, device, precision, threads, data, out)
     if compare:
         numbers = parse_numbers(seeds or DEFAULT_SEEDS, "--seeds")
+        from mnistcli.experiment.studies.trial import check_comparable  # imports torch
+
         check_comparable(loaded)
         loaded = train_teachers(loaded, options, shown)
         compare_orders(loaded, numbers, read_workers(jobs, cluster), options, shown)

@@ -99,8 +99,8 @@ class Stage:
         """
         if len({each.shape for each in inputs}) > 1:
             raise PresetError(
-                f"layer {self.name}: integers cannot add it to an input that was flattened. Put a "
-                "linear layer before it"
+                f"layer {self.name}: right after flatten it has no integer form. Put a linear "
+                "layer before it"
             )
         if len(inputs) > 1:
             return sum(inputs[1:], start=inputs[0])

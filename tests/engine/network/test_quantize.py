@@ -235,7 +235,11 @@ FLATTENED = [
 
 def test_a_residual_of_flattened_values_has_no_integer_form() -> None:
     model = build(FLATTENED)
-    with pytest.raises(PresetError, match="layer 2 residual: integers cannot add it"):
+    with pytest.raises(
+        PresetError, match="layer 2 residual: right after flatten it has no integer form"
+    ):
         convert(model.eval(), NORMALIZATION, IMAGES[:1])
-    with pytest.raises(PresetError, match="layer 2 residual: integers cannot add it"):
+    with pytest.raises(
+        PresetError, match="layer 2 residual: right after flatten it has no integer form"
+    ):
         Quantized(model, Quantize(weights=8), NORMALIZATION)
